@@ -26,6 +26,7 @@ pub(crate) mod users;
 mod words;
 
 pub use crate::core::job::system::{SystemAct, SystemPolicy};
+pub use crate::core::records::acts::{LongAct, Reached, SLICE, Target};
 pub use crate::core::records::eviction::Eviction;
 pub use crate::core::records::ranges::Ranges;
 pub use crate::core::records::rows::{
@@ -42,8 +43,9 @@ pub(crate) use crate::core::users::spool::files_folder;
 pub use ads::HistoryAds;
 pub use batch::{Batch, run_batch};
 pub use words::{
-    Actor, Change, ClaimFact, ClusterFact, Decision, Effect, Event, Fact, FactoryStep, Input,
-    JobFact, MachineFact, NegotiatorFact, Rejection, Repeat, RoundFact, RunFact, SpoolStep,
+    ActFact, Actor, Change, ClaimFact, ClusterFact, Decision, Effect, Event, Fact, FactoryStep,
+    Input, JobFact, MachineFact, NegotiatorFact, Rejection, Repeat, RoundFact, RunFact, Slice,
+    SpoolStep,
 };
 
 #[cfg(test)]

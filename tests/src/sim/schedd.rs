@@ -8,10 +8,10 @@ use std::sync::Arc;
 use classad::ClassAd;
 use model::{ClusterId, MachineName, SubmitToken, Universe, attr};
 use proto::claiming::{FromStartd, ToStartd};
-use proto::client::{Answer, AskSchedd, Refusal};
+use proto::client::{Acted, Answer, AskSchedd, Recorded, Refusal};
 use proto::matchmaking::FromSchedd;
 use schedd::core::{
-    Actor, Batch, Beside, ClaimRecord, Core, CoreConfig, Effect, Input, RanOn, Rows, Starts,
+    Actor, Batch, Beside, ClaimRecord, Core, CoreConfig, Effect, Input, RanOn, Rows, Slice, Starts,
     SystemAct, SystemPolicy, run_batch,
 };
 
@@ -29,6 +29,9 @@ const SLOW_COMMIT: Micros = 2000 * MILLISECOND;
 
 /// A user's request reaches the schedd, or its answer the user, in this time.
 const CLIENT_DELAY: Micros = MILLISECOND;
+
+/// How many jobs are acted on in one batch: few, so that many acts take several.
+const SLICE: usize = 3;
 
 /// One of so many batches is followed by the core's own check.
 const CHECKED: u64 = 8;
@@ -49,6 +52,15 @@ pub(crate) struct ScheddHost {
     pending: Option<Pending>,
     /// Users that wait for an answer.
     waiting: BTreeSet<Ticket>,
+    /// Acts that are done a slice at a time, by their numbers.
+    acting: BTreeMap<u64, Acting>,
+}
+
+/// An act that is under way: who waits for it, what it is, and what came of it so far.
+struct Acting {
+    ticket: Ticket,
+    input: Input,
+    results: Vec<Acted>,
 }
 
 /// What reached the schedd and is not decided yet.
@@ -78,6 +90,7 @@ impl ScheddHost {
             ledger: BTreeMap::new(),
             inbox: Vec::new(),
             pending: None,
+            acting: BTreeMap::new(),
             waiting: BTreeSet::new(),
         }
     }
@@ -145,6 +158,7 @@ fn config(s: usize, beside: Beside) -> CoreConfig {
         beside,
         event_log: None,
         system: vec![gives_up()],
+        slice: SLICE,
         generation: 1,
         ran_on: None,
     }
@@ -201,6 +215,7 @@ impl World {
         }
         self.schedds[s].core = None;
         self.schedds[s].inbox.clear();
+        self.schedds[s].acting.clear();
         for ticket in std::mem::take(&mut self.schedds[s].waiting) {
             let at = self.now + self.rng.below(CLIENT_DELAY);
             self.agenda.put(at, Event::Answer { ticket, answer: None });
@@ -411,8 +426,15 @@ impl World {
 
     fn give_answers(&mut self, s: usize, pending: &mut Pending) {
         let answers = std::mem::take(&mut pending.batch.answers);
-        for ((user, input), answer) in pending.users.iter().zip(&pending.inputs).zip(answers) {
+        let begun: BTreeMap<usize, u64> = pending.batch.begun.iter().copied().collect();
+        let asked = pending.users.iter().zip(&pending.inputs).zip(answers);
+        for (n, ((user, input), answer)) in asked.enumerate() {
             let Some(ticket) = user else { continue };
+            if let Some(act) = begun.get(&n) {
+                let (input, results) = (input.clone(), Vec::new());
+                self.schedds[s].acting.insert(*act, Acting { ticket: *ticket, input, results });
+                continue;
+            }
             let answer = answer.unwrap_or_else(|| {
                 Answer::Refused(Refusal::Invalid("the schedd has no answer".to_owned()))
             });
@@ -425,6 +447,27 @@ impl World {
             );
             self.require(durable);
             self.give(s, *ticket, answer);
+        }
+        if let Some(acted) = pending.batch.acted.take() {
+            self.tell_actor(s, acted, &pending.batch.dirty.recorded);
+        }
+    }
+
+    /// A slice of an act is done: what is told of it must be durable. Its user hears of all at the
+    /// end.
+    fn tell_actor(&mut self, s: usize, acted: Slice, recorded: &[Recorded]) {
+        let Slice { act, results, is_last } = acted;
+        // After a restart nobody waits for it.
+        let Some(acting) = self.schedds[s].acting.get_mut(&act) else { return };
+        acting.results.extend(results.iter().cloned());
+        let (ticket, all, input) = (acting.ticket, acting.results.clone(), acting.input.clone());
+        let store = &self.schedds[s].store;
+        let answer = Answer::Acted(results);
+        let durable = self.oracle.answer_is_durable(s, &input, &answer, recorded, store);
+        self.require(durable);
+        if is_last {
+            self.schedds[s].acting.remove(&act);
+            self.give(s, ticket, Answer::Acted(all));
         }
     }
 

@@ -17,6 +17,7 @@ pub(crate) struct Store {
     history: BTreeMap<JobId, String>,
     claims: BTreeMap<ClaimId, String>,
     meta: Option<String>,
+    acts: Option<String>,
     last_seq: Seq,
 }
 
@@ -80,6 +81,9 @@ impl Store {
         if let Some(meta) = &dirty.meta {
             self.meta = Some(json(meta)?);
         }
+        if let Some(acts) = &dirty.acts {
+            self.acts = Some(json(acts)?);
+        }
         for recorded in &dirty.recorded {
             if recorded.seq <= self.last_seq {
                 return Err(format!("event {} is written after {}", recorded.seq, self.last_seq));
@@ -107,6 +111,7 @@ impl Store {
                 }),
             }
         }
+        rows.acts = self.acts.as_ref().map(|row| parse(row)).transpose()?.unwrap_or_default();
         rows.jobs = self.jobs.values().map(|row| parse(row)).collect::<Result<_, _>>()?;
         rows.claims = self.claims.values().map(|row| parse(row)).collect::<Result<_, _>>()?;
         rows.meta = self.meta.as_deref().map(parse::<Meta>).transpose()?.unwrap_or_default();

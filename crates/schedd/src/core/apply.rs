@@ -47,6 +47,7 @@ impl Core {
             Fact::Machine { machine, fact } => self.apply_to_machine(at, machine, fact),
             Fact::Negotiator(fact) => self.apply_to_negotiator(at, fact, &mut change),
             Fact::Round(fact) => self.apply_to_round(at, fact, &mut change),
+            Fact::Act(fact) => self.apply_act(fact, &mut change),
             Fact::Settings(settings) => {
                 self.put_settings(settings, &mut change);
                 // What was promised by other rules is promised again if it may be.

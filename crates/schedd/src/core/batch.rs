@@ -10,13 +10,18 @@ use crate::core::state::core::Core;
 use crate::core::state::dirty::Dirty;
 use crate::core::told::log_files::LogEntry;
 use crate::core::told::mail_view::MailEntry;
-use crate::core::words::{Effect, Event, Input, Rejection};
+use crate::core::words::{ActFact, Effect, Event, Fact, Input, Rejection, Slice};
 
 /// What came of a batch.
 #[derive(Debug, Default, PartialEq)]
 pub struct Batch {
     /// What each input is answered, in their order; `None` for messages that no client waits for.
     pub answers: Vec<Option<Answer>>,
+    /// The acts that are done a slice at a time and began here, by the places of their inputs:
+    /// their clients are answered by `acted`.
+    pub begun: Vec<(usize, u64)>,
+    /// What came of the next slice of such an act, if one is under way.
+    pub acted: Option<Slice>,
     /// What is to be written first, in one transaction.
     pub dirty: Dirty,
     /// What is to be added to the users' logs after that, in order.
@@ -41,6 +46,10 @@ pub fn run_batch(core: &mut Core, now: Now, inputs: &[Input]) -> Batch {
     for input in inputs {
         let step = step(core, now, input, &mut batch, &mut clusters);
         batch.answers.push(step.reply);
+        batch.begun.extend(step.began.map(|act| (batch.answers.len() - 1, act)));
+    }
+    if core.has_long_acts() {
+        step(core, now, &Input::ActOn, &mut batch, &mut clusters);
     }
     let mut ticks = 0;
     // What follows from an end for those that wait is written with it, however long their chain.
@@ -59,6 +68,8 @@ pub fn run_batch(core: &mut Core, now: Now, inputs: &[Input]) -> Batch {
 /// What came of one input.
 struct Step {
     reply: Option<Answer>,
+    /// The act that is done a slice at a time from now on.
+    began: Option<u64>,
     /// Whether it changed anything.
     did: bool,
 }
@@ -77,7 +88,7 @@ fn step(
         Ok(decision) => decision,
         Err(rejection) => {
             batch.rejected.push(rejection);
-            return Step { reply: None, did: false };
+            return Step { reply: None, began: None, did: false };
         }
     };
     let (mut taking, mut alone) = (Vec::new(), Vec::new());
@@ -101,7 +112,12 @@ fn step(
             make_true(core, &event, batch, clusters);
         }
     }
-    Step { reply: decision.reply, did: !decision.events.is_empty() }
+    let began = decision.events.iter().find_map(|event| {
+        let Fact::Act(ActFact::Began(act)) = &event.fact else { return None };
+        Some(act.id)
+    });
+    batch.acted = decision.acted.or(batch.acted.take());
+    Step { reply: decision.reply, began, did: !decision.events.is_empty() }
 }
 
 fn make_true(

@@ -4,7 +4,7 @@ use model::Now;
 use proto::client::Answer;
 
 use crate::core::state::core::Core;
-use crate::core::words::{Decision, Event, Fact, Input, NegotiatorFact, Rejection};
+use crate::core::words::{ActFact, Decision, Event, Fact, Input, NegotiatorFact, Rejection};
 
 impl Core {
     /// What follows from an input. Changes nothing.
@@ -20,7 +20,12 @@ impl Core {
                 return Ok(answered(now, self.submit(now, by, *token, *cluster, spec)));
             }
             Input::Act { by, action, select, through } => {
-                return Ok(answered(now, self.act(now, by, action, select, *through)));
+                return Ok(match self.long_act(by, action, select, *through) {
+                    None => answered(now, self.act(now, by, action, select, *through)),
+                    Some(act) => {
+                        decision(now, vec![Fact::Act(ActFact::Began(Box::new(act)))], None)
+                    }
+                });
             }
             Input::Edit { by, select, changes, dry_run } => {
                 let (facts, edited) = self.edit(now, by, select, changes);
@@ -37,6 +42,7 @@ impl Core {
             Input::FromNegotiator(message) => self.negotiator_said(message)?,
             Input::FromStartd { machine, message } => self.startd_said(now, machine, message)?,
             Input::StartdDown { machine } => self.startd_down(machine),
+            Input::ActOn => return Ok(self.act_on(now)),
             Input::Tick => self.tick(now),
         };
         Ok(decision(now, facts, None))
@@ -49,5 +55,5 @@ fn answered(now: Now, (facts, answer): (Vec<Fact>, Answer)) -> Decision {
 
 fn decision(now: Now, facts: Vec<Fact>, reply: Option<Answer>) -> Decision {
     let events = facts.into_iter().map(|fact| Event { at: now, fact }).collect();
-    Decision { events, reply }
+    Decision { events, reply, acted: None }
 }

@@ -32,7 +32,7 @@ impl Core {
                 self.of_machine(now, machine, fact).into_iter().collect()
             }
             Fact::Negotiator(fact) => of_negotiator(fact).into_iter().collect(),
-            Fact::Run { .. } | Fact::Round(_) | Fact::Settings(_) => Vec::new(),
+            Fact::Run { .. } | Fact::Round(_) | Fact::Act(_) | Fact::Settings(_) => Vec::new(),
         }
     }
 

@@ -151,6 +151,7 @@ fn config() -> CoreConfig {
         },
         event_log: None,
         system: Vec::new(),
+        slice: 1000,
         generation: 1,
         ran_on: None,
     }
@@ -707,6 +708,7 @@ mod factory_log;
 mod fence;
 mod grow;
 mod log_files;
+mod long_acts;
 mod pacing;
 mod policies;
 mod priorities;

@@ -11,9 +11,10 @@ use model::{
 };
 use proto::chirp::ChirpAsk;
 use proto::claiming::{FromStartd, StopHow, ToStartd};
-use proto::client::{Action, Answer, Arrange, FrontEnd, Recorded, Select};
+use proto::client::{Acted, Action, Answer, Arrange, FrontEnd, Recorded, Select};
 use proto::matchmaking::{FromSchedd, Match, ToSchedd};
 
+use crate::core::records::acts::{LongAct, Reached};
 use crate::core::records::rows::{ClaimRecord, ClusterRecord, JobRecord, Meta};
 
 /// What reaches the core.
@@ -55,6 +56,8 @@ pub enum Input {
         /// Whether only to say what would come of it.
         dry_run: bool,
     },
+    /// The next slice of a long act is to be done.
+    ActOn,
     /// A client changes queues, or jobs' places in them.
     Arrange {
         /// Who, as the kernel says.
@@ -124,6 +127,18 @@ pub struct Decision {
     pub events: Vec<Event>,
     /// What a client is answered, once the batch is committed.
     pub reply: Option<Answer>,
+    /// What came of a part of a long act: its client is told, once the batch is committed.
+    pub acted: Option<Slice>,
+}
+
+/// What came of a part of a long act.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Slice {
+    /// Of which act.
+    pub act: u64,
+    pub results: Vec<Acted>,
+    /// Whether it was the last.
+    pub is_last: bool,
 }
 
 /// A fact, and when it became one.
@@ -150,8 +165,18 @@ pub enum Fact {
     Negotiator(NegotiatorFact),
     /// What is looked at again and again was looked at. No row changes.
     Round(RoundFact),
+    /// An act on very many jobs begins, has come so far, or is done.
+    Act(ActFact),
     /// This is said of server, queues and nodes from now on.
     Settings(Arc<QueueSettings>),
+}
+
+/// What becomes of an act that is done a slice at a time.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ActFact {
+    Began(Box<LongAct>),
+    Reached { act: u64, reached: Reached },
+    Over { act: u64 },
 }
 
 /// What happens to a cluster.
@@ -389,6 +414,8 @@ pub struct Change {
     pub meta: Option<Meta>,
     /// What is said of queues, if that changed.
     pub settings: Option<Arc<QueueSettings>>,
+    /// The acts that are under way, if that changed.
+    pub acts: Option<Vec<LongAct>>,
     /// The entry of the record.
     pub recorded: Option<Recorded>,
     /// The claim that was dropped: what its startd is told.

@@ -20,7 +20,7 @@ use super::recent::Recent;
 use super::spool::Spool;
 use super::store::StoreError;
 use crate::core::{Actor, Input, SpoolStep};
-use crate::shell::engine::{EngineInput, PageRequest};
+use crate::shell::engine::{ActPart, EngineInput, PageRequest};
 use crate::shell::files::{self, Arriving, Leaving, TravelError};
 use crate::shell::places::{Place, Places};
 
@@ -43,6 +43,9 @@ const ADS_PER_ANSWER: usize = 500;
 
 /// Results of an action in one answer, likewise.
 const ACTED_PER_ANSWER: usize = 20_000;
+
+/// How many parts of what came of an act may wait for a client that is slow to take them.
+const ACT_PARTS: usize = 4096;
 
 /// What every connection needs.
 #[derive(Debug)]
@@ -187,11 +190,7 @@ impl ClientConnection<'_> {
                 Err(refusal) => self.say(id, Answer::Refused(refusal)).await,
             },
             AskSchedd::Act { action, select, through } => {
-                let input = Input::Act { by, action, select, through };
-                match self.ask_engine(|client| EngineInput::Ask(input, client)).await? {
-                    Answer::Acted(results) => self.say_acted(id, results).await,
-                    other => self.say(id, other).await,
-                }
+                self.act(id, Input::Act { by, action, select, through }).await
             }
             AskSchedd::Edit { select, changes, dry_run } => {
                 self.through_core(id, Input::Edit { by, select, changes, dry_run }).await
@@ -221,6 +220,21 @@ impl ClientConnection<'_> {
             AskSchedd::Identify => {
                 let identity = self.context.identity.clone();
                 self.say(id, Answer::Identity(identity)).await
+            }
+        }
+    }
+
+    /// An act, and what comes of it, which may be told in parts.
+    async fn act(&mut self, id: u64, input: Input) -> Result<(), Broken> {
+        let (client, mut parts) = mpsc::channel(ACT_PARTS);
+        let asked = self.context.engine.send(EngineInput::Act(input, client)).await;
+        asked.map_err(|_| Broken::Stopping)?;
+        loop {
+            let ActPart { answer, is_last } = parts.recv().await.ok_or(Broken::Stopping)?;
+            match answer {
+                Answer::Acted(results) if is_last => return self.say_acted(id, results).await,
+                Answer::Acted(results) => self.say_part(id, Answer::Acted(results)).await?,
+                other => return self.say(id, other).await,
             }
         }
     }

@@ -30,7 +30,7 @@ use super::recent::Recent;
 use super::rows;
 use super::spool::Spool;
 use crate::core::run_batch;
-use crate::core::{Core, Dirty, Effect, Input, MailEntry};
+use crate::core::{Core, Dirty, Effect, Input, MailEntry, Slice};
 use crate::shell::mail::{Letter, Mailer};
 use crate::shell::store::{Store, StoreError};
 use crate::shell::userlog::{LogBatch, LogText, LogWriter};
@@ -55,6 +55,8 @@ pub(crate) enum EngineInput {
     Core(Input),
     /// For the core; somebody does.
     Ask(Input, oneshot::Sender<Answer>),
+    /// An act; what came of it is told in parts.
+    Act(Input, mpsc::Sender<ActPart>),
     /// A part of the queue, as it is after the batch.
     Page(Box<PageRequest>, oneshot::Sender<Page>),
     /// The letter of this number was sent, or given up.
@@ -133,6 +135,32 @@ pub(crate) struct Page {
     pub(crate) next: Option<JobId>,
 }
 
+/// What a client is told of its act.
+#[derive(Debug)]
+pub(crate) struct ActPart {
+    pub(crate) answer: Answer,
+    pub(crate) is_last: bool,
+}
+
+/// Who waits for an answer.
+#[derive(Debug)]
+enum Client {
+    Nobody,
+    One(oneshot::Sender<Answer>),
+    Actor(mpsc::Sender<ActPart>),
+}
+
+impl Client {
+    /// A client that has gone does not want its answer.
+    fn answer(self, answer: Answer) {
+        match self {
+            Self::Nobody => {}
+            Self::One(client) => drop(client.send(answer)),
+            Self::Actor(client) => drop(client.try_send(ActPart { answer, is_last: true })),
+        }
+    }
+}
+
 /// The core, its store, and what surrounds them.
 pub(crate) struct Engine {
     core: Core,
@@ -146,6 +174,8 @@ pub(crate) struct Engine {
     /// Where followers of the record find what is new.
     recent: Arc<Recent>,
     loans: Loans,
+    /// Who waits for what comes of a long act, by its number.
+    acting: BTreeMap<u64, mpsc::Sender<ActPart>>,
     dropped: u64,
 }
 
@@ -167,7 +197,7 @@ pub(crate) struct Parts {
 struct Taken {
     inputs: Vec<Input>,
     /// For each input, who waits for its answer.
-    clients: Vec<Option<oneshot::Sender<Answer>>>,
+    clients: Vec<Client>,
     reads: Vec<EngineInput>,
     letters_done: Vec<u64>,
     logs_done: bool,
@@ -209,7 +239,21 @@ impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { core, store, ledger, links, spool, logs, mail, log_forms, recent } = parts;
         let loans = Loans::default();
-        Self { core, store, ledger, links, spool, logs, mail, log_forms, recent, loans, dropped: 0 }
+        let acting = BTreeMap::new();
+        Self {
+            core,
+            store,
+            ledger,
+            links,
+            spool,
+            logs,
+            mail,
+            log_forms,
+            recent,
+            loans,
+            acting,
+            dropped: 0,
+        }
     }
 
     /// Runs until it is told to stop.
@@ -230,7 +274,10 @@ impl Engine {
             match timeout(patience, inputs.recv_many(&mut waiting, BATCH)).await {
                 Ok(0) => break,
                 Ok(_) => {}
-                Err(_) if !self.store.is_rested() => self.store.rest().await,
+                // An act that is under way is no pause.
+                Err(_) if !self.store.is_rested() && !self.core.has_long_acts() => {
+                    self.store.rest().await;
+                }
                 Err(_) => {}
             }
             if self.batch(&mut waiting).await? {
@@ -266,12 +313,8 @@ impl Engine {
         self.recent.add(batch.dirty.recorded);
         self.loans.settle(&self.core);
         self.perform(batch.effects);
-        for (client, answer) in taken.clients.into_iter().zip(batch.answers) {
-            if let Some(client) = client {
-                // A client that has gone does not want its answer.
-                let _ = client.send(answer.unwrap_or_else(unanswered));
-            }
-        }
+        self.answer(taken.clients, batch.answers, &batch.begun);
+        self.tell_actor(batch.acted);
         for rejection in &batch.rejected {
             self.dropped += 1;
             tracing::debug!(%rejection, dropped = self.dropped, "dropped a message");
@@ -280,6 +323,34 @@ impl Engine {
             self.read(now, read);
         }
         Ok(taken.stop)
+    }
+
+    fn answer(
+        &mut self,
+        clients: Vec<Client>,
+        answers: Vec<Option<Answer>>,
+        begun: &[(usize, u64)],
+    ) {
+        let mut begun = begun.iter().peekable();
+        for (n, (client, answer)) in clients.into_iter().zip(answers).enumerate() {
+            match (begun.next_if(|(input, _)| *input == n), client) {
+                (Some((_, act)), Client::Actor(client)) => {
+                    self.acting.insert(*act, client);
+                }
+                (_, client) => client.answer(answer.unwrap_or_else(unanswered)),
+            }
+        }
+    }
+
+    /// What came of a slice of an act. Who does not listen for so long is told no more of it: the
+    /// act goes on.
+    fn tell_actor(&mut self, acted: Option<Slice>) {
+        let Some(Slice { act, results, is_last }) = acted else { return };
+        let part = ActPart { answer: Answer::Acted(results), is_last };
+        let heard = self.acting.get(&act).is_some_and(|client| client.try_send(part).is_ok());
+        if is_last || !heard {
+            self.acting.remove(&act);
+        }
     }
 
     /// The texts, as the outbox has them.
@@ -362,6 +433,7 @@ impl Engine {
             }
             EngineInput::Core(_)
             | EngineInput::Ask(..)
+            | EngineInput::Act(..)
             | EngineInput::LetterDone(_)
             | EngineInput::LogsDone
             | EngineInput::Stop => {}
@@ -375,11 +447,15 @@ fn take_apart(waiting: &mut Vec<EngineInput>) -> Taken {
         match input {
             EngineInput::Core(input) => {
                 taken.inputs.push(input);
-                taken.clients.push(None);
+                taken.clients.push(Client::Nobody);
             }
             EngineInput::Ask(input, client) => {
                 taken.inputs.push(input);
-                taken.clients.push(Some(client));
+                taken.clients.push(Client::One(client));
+            }
+            EngineInput::Act(input, client) => {
+                taken.inputs.push(input);
+                taken.clients.push(Client::Actor(client));
             }
             read @ (EngineInput::Page(..)
             | EngineInput::Totals(_)

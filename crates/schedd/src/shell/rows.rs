@@ -18,6 +18,9 @@ const NUMBERS: &str = "numbers";
 /// The name under which it is kept what is said of queues.
 const QUEUES: &str = "queues";
 
+/// The name under which acts are kept that are under way.
+const ACTS: &str = "acts";
+
 /// What a batch changes, as rows.
 ///
 /// # Errors
@@ -49,6 +52,9 @@ pub(crate) fn to_batch(dirty: &Dirty) -> Result<Batch, StoreError> {
     if let Some(settings) = &dirty.settings {
         batch.meta.push((QUEUES, json(&**settings)?));
     }
+    if let Some(acts) = &dirty.acts {
+        batch.meta.push((ACTS, json(acts)?));
+    }
     for recorded in &dirty.recorded {
         batch.events.push(event_row(recorded)?);
     }
@@ -78,6 +84,7 @@ pub(crate) fn from_loaded(loaded: &Loaded) -> Result<Rows, StoreError> {
         claims: loaded.claims.iter().map(|body| parse(body)).collect::<Result<_, _>>()?,
         meta: number(NUMBERS).map(parse).transpose()?.unwrap_or_default(),
         settings: number(QUEUES).map(parse).transpose()?.map(Arc::new),
+        acts: number(ACTS).map(parse).transpose()?.unwrap_or_default(),
         last_seq: Seq(loaded.last_seq),
         past_submissions: loaded
             .past

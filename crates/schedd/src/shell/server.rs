@@ -286,6 +286,7 @@ fn core_config(config: &Config, spool: &Spool) -> Result<CoreConfig, Error> {
         },
         event_log: config.event_log.as_ref().map(|pool| pool.log.clone()),
         system: config.system.clone(),
+        slice: crate::core::SLICE,
         generation: 1,
         ran_on: None,
     })

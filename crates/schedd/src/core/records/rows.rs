@@ -13,6 +13,7 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::core::records::acts::LongAct;
 use crate::core::records::eviction::Eviction;
 use crate::core::records::ranges::Ranges;
 
@@ -280,6 +281,8 @@ pub struct Rows {
     pub meta: Meta,
     /// What is said of queues; nothing else than in the beginning if not given.
     pub settings: Option<Arc<QueueSettings>>,
+    /// Acts that are under way.
+    pub acts: Vec<LongAct>,
     /// The last position of the record.
     pub last_seq: Seq,
     /// The submissions of clusters that are over: token, number, count of jobs. A client that

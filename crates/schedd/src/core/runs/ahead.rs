@@ -178,6 +178,7 @@ impl Core {
             Input::Reserve { .. }
             | Input::Submit { .. }
             | Input::Act { .. }
+            | Input::ActOn
             | Input::Edit { .. }
             | Input::Arrange { .. }
             | Input::Spool { .. }

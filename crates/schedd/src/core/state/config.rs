@@ -29,6 +29,8 @@ pub struct CoreConfig {
     pub event_log: Option<EventLog>,
     /// What the administrator lays down for every job, in order.
     pub system: Vec<SystemPolicy>,
+    /// How many jobs are acted on in one batch.
+    pub slice: usize,
     /// Which of the queues that were put in this place it is, from 1.
     pub generation: u64,
     /// Where runs of the queues in this place may be, if that is known: it is not where no schedd

@@ -18,6 +18,7 @@ use proto::matchmaking::Match;
 
 use crate::core::job::description::described;
 use crate::core::job::watch::Watch;
+use crate::core::records::acts::LongAct;
 use crate::core::records::ranges::Ranges;
 use crate::core::records::rows::{ClaimRecord, ClusterBody, ClusterRecord, JobRecord, Meta};
 use crate::core::state::classes::{Classes, Sorting};
@@ -45,6 +46,8 @@ pub struct Core {
     pub(crate) last_seq: Seq,
     pub(crate) clusters: BTreeMap<ClusterId, Cluster>,
     pub(crate) claims: BTreeMap<ClaimId, Claim>,
+    /// Acts that are under way, in the order in which they were asked for.
+    pub(crate) acts: BTreeMap<u64, LongAct>,
     /// Every submission known, live or over.
     pub(crate) submissions: BTreeMap<SubmitToken, (ClusterId, u32)>,
 

@@ -8,6 +8,7 @@ use model::queues::QueueSettings;
 use model::{ClaimId, ClusterId, JobId};
 use proto::client::Recorded;
 
+use crate::core::records::acts::LongAct;
 use crate::core::records::rows::{ClaimRecord, ClusterBody, ClusterRecord, JobRecord, Meta};
 use crate::core::words::Change;
 
@@ -26,6 +27,8 @@ pub struct Dirty {
     pub meta: Option<Meta>,
     /// What is said of queues, if that changed.
     pub settings: Option<Arc<QueueSettings>>,
+    /// The acts that are under way, if that changed.
+    pub acts: Option<Vec<LongAct>>,
     /// Entries of the record, in order.
     pub recorded: Vec<Recorded>,
 }
@@ -51,6 +54,7 @@ impl Dirty {
         self.claims.extend(claims);
         self.meta = change.meta.or(self.meta);
         self.settings = change.settings.or(self.settings.take());
+        self.acts = change.acts.or(self.acts.take());
         self.recorded.extend(change.recorded);
     }
 }

@@ -42,6 +42,7 @@ impl Core {
             last_seq: model::Seq::default(),
             clusters: BTreeMap::new(),
             claims: BTreeMap::new(),
+            acts: BTreeMap::new(),
             submissions: BTreeMap::new(),
             classes: Classes::default(),
             counts: BTreeMap::new(),
@@ -81,6 +82,7 @@ impl Core {
         core.next_reserved = rows.meta.next_cluster;
         core.last_seq = rows.last_seq;
         core.settings = rows.settings.unwrap_or_default();
+        core.acts = rows.acts.into_iter().map(|act| (act.id, act)).collect();
         for (token, cluster, procs) in rows.past_submissions {
             core.submissions.insert(token, (cluster, procs));
         }
@@ -122,6 +124,7 @@ impl Core {
             claims: self.claims.values().map(|claim| claim.record.clone()).collect(),
             meta: self.meta,
             settings: Some(Arc::clone(&self.settings)),
+            acts: self.acts.values().cloned().collect(),
             last_seq: self.last_seq,
             past_submissions: over.map(|(token, (cluster, n))| (*token, *cluster, *n)).collect(),
         }

@@ -88,6 +88,7 @@ impl Core {
             .chain(self.retell_ms())
             .chain(self.promises.due_ms())
             .chain(self.beside_due_ms())
+            .chain(self.has_long_acts().then_some(0))
             .chain(self.fence.as_ref().map(|fence| fence.until_ms))
             .min()
     }

@@ -42,6 +42,7 @@ impl Core {
             | Fact::Machine { .. }
             | Fact::Negotiator(_)
             | Fact::Round(_)
+            | Fact::Act(_)
             | Fact::Settings(_) => {}
         }
     }

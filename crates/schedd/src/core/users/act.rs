@@ -27,17 +27,7 @@ impl Core {
         select: &Select,
         through: FrontEnd,
     ) -> (Vec<Fact>, Answer) {
-        let mut act = Act {
-            core: self,
-            now,
-            by,
-            action,
-            through,
-            facts: Vec::new(),
-            results: Vec::new(),
-            done: BTreeSet::new(),
-            factories: BTreeSet::new(),
-        };
+        let mut act = Act::new(self, now, by, action, through);
         match select {
             Select::All => {
                 // "All" means all that one may touch, as in HTCondor.
@@ -68,24 +58,44 @@ impl Core {
     }
 }
 
-struct Act<'a> {
+pub(super) struct Act<'a> {
     core: &'a Core,
     now: Now,
     by: &'a Actor,
     action: &'a Action,
     through: FrontEnd,
-    facts: Vec<Fact>,
-    results: Vec<Acted>,
+    pub(super) facts: Vec<Fact>,
+    pub(super) results: Vec<Acted>,
     /// Jobs that were acted on already: a second time in one request finds them in the new state.
     done: BTreeSet<JobId>,
     /// The same for the jobs of a cluster that are still to come.
     factories: BTreeSet<ClusterId>,
 }
 
-impl Act<'_> {
+impl<'a> Act<'a> {
+    pub(super) fn new(
+        core: &'a Core,
+        now: Now,
+        by: &'a Actor,
+        action: &'a Action,
+        through: FrontEnd,
+    ) -> Self {
+        Self {
+            core,
+            now,
+            by,
+            action,
+            through,
+            facts: Vec::new(),
+            results: Vec::new(),
+            done: BTreeSet::new(),
+            factories: BTreeSet::new(),
+        }
+    }
+
     /// What is done to all jobs of a cluster is done to those that are still to come: removed for
     /// good, or stopped for now.
-    fn factory(&mut self, selector: Option<&Selector>, id: ClusterId) {
+    pub(super) fn factory(&mut self, selector: Option<&Selector>, id: ClusterId) {
         let Some(cluster) = self.core.clusters.get(&id).filter(|c| c.is_factory()) else { return };
         if !(self.by.superuser || *cluster.owner() == self.by.user) {
             return;
@@ -155,7 +165,7 @@ impl Act<'_> {
         }
     }
 
-    fn on(&mut self, selector: Option<&Selector>, job: JobRef<'_>) {
+    pub(super) fn on(&mut self, selector: Option<&Selector>, job: JobRef<'_>) {
         let permitted = self.by.superuser || *job.cluster.owner() == self.by.user;
         let result = if !permitted {
             ActResult::PermissionDenied

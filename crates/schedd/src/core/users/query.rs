@@ -18,7 +18,7 @@ use crate::core::users::groups::is_groupable;
 pub(crate) const PAGE_JOBS: usize = 2000;
 
 /// How many steps of evaluation one page may take, but for the last job's: five milliseconds.
-const PAGE_STEPS: u64 = 200_000;
+pub(crate) const PAGE_STEPS: u64 = 200_000;
 
 impl Core {
     /// The ads of the queue's jobs that the query asks for, in order. For a queue of unknown length

@@ -495,7 +495,11 @@ impl Core {
         self.beside.note_run(held.record.universe, true);
         held.record.run = Some(run);
         held.record.ordinal += 1;
-        held.record.lease_s = lease_s;
+        let before_s = std::mem::replace(&mut held.record.lease_s, lease_s);
+        if let Some(machine) = self.machines.get_mut(&held.record.machine) {
+            machine.remove_lease(before_s);
+            machine.add_lease(lease_s);
+        }
         let record = held.record.clone();
         self.regroup(&record.machine, &record.slot);
         self.note_places();

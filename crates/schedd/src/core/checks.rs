@@ -132,6 +132,13 @@ impl Core {
             if !machine.claims.iter().all(theirs) {
                 return Err(format!("machine {name} is said to hold a claim that it does not"));
             }
+            let mut leases: BTreeMap<u32, u32> = BTreeMap::new();
+            for claim in machine.claims.iter().filter_map(|id| self.claims.get(id)) {
+                *leases.entry(claim.record.lease_s).or_default() += 1;
+            }
+            if machine.leases != leases {
+                return Err(format!("{name} has the leases {leases:?}, not {:?}", machine.leases));
+            }
         }
         if (claims, claiming) != (self.claims.len(), self.claiming.len()) {
             return Err("the machines do not hold the claims".to_owned());

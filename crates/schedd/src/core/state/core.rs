@@ -164,6 +164,21 @@ pub(crate) struct Claiming {
     pub(crate) shares: Option<ClaimId>,
 }
 
+impl Machine {
+    pub(crate) fn add_lease(&mut self, lease_s: u32) {
+        *self.leases.entry(lease_s).or_default() += 1;
+    }
+
+    pub(crate) fn remove_lease(&mut self, lease_s: u32) {
+        if let Some(count) = self.leases.get_mut(&lease_s) {
+            *count -= 1;
+            if *count == 0 {
+                self.leases.remove(&lease_s);
+            }
+        }
+    }
+}
+
 /// A machine that holds a claim of ours, or is asked for one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Machine {
@@ -173,6 +188,8 @@ pub(crate) struct Machine {
     pub(crate) heard_ms: u64,
     pub(crate) beat: Option<Beat>,
     pub(crate) claims: BTreeSet<ClaimId>,
+    /// How many of its claims have each lease, seconds: the first ends first.
+    pub(crate) leases: BTreeMap<u32, u32>,
     /// The claims of each slot.
     pub(crate) slots: BTreeMap<Arc<str>, BTreeSet<ClaimId>>,
     pub(crate) claiming: BTreeSet<MatchId>,

@@ -301,6 +301,7 @@ impl Core {
         let id = record.claim;
         let machine = self.machine(&record.machine, &record.address, now);
         machine.claims.insert(id);
+        machine.add_lease(record.lease_s);
         machine.slots.entry(record.slot.clone()).or_default().insert(id);
         if record.run.is_some() {
             self.beside.note_run(record.universe, true);
@@ -346,6 +347,7 @@ impl Core {
         let others: Vec<ClaimId> = self.shared_with(&record, id);
         if let Some(machine) = self.machines.get_mut(&record.machine) {
             machine.claims.remove(&id);
+            machine.remove_lease(record.lease_s);
             let held = machine.slots.entry(record.slot.clone()).or_default();
             held.remove(&id);
             if held.is_empty() {

@@ -70,8 +70,7 @@ impl Core {
     /// to decide.
     pub fn next_deadline(&self) -> Option<u64> {
         let machines = self.machines.iter().flat_map(|(name, machine)| {
-            let runs = machine.claims.iter().filter_map(|claim| self.lease_end_ms(claim, machine));
-            runs.chain(self.forget_ms(name, machine))
+            first_lease_end_ms(machine).into_iter().chain(self.forget_ms(name, machine))
         });
         let claiming = self.claiming.values().map(|c| after(c.since_ms, CLAIMING_TIME));
         let backoffs = self.backoff_ends.first().map(|(until_ms, _)| *until_ms);
@@ -98,7 +97,9 @@ impl Core {
     fn leases_over(&self, now: Now) -> Vec<Fact> {
         let mut facts = Vec::new();
         for (name, machine) in &self.machines {
-            for id in &machine.claims {
+            // Of most machines none: their claims are not looked at.
+            let any = first_lease_end_ms(machine).is_some_and(|end| now.boot_ms >= end);
+            for id in machine.claims.iter().filter(|_| any) {
                 if self.lease_end_ms(id, machine).is_some_and(|end| now.boot_ms >= end) {
                     facts.extend(self.lease_over(now, *id));
                 }
@@ -136,10 +137,7 @@ impl Core {
 
     /// When a run, or a claim without one, is surely over if no beat comes.
     fn lease_end_ms(&self, id: &ClaimId, machine: &Machine) -> Option<u64> {
-        let record = &self.claims.get(id)?.record;
-        let lease = Duration::from_secs(u64::from(record.lease_s)).max(MIN_LEASE);
-        let margin = if planted(Bug::NoMargin) { Duration::ZERO } else { lease_margin(lease) };
-        Some(after(after(machine.heard_ms, lease), margin))
+        Some(end_of_lease_ms(machine, self.claims.get(id)?.record.lease_s))
     }
 
     /// What an older queue may have started is over.
@@ -254,6 +252,17 @@ impl Core {
     fn kept_due_ms(&self) -> Option<u64> {
         (!self.staying.is_empty()).then(|| after(self.kept_checked_ms, CHECK_KEPT))
     }
+}
+
+/// The same of the machine's claim that is over first.
+fn first_lease_end_ms(machine: &Machine) -> Option<u64> {
+    machine.leases.keys().next().map(|lease_s| end_of_lease_ms(machine, *lease_s))
+}
+
+fn end_of_lease_ms(machine: &Machine, lease_s: u32) -> u64 {
+    let lease = Duration::from_secs(u64::from(lease_s)).max(MIN_LEASE);
+    let margin = if planted(Bug::NoMargin) { Duration::ZERO } else { lease_margin(lease) };
+    after(after(machine.heard_ms, lease), margin)
 }
 
 fn after(ms: u64, time: Duration) -> u64 {

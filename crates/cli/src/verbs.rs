@@ -30,9 +30,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
-use client::Home;
+use client::{DaemonRole, Home};
 use proto::command::AskError;
-use proto::net::NetError;
+use proto::net::{Address, NetError};
 
 use crate::commands::acting::continue_job;
 use crate::commands::acting::hold;
@@ -437,16 +437,25 @@ fn report(error: &anyhow::Error, call: &Call) -> ExitCode {
         return Exit::Usage.into();
     }
     let lead = if call.dialect == Dialect::HtCondor { "Error" } else { &call.name };
-    let silent = matches!(error.downcast_ref(), Some(AskError::Net(NetError::Connect { .. })))
-        || matches!(error.downcast_ref(), Some(NetError::Connect { .. }));
+    let home = Home::from_environment();
+    let of_net = match error.downcast_ref() {
+        Some(AskError::Net(error)) => Some(error),
+        Some(AskError::Refused(_) | AskError::Unexpected { .. }) | None => None,
+    };
+    let silent = of_net.or(error.downcast_ref()).is_some_and(|error| is_of_pool(error, &home));
     if silent && call.dialect == Dialect::Updraft {
-        complain(&format!("{lead}: {}\n", answering::nobody_answers(&Home::from_environment())));
+        complain(&format!("{lead}: {}\n", answering::nobody_answers(&home)));
         return Exit::NotRunning.into();
     }
-    let of_net = matches!(error.downcast_ref(), Some(AskError::Net(_)));
-    let whose = answering::whose(&Home::from_environment()).filter(|_| of_net);
+    let whose = answering::whose(&home).filter(|_| of_net.is_some());
     complain(&format!("{lead}: {error:#}{}\n", whose.unwrap_or_default()));
     Exit::Failed.into()
+}
+
+/// Whether nobody listens where a daemon of the pool does. Other sockets have words of their own.
+fn is_of_pool(error: &NetError, home: &Home) -> bool {
+    let NetError::Connect { address: Address::Unix(path), .. } = error else { return false };
+    DaemonRole::ALL.iter().any(|role| home.socket(*role) == *path)
 }
 
 /// The commands of all verbs under their own names.

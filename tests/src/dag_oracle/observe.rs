@@ -97,9 +97,11 @@ fn serves(case: &Case) -> bool {
 
 /// Whether a node of a DAG file aborts it with the exit status 0.
 fn aborts_well(text: &str) -> bool {
-    text.lines().any(|line| match line.split(' ').collect::<Vec<_>>()[..] {
-        ["ABORT-DAG-ON", _, "0"] | ["ABORT-DAG-ON", _, _, "RETURN", "0"] => true,
-        _ => false,
+    text.lines().any(|line| {
+        matches!(
+            line.split(' ').collect::<Vec<_>>()[..],
+            ["ABORT-DAG-ON", _, "0"] | ["ABORT-DAG-ON", _, _, "RETURN", "0"]
+        )
     })
 }
 

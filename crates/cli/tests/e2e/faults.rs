@@ -233,16 +233,18 @@ fn no_command_panics_where_nobody_can_be_told() {
 #[test]
 fn what_has_no_end_is_refused_by_every_command_that_reads_it() {
     let pool = Pool::start(1);
-    for words in [
-        &["submit", "/dev/zero"][..],
-        &["dag_checker", "/dev/zero"],
-        &["q", "-jobads", "/dev/zero"],
-        &["q", "-print-format", "/dev/zero"],
-        &["history", "-file", "/dev/zero"],
+    let no_plain_file = "a pipe or a device";
+    let too_long = "longer than 256 MiB";
+    for (words, told) in [
+        (&["submit", "/dev/zero"][..], too_long),
+        (&["dag_checker", "/dev/zero"], no_plain_file),
+        (&["q", "-jobads", "/dev/zero"], too_long),
+        (&["q", "-print-format", "/dev/zero"], too_long),
+        (&["history", "-file", "/dev/zero"], too_long),
     ] {
         let out = pool.updraft(words);
         assert!(!out.status.success(), "{words:?}");
-        assert!(text(&out).contains("longer than 256 MiB"), "{words:?}: {}", text(&out));
+        assert!(text(&out).contains(told), "{words:?}: {}", text(&out));
     }
 }
 

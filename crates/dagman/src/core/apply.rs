@@ -296,8 +296,8 @@ impl Core {
             }
             let parents = if planted(Bug::DagChildTooEarly) { 0 } else { parents - 1 };
             self.standing(edge.node).state = NodeState::Waiting { parents };
-            // Nothing but FINAL begins in a workflow that ends early. Without one it is over now, and
-            // its files tell what might have begun.
+            // Nothing but FINAL begins in a workflow that ends early. Without one it is over now,
+            // and its files tell what might have begun.
             let may_begin = self.progress.ending.is_none() || self.workflow.final_node().is_none();
             if parents == 0 && self.progress.begun && may_begin {
                 self.make_ready(edge.node, false);

@@ -189,7 +189,7 @@ impl Alteration {
             (Some(_), None) => true,
             (None, _) => false,
         };
-        match LIMITS.iter().any(|name| is_more(&name)) && !is_operator {
+        match LIMITS.iter().any(is_more) && !is_operator {
             true => Err(not_permitted()),
             false => Ok(()),
         }

@@ -463,7 +463,7 @@ impl Submission {
                 *list = Some(value.to_owned());
             }
             "run_count" => {
-                self.runs_before = value.parse().map_err(|_| Refusal::bad_value(name))?
+                self.runs_before = value.parse().map_err(|_| Refusal::bad_value(name))?;
             }
             // A job has one machine: none of it is given back early, and it cannot do without it.
             "release_nodes_on_stageout" | "tolerate_node_failures" => {}

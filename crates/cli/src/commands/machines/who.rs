@@ -73,7 +73,7 @@ impl Tell for Who {
             "OWNER", "CLIENT", "SLOT", "JOB", "RUNTIME", "PID"
         );
         for runs in &self.0 {
-            let pid = runs.pid.map(|pid| pid.to_string()).unwrap_or_else(|| "-".to_owned());
+            let pid = runs.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
             out += &format!(
                 "{:<owner$} {:<client$} {:<slot$} {:<job$} {:>12} {pid:<8} {}\n",
                 runs.owner,

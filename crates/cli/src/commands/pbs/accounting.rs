@@ -237,8 +237,7 @@ pub(super) fn told(
     let queued = schedd.jobs(Query::of(select.clone()))?;
     let finished = schedd.jobs(Query { finished: true, ..Query::of(select) })?;
     let ads = queued.into_iter().chain(finished);
-    let known: BTreeMap<JobId, Job> =
-        ads.filter_map(|ad| Job::of_ad(ad, here.now)).map(|(id, job)| (id, job)).collect();
+    let known: BTreeMap<JobId, Job> = ads.filter_map(|ad| Job::of_ad(ad, here.now)).collect();
     let found = all.into_iter().filter_map(|(at, entry)| {
         let job = known.get(&entry.job)?.clone();
         Some((at, entry, job))

@@ -139,33 +139,31 @@ impl Drop for Files {
 /// Waits until the job is over, and gives its exit code. What is held is told: it may be released.
 fn wait(home: &Home, cluster: ClusterId) -> Result<ExitCode> {
     let select = Select::Any(vec![Selector::Cluster(cluster)]);
-    loop {
-        let mut held = false;
-        home.wait(&select, |_, end| {
-            if let client::End::Held(reason) = end {
-                complain(&format!("The job {cluster}.0 is held: {reason}\n"));
-                held = true;
-            }
-            Ok::<_, AskError>(ControlFlow::Break(()))
-        })?;
-        let past = Query { finished: true, ..Query::of(select.clone()) };
-        let Some(ad) = home.schedd()?.jobs(past)?.pop() else {
-            anyhow::ensure!(held, "job {cluster}.0 has left no trace");
-            // Its files go with this command, so it could not run later.
-            remove(cluster, "condor_run does not wait for a held job");
-            return Ok(Exit::Failed.into());
-        };
-        let number = |name: &str| ad.literal(name).and_then(classad::Value::as_i64);
-        if let Some(signal) = number(attr::EXIT_SIGNAL) {
-            complain(&format!("Condor job killed by signal {signal}.\n"));
-            return Ok(Exit::Done.into());
+    let mut held = false;
+    home.wait(&select, |_, end| {
+        if let client::End::Held(reason) = end {
+            complain(&format!("The job {cluster}.0 is held: {reason}\n"));
+            held = true;
         }
-        let Some(code) = number(attr::EXIT_CODE) else {
-            complain("The job was aborted\n");
-            return Ok(Exit::Done.into());
-        };
-        return Ok(u8::try_from(code).unwrap_or(u8::MAX).into());
+        Ok::<_, AskError>(ControlFlow::Break(()))
+    })?;
+    let past = Query { finished: true, ..Query::of(select.clone()) };
+    let Some(ad) = home.schedd()?.jobs(past)?.pop() else {
+        anyhow::ensure!(held, "job {cluster}.0 has left no trace");
+        // Its files go with this command, so it could not run later.
+        remove(cluster, "condor_run does not wait for a held job");
+        return Ok(Exit::Failed.into());
+    };
+    let number = |name: &str| ad.literal(name).and_then(classad::Value::as_i64);
+    if let Some(signal) = number(attr::EXIT_SIGNAL) {
+        complain(&format!("Condor job killed by signal {signal}.\n"));
+        return Ok(Exit::Done.into());
     }
+    let Some(code) = number(attr::EXIT_CODE) else {
+        complain("The job was aborted\n");
+        return Ok(Exit::Done.into());
+    };
+    Ok(u8::try_from(code).unwrap_or(u8::MAX).into())
 }
 
 fn remove(cluster: ClusterId, reason: &str) {

@@ -140,7 +140,7 @@ fn completion(shell: Shell, name: &str, options: &[(&str, String)]) -> String {
         Shell::Fish => options
             .iter()
             .map(|(long, what)| {
-                let what = what.replace('\\', "").replace('\'', "");
+                let what = what.replace(['\\', '\''], "");
                 format!("complete -c {name} -o {long} -d '{what}'\n")
             })
             .collect(),

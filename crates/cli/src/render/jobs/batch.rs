@@ -213,7 +213,7 @@ mod tests {
     use super::*;
     use crate::render::values::view::Moment;
 
-    fn check(ads: &str, dialect: Dialect, expected: expect_test::Expect) {
+    fn check(ads: &str, dialect: Dialect, expected: &expect_test::Expect) {
         let ads = ClassAd::parse_old_ads(ads).unwrap();
         let moment = Moment::new(1_795_363_700, TimeZone::UTC);
         let jobs: Vec<View<'_>> = ads.iter().map(|ad| View::new(ad, &moment)).collect();
@@ -234,7 +234,7 @@ mod tests {
         check(
             &ads,
             Dialect::Updraft,
-            expect_test::expect![[r#"
+            &expect_test::expect![[r#"
             OWNER BATCH_NAME    SUBMITTED   DONE FAILED   RUN    IDLE  TOTAL JOB_IDS
             alice ID: 7       11/22 16:06      5      3      2      _     10 7.8-9
         "#]],
@@ -242,7 +242,7 @@ mod tests {
         check(
             &ads,
             Dialect::HtCondor,
-            expect_test::expect![[r#"
+            &expect_test::expect![[r#"
             OWNER BATCH_NAME    SUBMITTED   DONE   RUN    IDLE  TOTAL JOB_IDS
             alice ID: 7       11/22 16:06      8      2      _     10 7.8-9
         "#]],
@@ -256,7 +256,7 @@ mod tests {
         check(
             &ads,
             Dialect::Updraft,
-            expect_test::expect![[r#"
+            &expect_test::expect![[r#"
             OWNER BATCH_NAME    SUBMITTED   DONE   RUN    IDLE  TOTAL JOB_IDS
             alice b-8         11/22 16:06      _      1      _      1 7.8
             alice b-9         11/22 16:06      _      1      _      1 7.9

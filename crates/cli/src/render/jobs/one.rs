@@ -252,7 +252,7 @@ impl Tell for OneJob {
         };
         line(
             "State",
-            &[*state, self.why.as_deref().unwrap_or_default()].join(", ").trim_end_matches(", "),
+            [*state, self.why.as_deref().unwrap_or_default()].join(", ").trim_end_matches(", "),
         );
         line("", self.remedy.as_deref().unwrap_or_default());
         let batch = self.batch.as_ref().map(|name| format!(", batch {name}")).unwrap_or_default();
@@ -352,7 +352,7 @@ mod tests {
     use super::*;
     use crate::render::values::view::Moment;
 
-    fn check(ad: &str, stderr: &[&str], expected: expect_test::Expect) {
+    fn check(ad: &str, stderr: &[&str], expected: &expect_test::Expect) {
         let common = "ClusterId = 7\nProcId = 1\nOwner = \"alice\"\nQDate = 1795363560\nCmd = \"/bin/sim\"\nArgs = \"-n 3\"\n\
                       Iwd = \"/home/alice\"\nOut = \"o/out.1\"\nErr = \"o/err.1\"\nRequestCpus = 2\nRequestMemory = 128\nRequestDisk = 10240";
         let ad = ClassAd::parse_old_ads(&format!("{common}\n{ad}\n\n")).unwrap().remove(0);
@@ -371,7 +371,7 @@ mod tests {
         check(
             ad,
             &["Traceback", "ValueError: no"],
-            expect_test::expect![[r#"
+            &expect_test::expect![[r#"
             Job 7.1 of alice: sim -n 3
 
             State       failed, ended with exit code 3
@@ -402,7 +402,7 @@ mod tests {
         check(
             "JobStatus = 1\nIdleVerdict = \"never\"\nIdleReason = \"the pool has no machines\"",
             &[],
-            expect_test::expect![[r#"
+            &expect_test::expect![[r#"
                 Job 7.1 of alice: sim -n 3
 
                 State       idle, never: the pool has no machines
@@ -424,7 +424,7 @@ mod tests {
             "JobStatus = 5\nHoldReason = \"no luck\"\nHoldReasonCode = 12\nJobRunCount = 1\nNumJobStarts = 1\nNumHolds = 1\n\
              JobCurrentStartDate = 1795363600",
             &[],
-            expect_test::expect![[r#"
+            &expect_test::expect![[r#"
                 Job 7.1 of alice: sim -n 3
 
                 State       held, no luck

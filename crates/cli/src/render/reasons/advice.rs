@@ -275,7 +275,7 @@ mod tests {
         ad
     }
 
-    fn check(jobs: &[ClassAd], expected: expect_test::Expect) {
+    fn check(jobs: &[ClassAd], expected: &expect_test::Expect) {
         let moment = Moment::new(0, TimeZone::UTC);
         expected.assert_eq(&render(jobs, &moment).around("the table\n"));
     }
@@ -289,7 +289,7 @@ mod tests {
         ];
         check(
             &jobs,
-            expect_test::expect![[r#"
+            &expect_test::expect![[r#"
             Held:
               4.0 ... 5.0 (3 jobs)  no file on slot1_1@m for it
                   check that every file in transfer_input_files is readable; then: updraft release 4 5
@@ -304,7 +304,7 @@ mod tests {
             (0..200).map(|proc| held(4, proc, 12, &format!("out.{proc} is not there"))).collect();
         check(
             &jobs,
-            expect_test::expect![[r#"
+            &expect_test::expect![[r#"
             Held:
               4.0-199 (200 jobs)  out.0 is not there
                                   out.1 is not there

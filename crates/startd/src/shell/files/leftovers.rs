@@ -30,9 +30,15 @@ pub(crate) fn remove(folder: &Path) {
         return;
     }
     drop(looked);
-    if let Err(error) = remove_all(folder, SystemTime::now()) {
+    if let Err(error) = remove_all(folder, now()) {
         tracing::debug!(folder = %folder.display(), %error, "cannot look for what is left of files");
     }
+}
+
+/// What the clock on the wall says, to compare with what files say.
+fn now() -> SystemTime {
+    let since = u64::try_from(clock::now().wall.as_millis()).unwrap_or(0);
+    SystemTime::UNIX_EPOCH + Duration::from_millis(since)
 }
 
 fn is_due(looked: &mut BTreeMap<(u64, u64), u64>, folder: &Path) -> bool {
@@ -79,9 +85,9 @@ mod tests {
             fs::write(folder.path().join(name), "half").unwrap();
         }
         let left = || fs::read_dir(folder.path()).unwrap().count();
-        remove_all(folder.path(), SystemTime::now()).unwrap();
+        remove_all(folder.path(), now()).unwrap();
         assert_eq!(left(), 2, "somebody may be writing it");
-        remove_all(folder.path(), SystemTime::now() + OLD).unwrap();
+        remove_all(folder.path(), now() + OLD).unwrap();
         assert_eq!(left(), 1);
         assert!(folder.path().join(file).exists());
         let mut looked = BTreeMap::new();

@@ -59,6 +59,9 @@ const FOLDER_PREFIX: &str = "dir_";
 /// the run. Enough for the slots of a large machine.
 const SPARES_MAX: usize = 256;
 
+/// Folders that wait to be removed for good. When it is full, who clears away waits.
+const REMOVALS: usize = 65_536;
+
 /// What their names begin with; a number follows.
 const SPARE_PREFIX: &str = "spare_";
 
@@ -336,7 +339,7 @@ impl Sandboxes {
     /// on another one: a job may leave millions of files, and the next run wants a folder now.
     pub(crate) fn sweep(&self, mut folders: mpsc::Receiver<Vec<PathBuf>>) {
         thread::scope(|scope| {
-            let (left, removing) = sync_mpsc::channel::<PathBuf>();
+            let (left, removing) = sync_mpsc::sync_channel::<PathBuf>(REMOVALS);
             scope.spawn(move || removing.iter().for_each(|folder| remove(&folder)));
             while let Some(folders) = folders.blocking_recv() {
                 for folder in folders {

@@ -23,5 +23,6 @@ pub fn found_pool(folder: &Path, pool: &str, manager: &str, now_s: i64) -> Resul
     let by = all.oldest();
     let dates = Authority::dates(now_s);
     let certificate = by.sign(manager, NodeRole::Manager, &papers.public()?, dates)?.pem();
-    papers.with(Signed { certificate, authorities: all.certificates() })?.save(folder)
+    let signed = Signed { certificate, authorities: all.certificates() };
+    papers.signed_here(signed)?.save(folder)
 }

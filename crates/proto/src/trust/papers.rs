@@ -70,13 +70,27 @@ impl Papers {
         write(&folder.join(FILE), self)
     }
 
-    /// The same key with what was signed of it now.
+    /// The same key with what somebody says is signed of it now.
     ///
     /// # Errors
     ///
-    /// If that is about another key, no authority that comes with it has signed it, or none that
-    /// was believed before comes with it: who is new is vouched for by who was there.
+    /// As for [`Self::signed_here`], or if no authority that was believed before comes with it: who
+    /// is new is vouched for by who was there.
     pub fn with(&self, signed: Signed) -> Result<Self, TrustError> {
+        let (known, now) = (&self.signed.authorities, &signed.authorities);
+        if !known.is_empty() && !known.iter().any(|authority| now.contains(authority)) {
+            return Err(TrustError::Certificate("none of its authorities was believed before"));
+        }
+        self.signed_here(signed)
+    }
+
+    /// The same key with what the pool's own machine has signed of it now: its authorities are what
+    /// they are, also when all that it believed before were forgotten.
+    ///
+    /// # Errors
+    ///
+    /// If that is about another key, or no authority that comes with it has signed it.
+    pub(super) fn signed_here(&self, signed: Signed) -> Result<Self, TrustError> {
         let new = Self { key: self.key.clone(), signed };
         let certificate = authority::der(&new.signed.certificate)?;
         if PublicKey::of(&certificate)? != new.public()? {
@@ -84,10 +98,6 @@ impl Papers {
         }
         if !super::certificate::is_signed(&certificate, &new.anchors()?) {
             return Err(TrustError::Certificate("none of its authorities has signed it"));
-        }
-        let (known, now) = (&self.signed.authorities, &new.signed.authorities);
-        if !known.is_empty() && !known.iter().any(|authority| now.contains(authority)) {
-            return Err(TrustError::Certificate("none of its authorities was believed before"));
         }
         Ok(new)
     }

@@ -120,7 +120,7 @@ mod tests {
         let place = || turns.place(&MachineName::new("m")).unwrap();
         let places: Vec<_> = (0..=OF_ONE).map(|_| place()).collect();
         let mut held: Vec<_> = places[..OF_ONE].iter().filter_map(now).collect();
-        let leave = async { held.pop() };
+        let leave = async { drop(held.pop()) };
         let waits = timeout(Duration::from_secs(60), places[OF_ONE].turn());
         let (turn, _) = tokio::join!(waits, leave);
         turn.unwrap();

@@ -282,7 +282,7 @@ fn a_job_that_could_never_run_is_known_before_it_comes() {
         ("RequestCpus = 9", "never: it asks for Cpus = 9, and the largest suitable slot has 8"),
         (
             "RequestMemory = 10240\nRequirements = TARGET.OpSys == \"LINUX\"",
-            "never: it asks for Memory = 10240, and the largest suitable slot has 8192",
+            "never: it asks for Memory = 10240 (10 GB), and the largest suitable slot has 8192 (8 GB)",
         ),
         (
             "Requirements = TARGET.OpSys == \"WINDOWS\"",

@@ -294,18 +294,19 @@ async fn newcomers_have_a_few_places_for_as_long_as_they_are_there_and_machines_
     let pool = Pool::found();
     let listener = pool.listen(true);
     let newcomer = || Papers::of_newcomer().unwrap();
+    let hash = Believed::OnlyAuthority(pool.authority.fingerprint().unwrap());
     let mut here = Vec::new();
     for _ in 0..NEWCOMERS_FROM_ONE {
-        let met = meet(&listener, newcomer(), Believed::Authorities, Role::Newcomer).await;
+        let met = meet(&listener, newcomer(), hash, Role::Newcomer).await;
         here.push(met.1.unwrap());
     }
-    let (_, refused) = meet(&listener, newcomer(), Believed::Authorities, Role::Newcomer).await;
+    let (_, refused) = meet(&listener, newcomer(), hash, Role::Newcomer).await;
     assert!(matches!(refused, Err(NetError::Crowded { .. })), "{refused:?}");
     let (papers, role) = (pool.member("m", NodeRole::Execute), Role::Startd("m".to_owned()));
     let (_, machine) = meet(&listener, papers, Believed::Authorities, role).await;
     machine.unwrap();
     here.pop();
-    let (_, next) = meet(&listener, newcomer(), Believed::Authorities, Role::Newcomer).await;
+    let (_, next) = meet(&listener, newcomer(), hash, Role::Newcomer).await;
     next.unwrap();
 }
 

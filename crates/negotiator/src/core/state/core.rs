@@ -18,7 +18,7 @@ use crate::core::state::statistics::LastPass;
 ///
 /// The driver's loop: `decide` an input, `apply` each event of the decision, do what `react` says.
 /// After a batch of inputs, and whenever the moment of [`Core::next_deadline`] has come, it says
-/// [`Input::Tick`], until that moment lies ahead again.
+/// [`Input::Tick`](crate::core::Input::Tick), until that moment lies ahead again.
 #[derive(Clone, Debug)]
 pub struct Core {
     pub(crate) policy: Policy,
@@ -57,14 +57,14 @@ impl Core {
     }
 
     /// The same, with what an earlier life has saved of the use of concurrency limits
-    /// ([`Effect::SaveLimits`]).
+    /// ([`Effect::SaveLimits`](crate::core::Effect::SaveLimits)).
     #[must_use]
     pub fn remembering(self, saved: Vec<SavedUse>, now: Now) -> Self {
         Self { in_use: InUse::recover(saved, now), ..self }
     }
 
-    /// When the driver must say [`Input::Tick`], in milliseconds of the steady clock. A moment that
-    /// has passed means at once: a pass is due.
+    /// When the driver must say [`Input::Tick`](crate::core::Input::Tick), in milliseconds of the
+    /// steady clock. A moment that has passed means at once: a pass is due.
     pub fn next_deadline(&self) -> Option<u64> {
         if self.due {
             return Some(0);

@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use clap::{Args, Command, FromArgMatches};
 use classad::{AttrName, ClassAd, Expr, Value};
@@ -57,21 +58,31 @@ fn totals(is_empty: bool) -> Totals {
 fn check_queue(file: &str, now: i64, constraint: &str, layout: Layout, mine: bool) {
     // The table is made from no more than what it asks for.
     let jobs = projected(&ads_of("queue.ads", constraint), &layout.attributes());
-    let source = Source { name: "localhost".to_owned(), address: "<127.0.0.1:9618?...".to_owned() };
-    let answer = Answer {
-        source: &source,
-        moment: &moment(now),
-        jobs: &jobs,
-        totals: &totals(file.contains("empty")),
-        me: mine.then_some(("alice", "alice@localhost")),
-        width: None,
-        dialect: Dialect::HtCondor,
-    };
+    let (plain, totals) = (moment(now), totals(file.contains("empty")));
+    let answer = answer(&plain, &jobs, &totals, mine);
     assert_eq!(queue::render(&answer, layout), golden(file), "{file}");
     let at = moment(now).with_paint(Paint::On);
     let painted = queue::render(&Answer { moment: &at, ..answer }, layout);
     let stripped = anstream::adapter::strip_str(&painted).to_string();
     assert_eq!(stripped, golden(file), "{file}, painted: columns stay in line");
+}
+
+/// The schedd that answered in the recordings.
+static SOURCE: LazyLock<Source> = LazyLock::new(|| Source {
+    name: "localhost".to_owned(),
+    address: "<127.0.0.1:9618?...".to_owned(),
+});
+
+/// What it answers to `condor_q`, with alice's line of totals if she asks for her own.
+fn answer<'a>(
+    moment: &'a Moment,
+    jobs: &'a [ClassAd],
+    totals: &'a Totals,
+    mine: bool,
+) -> Answer<'a> {
+    let me = mine.then_some(("alice", "alice@localhost"));
+    let dialect = Dialect::HtCondor;
+    Answer { source: &SOURCE, moment, jobs, totals, me, width: None, dialect }
 }
 
 const ALICE: &str = "Owner == \"alice\"";
@@ -131,18 +142,8 @@ fn views_of_the_queue_are_htcondors() {
 #[test]
 fn jobs_are_not_grouped_as_htcondor_does_not_group_them() {
     let jobs = ads_of("queue.ads", ALICE);
-    let source = Source { name: "localhost".to_owned(), address: "<127.0.0.1:9618?...".to_owned() };
     let (at, totals) = (moment(NOW + 1), totals(false));
-    let me = Some(("alice", "alice@localhost"));
-    let answer = Answer {
-        source: &source,
-        moment: &at,
-        jobs: &jobs,
-        totals: &totals,
-        me,
-        width: None,
-        dialect: Dialect::HtCondor,
-    };
+    let answer = answer(&at, &jobs, &totals, true);
     assert_eq!(queue::render_group_by(&answer), golden("condor_q.group-by.out"));
 }
 
@@ -175,7 +176,6 @@ fn queued(line: &str, now: i64) -> ClassAd {
 
 #[test]
 fn lists_of_queued_jobs_are_htcondors() {
-    let source = Source { name: "localhost".to_owned(), address: "<127.0.0.1:9618?...".to_owned() };
     let counts = |idle, running, held, completed| Counts {
         idle,
         running,
@@ -196,16 +196,7 @@ fn lists_of_queued_jobs_are_htcondors() {
         let jobs: Vec<ClassAd> = lines.map(|line| queued(line, now)).collect();
         let by_owner = of_me.map(|counts| (UserName::new("alice"), counts)).into_iter().collect();
         let (at, totals) = (moment(now), Totals { all, by_owner, ..Totals::default() });
-        let me = mine.then_some(("alice", "alice@localhost"));
-        let answer = Answer {
-            source: &source,
-            moment: &at,
-            jobs: &jobs,
-            totals: &totals,
-            me,
-            width: None,
-            dialect: Dialect::HtCondor,
-        };
+        let answer = answer(&at, &jobs, &totals, mine);
         assert_eq!(queue::render(&answer, Layout::Jobs), expected, "{file}");
     }
 }
@@ -234,21 +225,11 @@ fn held_jobs_are_listed_with_code_subcode_and_reason() {
         ad
     };
     let jobs: Vec<ClassAd> = lines.map(held).collect();
-    let source = Source { name: "localhost".to_owned(), address: "<127.0.0.1:9618?...".to_owned() };
     let alice = Counts { held: 7, ..Counts::default() };
     let all = Counts { idle: 2, running: 2, held: 7, ..Counts::default() };
     let by_owner = vec![(UserName::new("alice"), alice)];
     let (at, totals) = (moment(NOW + 44), Totals { all, by_owner, ..Totals::default() });
-    let me = Some(("alice", "alice@localhost"));
-    let answer = Answer {
-        source: &source,
-        moment: &at,
-        jobs: &jobs,
-        totals: &totals,
-        me,
-        width: None,
-        dialect: Dialect::HtCondor,
-    };
+    let answer = answer(&at, &jobs, &totals, true);
     assert_eq!(queue::render(&answer, Layout::Held), expected);
 }
 
@@ -533,16 +514,8 @@ fn suspended_jobs_are_shown_as_htcondor_shows_them() {
     let jobs = [job(0, 7, 2.0), job(1, 2, 5.0), job(2, 1, 0.1)];
     let alice = Counts { idle: 1, running: 1, suspended: 1, ..Counts::default() };
     let by_owner = vec![(UserName::new("alice"), alice)];
-    let source = Source { name: "localhost".to_owned(), address: "<127.0.0.1:9618?...".to_owned() };
-    let answer = Answer {
-        source: &source,
-        moment: &moment(now),
-        jobs: &jobs,
-        totals: &Totals { all: alice, by_owner, ..Totals::default() },
-        me: Some(("alice", "alice@localhost")),
-        width: None,
-        dialect: Dialect::HtCondor,
-    };
+    let (at, totals) = (moment(now), Totals { all: alice, by_owner, ..Totals::default() });
+    let answer = answer(&at, &jobs, &totals, true);
     assert_eq!(queue::render(&answer, Layout::Jobs), golden("condor_q.suspended.out"));
     assert_eq!(queue::render(&answer, Layout::Batches), golden("condor_q.suspended-batch.out"));
 }
@@ -560,16 +533,8 @@ fn jobs_that_ask_for_the_same_are_counted_as_htcondor_counts_them() {
             job.set("RequestMemory", 128);
         }
     }
-    let source = Source { name: "localhost".to_owned(), address: "<127.0.0.1:9618?...".to_owned() };
-    let answer = Answer {
-        source: &source,
-        moment: &moment(NOW + 1),
-        jobs: &jobs,
-        totals: &totals(false),
-        me: None,
-        width: None,
-        dialect: Dialect::HtCondor,
-    };
+    let (at, totals) = (moment(NOW + 1), totals(false));
+    let answer = answer(&at, &jobs, &totals, false);
     // HTCondor numbers what it has ever seen, ours what is shown.
     let expected = golden("condor_q.autocluster.out").replace("\n    4     2 ", "\n    2     2 ");
     assert_eq!(queue::render(&answer, Layout::Autoclusters), expected);

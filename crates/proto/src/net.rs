@@ -418,8 +418,7 @@ impl Sender {
     ///
     /// If it cannot be encoded or the connection is broken.
     pub async fn feed<T: Serialize>(&mut self, message: &T) -> Result<(), NetError> {
-        let frame = frame::encode(message)?;
-        in_time(self.patience, READING, async { Ok(self.frames.feed(frame).await?) }).await
+        self.put(frame::encode(message)?).await
     }
 
     /// As [`Self::feed`], as as many messages as it takes for none to be longer than a frame.
@@ -429,8 +428,7 @@ impl Sender {
     /// As for [`Self::feed`]; too long is what cannot be divided any more.
     pub async fn feed_in_parts<T: Divide>(&mut self, message: T) -> Result<(), NetError> {
         for frame in frame::encode_in_parts(message) {
-            let frame = frame?;
-            in_time(self.patience, READING, async { Ok(self.frames.feed(frame).await?) }).await?;
+            self.put(frame?).await?;
         }
         Ok(())
     }
@@ -444,14 +442,15 @@ impl Sender {
     pub async fn feed_what_fits<T: Divide>(&mut self, message: T) -> Result<(), NetError> {
         for frame in frame::encode_in_parts(message) {
             match frame {
-                Ok(frame) => {
-                    let fed = async { Ok(self.frames.feed(frame).await?) };
-                    in_time(self.patience, READING, fed).await?;
-                }
+                Ok(frame) => self.put(frame).await?,
                 Err(error) => tracing::error!(%error, "left out of what a peer is told"),
             }
         }
         Ok(())
+    }
+
+    async fn put(&mut self, frame: Bytes) -> Result<(), NetError> {
+        in_time(self.patience, READING, async { Ok(self.frames.feed(frame).await?) }).await
     }
 
     /// Sends a message that is encoded already, and flushes.

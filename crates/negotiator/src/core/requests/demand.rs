@@ -179,9 +179,17 @@ impl Class {
             implied: false,
             condition: Condition::Alone,
         };
+        let clauses = written.into_iter().map(clause).collect();
+        let asked = Asked::of(job, ads);
+        Self::new(request, clauses, asked)
+    }
+
+    /// A class of which nothing was found out yet, and that ranks no machine.
+    fn new(request: ClassRequest, clauses: Vec<JobClause>, asked: Asked) -> Self {
+        let job = &request.ad;
         Self {
-            clauses: written.into_iter().map(clause).collect(),
-            asked: Asked::of(job, ads),
+            clauses,
+            asked,
             stated: RequestSet::stated(job),
             uses: Uses::of(job),
             hosts: model::hosts(job),
@@ -218,22 +226,7 @@ impl Class {
             !dependence.other.is_empty()
         });
         let rank = rank.map(|rank| (clauses.acquire(rank, Sense::Rank, job, ads), rank.clone()));
-        Self {
-            clauses: compiled,
-            asked,
-            hosts: model::hosts(job),
-            stated: RequestSet::stated(job),
-            uses: Uses::of(job),
-            rank,
-            ranks_by_amounts,
-            unsteady,
-            unseen: BTreeSet::new(),
-            fresh: true,
-            declined: BTreeMap::new(),
-            told: None,
-            standing: None,
-            request,
-        }
+        Self { rank, ranks_by_amounts, unsteady, ..Self::new(request, compiled, asked) }
     }
 
     /// Whether it may fit a machine just because less is left of that: `TARGET.Cpus <= 2`, or a

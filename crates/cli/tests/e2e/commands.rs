@@ -298,6 +298,9 @@ fn commands_of_htcondor_for_a_shell_for_a_machine_and_for_expressions_do_what_th
     pool.until(&format!("{cluster}.0"), "NumJobStarts", "1");
     let who = String::from_utf8(program("condor_who", &[]).stdout).unwrap();
     assert!(who.contains(&format!(" {cluster}.0 ")) && who.ends_with(" /bin/sleep\n"), "{who}");
+    let pid = who.split_whitespace().rev().nth(1).unwrap();
+    let runs = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    assert_eq!(runs, "sleep\n", "{who}");
     pool.ok(&["rm", &cluster]);
     let value = program("classad_eval", &["a = 2", "a * 3"]);
     assert_eq!(String::from_utf8(value.stdout).unwrap(), "[ a = 2 ]\n6\n");

@@ -1,11 +1,15 @@
 //! `updraft who`, `condor_who`: what runs on this machine, for whom and since when.
 
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use anyhow::Result;
 use clap::Args;
 use classad::ClassAd;
+use client::Home;
 use jiff::tz::TimeZone;
 use model::attr;
 use proto::client::{Query, Select};
@@ -103,7 +107,9 @@ pub fn run(args: &WhoArgs, call: &Call) -> Result<Outcome> {
     if let Some(instead) = args.shape.instead()?.filter(|_| !args.shape.json) {
         return Ok(Outcome::done(instead.render(&here, &moment, call.dialect)));
     }
-    let who = Who(here.iter().map(|ad| Runs::of(View::new(ad, &moment))).collect());
+    let processes = processes(&Home::from_environment().execute_dir());
+    let runs = |ad| Runs::of(View::new(ad, &moment), &processes);
+    let who = Who(here.iter().map(runs).collect());
     Ok(Outcome::of(&who, args.shape.json, call, Exit::Done))
 }
 
@@ -114,31 +120,42 @@ fn is_on(ad: &ClassAd, machine: &str) -> bool {
 }
 
 impl Runs {
-    fn of(job: View<'_>) -> Self {
+    fn of(job: View<'_>, processes: &BTreeMap<String, u32>) -> Self {
         let host = job.text(attr::REMOTE_HOST).unwrap_or_default();
         let (slot, _) = host.split_once('@').unwrap_or((&host, ""));
         let since = job.int(attr::JOB_CURRENT_START_DATE).unwrap_or(job.moment.now);
         let global = job.text(attr::GLOBAL_JOB_ID).unwrap_or_default();
-        let pid =
-            job.text(attr::CONDOR_SCRATCH_DIR).and_then(|scratch| process_in(Path::new(&scratch)));
         Self {
             owner: job.text(attr::USER).unwrap_or_else(|| job.owner()),
             client: global.split('#').next().unwrap_or_default().to_owned(),
             slot: slot.trim_start_matches("slot").to_owned(),
+            pid: processes.get(slot).copied(),
             job: job.job().map(|id| id.to_string()).unwrap_or_default(),
             seconds: (job.moment.now - since).max(0),
-            pid,
             program: job.text(attr::CMD).unwrap_or_default(),
         }
     }
 }
 
-/// The first process whose folder is this one or below: what may not be looked at is not found.
-fn process_in(scratch: &Path) -> Option<u32> {
-    let found = fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| {
-        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-        let folder = fs::read_link(entry.path().join("cwd")).ok()?;
-        folder.starts_with(scratch).then_some(pid)
-    });
-    found.min()
+/// The first process in each slot of this pool's machine: the environment of a job names its slot
+/// and its folder. What may not be looked at is not found.
+fn processes(execute: &Path) -> BTreeMap<String, u32> {
+    let mut first = BTreeMap::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        let Ok(environ) = fs::read(entry.path().join("environ")) else { continue };
+        let value = |name: &str| {
+            let mut variables = environ.split(|byte| *byte == 0);
+            variables.find_map(|variable| variable.strip_prefix(name.as_bytes()))
+        };
+        let is_here = value("_CONDOR_SCRATCH_DIR=")
+            .is_some_and(|scratch| Path::new(OsStr::from_bytes(scratch)).starts_with(execute));
+        if let Some(slot) = value("_CONDOR_SLOT=").filter(|_| is_here) {
+            let slot = String::from_utf8_lossy(slot).into_owned();
+            first.entry(slot).and_modify(|least: &mut u32| *least = pid.min(*least)).or_insert(pid);
+        }
+    }
+    first
 }

@@ -596,8 +596,14 @@ fn a_job_is_suspended_when_its_machine_says_so_and_only_the_last_order_counts() 
     let mut trial = Trial::executing("UserLog = \"/log\"");
     trial.acts("alice", Action::Suspend);
     trial.acts("alice", Action::Continue);
-    trial.hears(paused(1, true));
+    let batch = trial.hears(paused(1, true));
     assert_eq!(trial.stands().0, 2, "it was told to go on since");
+    // It may have missed that: it is told again, once for each time that it says so.
+    let go_on = Pause { number: 2, suspend: false };
+    let again = batch.effects.iter().filter(|effect| {
+        matches!(effect, Effect::ToStartd { message: ToStartd::PauseRun { pause, .. }, .. } if *pause == go_on)
+    });
+    assert_eq!(again.count(), 1, "{:?}", batch.effects);
     trial.hears(paused(2, false));
     assert_eq!(trial.stands().0, 2);
     trial.acts("alice", Action::Suspend);

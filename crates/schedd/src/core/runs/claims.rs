@@ -44,6 +44,10 @@ impl Core {
             }
             FromStartd::RunPaused { claim, run, pause, processes } => {
                 self.current(name, *claim, *run)?;
+                if self.has_other_order_since(*run, *pause) {
+                    // It may have heard the later one before it had the run, and dropped it.
+                    return Ok(vec![repeated(name, Repeat::PauseRun(*claim))]);
+                }
                 self.run_paused(now, *run, *pause, *processes)
             }
             FromStartd::RunUsage { claim, run, usage } => {
@@ -178,20 +182,19 @@ impl Core {
         let Some(run) = claim.record.run else { return Vec::new() };
         let id = claim.record.claim;
         let job = self.job(run.job);
-        let repeated =
-            |what| Fact::Machine { machine: name.clone(), fact: MachineFact::Repeated { what } };
         if job.as_ref().is_some_and(JobRef::is_stopping) && planted(Bug::StopNotRepeated) {
             return Vec::new();
         }
         if self.promises.is_called_back(run.job) {
-            return vec![repeated(Repeat::StopRun(id, StopHow::IfQueued))];
+            return vec![repeated(name, Repeat::StopRun(id, StopHow::IfQueued))];
         }
         if let Some(job) = job.filter(JobRef::is_stopping) {
-            return vec![repeated(Repeat::StopRun(id, how_to_stop(job, now)))];
+            return vec![repeated(name, Repeat::StopRun(id, how_to_stop(job, now)))];
         }
         let pause = job.and_then(|job| job.state().running().map(|running| running.pause));
-        let paused = pause.filter(|pause| pause.number > 0).map(|_| repeated(Repeat::PauseRun(id)));
-        [repeated(Repeat::StartRun(id))].into_iter().chain(paused).collect()
+        let paused = pause.filter(|pause| pause.number > 0).map(|_| Repeat::PauseRun(id));
+        let orders = [Repeat::StartRun(id)].into_iter().chain(paused);
+        orders.map(|what| repeated(name, what)).collect()
     }
 
     fn granted(&self, name: &MachineName, granted: &ClaimGranted) -> Vec<Fact> {
@@ -258,9 +261,13 @@ impl Core {
     }
 
     fn recorded(&self, name: &MachineName, claim: ClaimId, run: RunId) -> Fact {
-        let what = Repeat::Message(Box::new(ToStartd::RunRecorded { claim, run }));
-        Fact::Machine { machine: name.clone(), fact: MachineFact::Repeated { what } }
+        repeated(name, Repeat::Message(Box::new(ToStartd::RunRecorded { claim, run })))
     }
+}
+
+/// A machine is told again.
+fn repeated(name: &MachineName, what: Repeat) -> Fact {
+    Fact::Machine { machine: name.clone(), fact: MachineFact::Repeated { what } }
 }
 
 fn seen(name: &MachineName, beat: Beat) -> Fact {

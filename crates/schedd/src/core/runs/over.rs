@@ -69,6 +69,17 @@ impl Core {
 
     /// The machine has carried out an order to suspend a run, or to let it go on. Only the last
     /// order counts.
+    /// Whether the run was ordered to pause or to go on after this order.
+    pub(crate) fn has_other_order_since(&self, run: RunId, pause: Pause) -> bool {
+        match self.job(run.job).map(|job| job.state()) {
+            Some(JobState::Running(running) | JobState::Suspended { running, .. }) => {
+                running.pause.number > pause.number
+            }
+            // Who is being stopped is not told to go on.
+            Some(_) | None => false,
+        }
+    }
+
     pub(crate) fn run_paused(
         &self,
         now: Now,

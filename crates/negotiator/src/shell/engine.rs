@@ -207,7 +207,10 @@ impl Engine {
         match effect {
             Effect::ToSchedd { schedd, message } => self.tell(&schedd, message),
             // Waited for: what it counts is told next. Pools without limits have none of it.
-            Effect::SaveLimits(in_use) => self.limits.save(&in_use)?,
+            Effect::SaveLimits(in_use) => {
+                let file = self.limits.clone();
+                finished(tokio::task::spawn_blocking(move || file.save(&in_use)).await)?;
+            }
             Effect::SaveAccounts => {
                 if let Some(saving) = self.saving.take() {
                     finished(saving.await)?;

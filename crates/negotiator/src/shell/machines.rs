@@ -1,7 +1,7 @@
 //! The machines that are connected: what is told to them, and what newcomers ask. Who may join is
 //! the registrar's matter; what machines say of themselves the engine's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -141,6 +141,13 @@ impl Machines {
         }
     }
 
+    /// Those that can be used by now.
+    fn all_there(&self) -> BTreeSet<MachineName> {
+        let here = self.here();
+        let there = here.iter().filter(|(_, here)| here.is_advertised);
+        there.map(|(name, _)| name.clone()).collect()
+    }
+
     fn is_there(&self, name: &str) -> bool {
         self.here().get(&MachineName::new(name)).is_some_and(|here| here.is_advertised)
     }
@@ -192,7 +199,7 @@ impl Machines {
                     AskPool::Join { secret, name, role },
                 ) => {
                     let secret = Secret::new(secret);
-                    self.join(&Applicant { key, secret, name: &name, role })
+                    self.join(Applicant { key: key.clone(), secret, name, role }).await
                 }
                 (_, AskPool::AmIThere) => PoolSays::There(false),
                 (PeerIdentity::Local { .. }, AskPool::Join { .. }) => {
@@ -205,12 +212,12 @@ impl Machines {
         Ok(())
     }
 
-    fn join(&self, who: &Applicant<'_>) -> PoolSays {
-        let Some(registrar) = &self.registrar else {
+    async fn join(&self, who: Applicant) -> PoolSays {
+        let Some(registrar) = self.registrar.clone() else {
             return PoolSays::Refused("this pool has one machine".to_owned());
         };
         let now = clock::now().wall;
-        match registrar.join(who, now.as_secs()) {
+        on_the_disk(move || match registrar.join(&who, now.as_secs()) {
             Ok(signed) => {
                 tracing::info!(name = who.name, role = %who.role, "a machine has joined");
                 PoolSays::Welcome(Box::new(Welcome { signed, now }))
@@ -219,33 +226,114 @@ impl Machines {
                 tracing::warn!(name = who.name, %refused, "a machine was not let in");
                 PoolSays::Refused(refused.to_string())
             }
-        }
+        })
+        .await
     }
 
     /// Answers a command of who may do everything.
-    pub(crate) fn answer(&self, ask: AskTrust, secret: [u8; 16]) -> Answer {
-        let Some(registrar) = &self.registrar else {
+    pub(crate) async fn answer(&self, ask: AskTrust, secret: [u8; 16]) -> Answer {
+        let Some(registrar) = self.registrar.clone() else {
             let why = "the pool has one machine and listens nowhere: start it with 'updraft pool \
                        start --listen ADDRESS'";
             return Answer::Refused(Refusal::Invalid(why.to_owned()));
         };
-        let now_s = clock::now().wall.as_secs();
-        let done = match ask {
-            AskTrust::Invite { role, ttl_s, uses, names } => {
-                let (secret, until_s) = (Secret::new(secret), now_s + i64::from(ttl_s));
-                let print = secret.fingerprint();
-                let invitation = Invitation { secret: print, role, until_s, uses, names };
-                let token = registrar.invite(invitation, secret, now_s);
-                token.map(|token| Answer::Token(token.reveal()))
-            }
-            AskTrust::Nodes => Ok(Answer::Nodes(registrar.nodes(|name| self.is_there(name)))),
-            AskTrust::Revoke { name } => registrar.revoke(&name).map(|()| Answer::Done),
-            AskTrust::Rotate { finish, force } => {
-                registrar.rotate(finish, force, now_s).map(|()| Answer::Done)
-            }
-        };
+        let (now_s, there) = (clock::now().wall.as_secs(), self.all_there());
+        let done = on_the_disk(move || answered(&registrar, ask, secret, now_s, &there)).await;
         done.unwrap_or_else(|refused: Refused| {
             Answer::Refused(Refusal::Invalid(refused.to_string()))
         })
+    }
+}
+
+/// Does what waits for the disk, or for somebody who does: not on the thread that matches and
+/// answers everybody.
+async fn on_the_disk<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+fn answered(
+    registrar: &Registrar,
+    ask: AskTrust,
+    secret: [u8; 16],
+    now_s: i64,
+    there: &BTreeSet<MachineName>,
+) -> Result<Answer, Refused> {
+    match ask {
+        AskTrust::Invite { role, ttl_s, uses, names } => {
+            let (secret, until_s) = (Secret::new(secret), now_s + i64::from(ttl_s));
+            let print = secret.fingerprint();
+            let invitation = Invitation { secret: print, role, until_s, uses, names };
+            let token = registrar.invite(invitation, secret, now_s);
+            token.map(|token| Answer::Token(token.reveal()))
+        }
+        AskTrust::Nodes => {
+            let is_here = |name: &str| there.contains(&MachineName::new(name));
+            Ok(Answer::Nodes(registrar.nodes(is_here)))
+        }
+        AskTrust::Revoke { name } => registrar.revoke(&name).map(|()| Answer::Done),
+        AskTrust::Rotate { finish, force } => {
+            registrar.rotate(finish, force, now_s).map(|()| Answer::Done)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc as waiting;
+    use std::thread;
+
+    use proto::trust::found_pool;
+
+    use super::super::registrar::Listening;
+    use super::*;
+
+    #[tokio::test]
+    async fn who_waits_for_the_disk_keeps_nobody_else_from_being_served() {
+        let folder = tempfile::tempdir().unwrap();
+        found_pool(folder.path(), "head", "head", 0).unwrap();
+        let listening = Listening {
+            at: ([127, 0, 0, 1], 9618).into(),
+            address: "head:9618".to_owned(),
+            trust: folder.path().to_owned(),
+            name: "head".to_owned(),
+        };
+        let machines = Machines::new(Some(Registrar::open(listening, 0).unwrap()));
+        let registrar = machines.registrar.clone().unwrap();
+        let asks = || {
+            let invite = AskTrust::Invite {
+                role: proto::trust::NodeRole::Execute,
+                ttl_s: 60,
+                uses: 1,
+                names: "*".to_owned(),
+            };
+            let rotate = AskTrust::Rotate { finish: false, force: false };
+            [AskTrust::Nodes, invite, AskTrust::Revoke { name: "m".to_owned() }, rotate]
+        };
+        for ask in asks() {
+            let (served, others) = waiting::channel::<()>();
+            let (writes, written) = waiting::channel::<()>();
+            let registrar = Arc::clone(&registrar);
+            let disk = thread::spawn(move || {
+                registrar.hold_still(|| {
+                    writes.send(()).unwrap();
+                    others.recv_timeout(Duration::from_secs(10)).expect("others are served");
+                });
+            });
+            written.recv().unwrap();
+            let asking = machines.answer(ask, [7; 16]);
+            tokio::pin!(asking);
+            let early = tokio::select! {
+                biased;
+                early = &mut asking => Some(early),
+                () = tokio::task::yield_now() => None,
+            };
+            assert_eq!(early, None, "answered before the roll could be asked");
+            served.send(()).unwrap();
+            asking.await;
+            disk.join().unwrap();
+        }
     }
 }

@@ -243,7 +243,7 @@ async fn answer(
         }
         AskNegotiator::Trust(ask) => {
             let secret = draw().map_err(Closed::Random)?;
-            Ok(vec![context.machines.answer(ask, secret)])
+            Ok(vec![context.machines.answer(ask, secret).await])
         }
         AskNegotiator::EditAccounts { .. } if !superuser => {
             let refusal = "only root and the pool's own user may change accounts".to_owned();

@@ -113,10 +113,10 @@ impl State {
 
 /// What somebody shows who wants to join.
 #[derive(Debug)]
-pub(crate) struct Applicant<'a> {
-    pub(crate) key: &'a PublicKey,
+pub(crate) struct Applicant {
+    pub(crate) key: PublicKey,
     pub(crate) secret: Secret,
-    pub(crate) name: &'a str,
+    pub(crate) name: String,
     pub(crate) role: NodeRole,
 }
 
@@ -140,6 +140,13 @@ impl Registrar {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As while the roll is being written.
+    #[cfg(test)]
+    pub(super) fn hold_still(&self, until: impl FnOnce()) {
+        let _state = self.state();
+        until();
     }
 
     /// Changes the roll, on the disk before in memory: a change that cannot be written is none.
@@ -196,11 +203,11 @@ impl Registrar {
     /// # Errors
     ///
     /// Why it is not let in.
-    pub(crate) fn join(&self, who: &Applicant<'_>, now_s: i64) -> Result<Signed, Refused> {
+    pub(crate) fn join(&self, who: &Applicant, now_s: i64) -> Result<Signed, Refused> {
         let mut state = self.state();
-        let (name, key) = (who.name, who.key.fingerprint());
+        let (name, key) = (&*who.name, who.key.fingerprint());
         if state.roll.has(name, who.role, key).is_ok() {
-            return self.sign(&mut state, name, who.key, now_s);
+            return self.sign(&mut state, name, &who.key, now_s);
         }
         check_name(name, &self.listening.name)?;
         let secret = who.secret.fingerprint();
@@ -220,7 +227,7 @@ impl Registrar {
             authority: state.newest,
             is_revoked: false,
         };
-        let (signed, node) = state.signed(&node, name, who.key, now_s)?;
+        let (signed, node) = state.signed(&node, name, &who.key, now_s)?;
         // Who is in has spent his invitation, and who has spent it is in: it is one file.
         self.change(&mut state, |roll| {
             for open in &mut roll.invitations {
@@ -349,15 +356,15 @@ fn check_name(name: &str, own: &str) -> Result<(), Refused> {
     if name.eq_ignore_ascii_case(own) { Err(Refused::Own(name.to_owned())) } else { Ok(()) }
 }
 
-fn check_invitation(open: &Invitation, who: &Applicant<'_>, now_s: i64) -> Result<(), Refused> {
+fn check_invitation(open: &Invitation, who: &Applicant, now_s: i64) -> Result<(), Refused> {
     if open.until_s <= now_s {
         return Err(Refused::Ended { by_s: now_s - open.until_s });
     }
     if open.role != who.role {
         return Err(Refused::OtherRole(open.role));
     }
-    if !Pattern::new(&open.names).is_ok_and(|names| names.matches(who.name)) {
-        let (name, names) = (who.name.to_owned(), open.names.clone());
+    if !Pattern::new(&open.names).is_ok_and(|names| names.matches(&who.name)) {
+        let (name, names) = (who.name.clone(), open.names.clone());
         return Err(Refused::OtherName { name, names });
     }
     Ok(())
@@ -411,7 +418,8 @@ mod tests {
     }
 
     fn join(registrar: &Registrar, key: &PublicKey, secret: &Secret, name: &str) -> String {
-        let who = Applicant { key, secret: secret.clone(), name, role: NodeRole::Execute };
+        let (key, secret, name) = (key.clone(), secret.clone(), name.to_owned());
+        let who = Applicant { key, secret, name, role: NodeRole::Execute };
         registrar.join(&who, NOW_S).map_or_else(|refused| refused.to_string(), |_| String::new())
     }
 
@@ -434,13 +442,12 @@ mod tests {
             assert!(said.contains(expected) && said.is_empty() == expected.is_empty(), "{said}");
         }
         let secret = invite(&registrar, 1, "*");
-        let key = key();
-        let late = Applicant { key: &key, secret, name: "m", role: NodeRole::Execute };
+        let late = Applicant { key: key(), secret, name: "m".to_owned(), role: NodeRole::Execute };
         let said = registrar.join(&late, NOW_S + 3600).unwrap_err();
         assert!(matches!(said, Refused::Ended { by_s: 0 }), "{said}");
         let other = Applicant { role: NodeRole::Submit, ..late };
         assert!(matches!(registrar.join(&other, NOW_S), Err(Refused::OtherRole(_))));
-        let own = Applicant { role: NodeRole::Execute, name: "HEAD", ..other };
+        let own = Applicant { role: NodeRole::Execute, name: "HEAD".to_owned(), ..other };
         assert!(matches!(registrar.join(&own, NOW_S), Err(Refused::Own(_))));
         // All of that is as it was after a restart.
         let registrar = open(&folder);

@@ -46,6 +46,7 @@ mod negotiator;
 mod net;
 mod oracle;
 mod plant;
+mod queues;
 mod rng;
 mod run;
 mod scenario;

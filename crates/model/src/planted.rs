@@ -76,6 +76,14 @@ pub enum Bug {
     DependencyEndForgotten,
     /// The schedd lets all of those run of which only one is to.
     RunOneIgnored,
+    /// The schedd starts more jobs of a queue than may run.
+    QueueLimitIgnored,
+    /// The schedd starts more jobs of an array than may run.
+    ArrayLimitIgnored,
+    /// The schedd starts jobs of a queue that is not started.
+    QueueStopIgnored,
+    /// The schedd lets a job wait for its queue that was told to run now.
+    RunNowIgnored,
     /// dagman takes a node for ready when the first of its parents is done.
     DagChildTooEarly,
     /// dagman takes a parent that failed for one that is over.
@@ -96,7 +104,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 45] = [
         Self::NoMargin,
         Self::LostRequeue,
         Self::AttemptNotCounted,
@@ -130,6 +138,10 @@ impl Bug {
         Self::DependencyForgotten,
         Self::DependencyEndForgotten,
         Self::RunOneIgnored,
+        Self::QueueLimitIgnored,
+        Self::ArrayLimitIgnored,
+        Self::QueueStopIgnored,
+        Self::RunNowIgnored,
         Self::DagChildTooEarly,
         Self::DagFailureReleases,
         Self::DagRetryNotCounted,

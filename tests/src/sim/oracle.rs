@@ -21,6 +21,7 @@ use super::depending::{Depending, Known, Seen};
 use super::gangs;
 use super::links::home;
 use super::machine::MachineKind;
+use super::queues::{Queues, Running};
 use super::schedd::{LOCAL_MOST, SCHEDULER_MOST, schedd_of};
 use super::store::Store;
 use super::workload;
@@ -43,6 +44,8 @@ pub(crate) struct Oracle {
     depending: Depending,
     /// What each claim may run, by the rows.
     authorised: BTreeMap<ClaimId, RunId>,
+    /// What clusters have said of queues.
+    queues: Queues,
     /// Of each schedd.
     last_seq: BTreeMap<usize, Seq>,
     /// What jobs have said of themselves.
@@ -91,6 +94,8 @@ struct Life {
     left: bool,
     /// It completed, and well, whatever became of it then.
     is_good: bool,
+    /// Where its last run was authorised.
+    slot: Option<Arc<str>>,
 }
 
 impl Life {
@@ -115,6 +120,7 @@ impl Oracle {
             universes: BTreeMap::new(),
             depending: Depending::default(),
             authorised: BTreeMap::new(),
+            queues: Queues::default(),
             last_seq: BTreeMap::new(),
             said: BTreeSet::new(),
             finals: 0,
@@ -294,6 +300,7 @@ impl Oracle {
     pub(crate) fn submitted_as(&mut self, clusters: &BTreeMap<ClusterId, Arc<ClusterRecord>>) {
         for (id, record) in clusters {
             self.depending.submitted(record);
+            self.queues.submitted(record);
             for proc in (0..record.spec.count()).map(ProcId) {
                 let number = record.spec.get(proc, attr::JOB_UNIVERSE);
                 let number = number.as_ref().and_then(Expr::as_literal).and_then(Value::as_i64);
@@ -319,6 +326,24 @@ impl Oracle {
         if n <= most { Ok(()) } else { Err(format!("{n} {universe:?} jobs run, one is {job}")) }
     }
 
+    /// No more jobs of its queue, and of its array, are matched to machines than may run.
+    fn may_start(&self, job: JobId) -> Result<(), String> {
+        let same = |other: &JobId| schedd_of(other.cluster) == schedd_of(job.cluster);
+        let running = self.jobs.iter().filter(|(other, life)| {
+            let runs = life.state.running().is_some();
+            runs && same(other) && self.universe(**other) == Universe::Vanilla
+        });
+        let running = running.filter_map(|(job, life)| {
+            let owner = self.owner_of(*job).map_or("", UserName::as_str);
+            Some(Running { job: *job, owner, slot: life.slot.as_deref()? })
+        });
+        let running: Vec<Running<'_>> = running.collect();
+        match self.universe(job) {
+            Universe::Vanilla => self.queues.may_run(job, &running),
+            Universe::Local | Universe::Scheduler => Ok(()),
+        }
+    }
+
     /// Reads what a transaction added to the record. `forced`: a user has forced a removal in it.
     pub(crate) fn read_record(
         &mut self,
@@ -341,7 +366,8 @@ impl Oracle {
                 }
                 Happening::Job { job, event } => self.read_job(*job, event, forced)?,
                 Happening::JobSaid { job, text } => self.job_said(*job, text)?,
-                Happening::JobEdited { .. } | Happening::JobsWait { .. } => {}
+                Happening::JobEdited { job, changes } => self.queues.edited(*job, changes),
+                Happening::JobsWait { .. } => {}
             }
         }
         Ok(())
@@ -383,6 +409,7 @@ impl Oracle {
                 forced: BTreeSet::new(),
                 left: false,
                 is_good: false,
+                slot: None,
             };
             self.jobs.insert(JobId::new(cluster.0, proc), life);
         }
@@ -428,12 +455,14 @@ impl Oracle {
             life.is_good = end.is_success();
         }
         match event {
-            JobEvent::RunAuthorised { attempt, .. } => {
+            JobEvent::RunAuthorised { attempt, slot, .. } => {
                 if *attempt <= life.last {
                     return Err(format!("job {job} has attempt {attempt} after {}", life.last));
                 }
                 life.last = *attempt;
+                life.slot.clone_from(slot);
                 self.has_room(job)?;
+                self.may_start(job)?;
                 self.depending.may_run(job, &*self)
             }
             JobEvent::RunOver { attempt, end, next, .. } => {

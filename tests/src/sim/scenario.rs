@@ -18,6 +18,8 @@ use super::jobs::{Job, SIM_END, SIM_FILES_MS, SIM_RUN_MS, job};
 use super::life::Death;
 use super::machine::MachineKind;
 use super::plant::Plant;
+use super::queues;
+use super::schedd::first_cluster;
 use super::workload::SIM_IGNORES_TERM;
 use super::world::World;
 
@@ -65,6 +67,8 @@ enum Deed {
     Keep,
     /// He puts the copy in the place of the queue, and the schedd starts on it.
     PutBack,
+    /// An operator tells the jobs of the first submission to run now.
+    RunNow,
     /// The first machine is paused for so long.
     Pause(Micros),
     /// The first machine is off for some seconds.
@@ -89,7 +93,7 @@ enum Deed {
 
 use Deed::{
     Act, Block, Crash, Cut, CutBusy, CutLauncher, Dag, DoomDag, HoldMatches, Keep, Pause, PutBack,
-    Reboot, Submit, SubmitAgain,
+    Reboot, RunNow, Submit, SubmitAgain,
 };
 use When::{After, Fetching, Final, Live, Storing};
 
@@ -125,6 +129,21 @@ fn a_long_copy_and_a_cut() -> Vec<(When, Deed)> {
         (Fetching, Cut(2 * MINUTE)),
         (After(3 * MINUTE), Act(remove())),
     ]
+}
+
+fn a_job_that_wants_too_much() -> Vec<(When, Deed)> {
+    let wants_too_much = job(500).with(attr::REQUEST_MEMORY, 999_999);
+    vec![submit(wants_too_much), submit(job(100)), (Final(1), submit(job(1)).1)]
+}
+
+fn two_of_one_limit() -> Vec<(When, Deed)> {
+    let limited = || job(20_000).with(attr::CONCURRENCY_LIMITS, "db:2");
+    vec![submit(limited()), (Live(1), submit(limited()).1)]
+}
+
+fn jobs_beside() -> Vec<(When, Deed)> {
+    let beside = job(500).with(attr::JOB_UNIVERSE, Universe::Local.number());
+    vec![submit(beside.procs(5))]
 }
 
 /// What the negotiator says is long under way, and no connection breaks.
@@ -167,10 +186,7 @@ fn steps_for(bug: Bug) -> Vec<(When, Deed)> {
             (Live(1), Cut(12 * SECOND)),
             (After(SECOND), Act(hold())),
         ],
-        Bug::PlaceNotFreed => {
-            let beside = job(500).with(attr::JOB_UNIVERSE, Universe::Local.number());
-            vec![submit(beside.procs(5))]
-        }
+        Bug::PlaceNotFreed => jobs_beside(),
         Bug::SlotTwice => vec![submit(job(20_000).procs(2))],
         Bug::LeaseFromReceipt => vec![
             submit(job(FOR_EVER_MS).with(attr::JOB_LEASE_DURATION, 60)),
@@ -189,21 +205,19 @@ fn steps_for(bug: Bug) -> Vec<(When, Deed)> {
         Bug::DeviceTwice => vec![submit(job(20_000).with("RequestArm", 1).procs(2))],
         Bug::TurnNotWaited | Bug::PromisedTwice => vec![submit(job(400).procs(40))],
         Bug::PromiseForgotten => vec![submit(job(700).procs(60)), (Final(20), Act(remove()))],
-        Bug::LimitNotCounted => {
-            let limited = || job(20_000).with(attr::CONCURRENCY_LIMITS, "db:2");
-            vec![submit(limited()), (Live(1), submit(limited()).1)]
-        }
+        Bug::LimitNotCounted => two_of_one_limit(),
         Bug::GangOnOneMachine | Bug::GangCutToFit => steps_of_parts_for(bug),
         Bug::OfferForgotten => a_match_long_under_way(),
-        Bug::ReasonForgotten => {
-            let wants_too_much = job(500).with(attr::REQUEST_MEMORY, 999_999);
-            vec![submit(wants_too_much), submit(job(100)), (Final(1), submit(job(1)).1)]
-        }
+        Bug::ReasonForgotten => a_job_that_wants_too_much(),
         Bug::DependencyTooEarly
         | Bug::DependencyFailureReleases
         | Bug::DependencyForgotten
         | Bug::DependencyEndForgotten
         | Bug::RunOneIgnored => steps_of_waits_for(bug),
+        Bug::QueueLimitIgnored
+        | Bug::ArrayLimitIgnored
+        | Bug::QueueStopIgnored
+        | Bug::RunNowIgnored => steps_of_queues_for(bug),
         Bug::DagChildTooEarly
         | Bug::DagFailureReleases
         | Bug::DagRetryNotCounted
@@ -277,6 +291,21 @@ fn steps_of_waits_for(bug: Bug) -> Vec<(When, Deed)> {
             ]
         }
         other => panic!("{other:?} is no bug about jobs that wait for others"),
+    }
+}
+
+fn steps_of_queues_for(bug: Bug) -> Vec<(When, Deed)> {
+    let queued = |run_ms, queue: &str| job(run_ms).with(model::queues::QUEUE, queue);
+    match bug {
+        Bug::QueueLimitIgnored => vec![submit(queued(20_000, queues::SMALL).procs(4))],
+        Bug::ArrayLimitIgnored => {
+            let array = queued(20_000, model::queues::FIRST_QUEUE).procs(4);
+            vec![submit(array.with(model::queues::MOST_RUNNING, 1))]
+        }
+        Bug::QueueStopIgnored | Bug::RunNowIgnored => {
+            vec![submit(queued(500, queues::SHUT)), (After(MINUTE), RunNow)]
+        }
+        other => panic!("{other:?} is no bug about queues"),
     }
 }
 
@@ -389,6 +418,7 @@ impl World {
             Submit(spec) => self.submit_this(*spec),
             SubmitAgain => self.submit_again(),
             Act(action) => self.act_on_all(action),
+            RunNow => self.run_now(first_cluster(0)),
             Dag(plan) => self.begin_dag(*plan, None),
             DoomDag(doom) => self.doom_dag(doom),
             Crash(daemon) => self.crash(daemon),

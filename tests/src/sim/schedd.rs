@@ -106,7 +106,7 @@ impl ScheddHost {
 }
 
 /// Each schedd numbers its clusters from here, so that a cluster says whose it is.
-fn first_cluster(s: usize) -> ClusterId {
+pub(crate) fn first_cluster(s: usize) -> ClusterId {
     ClusterId(u32::try_from(s).unwrap_or(0) * CLUSTERS_EACH + 1)
 }
 

@@ -5,10 +5,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use model::queues::QueueSettings;
 use model::{ClaimId, ClusterId, ClusterSpec, JobId, Seq, SubmitToken};
 use schedd::core::{ClaimRecord, ClusterBody, ClusterRecord, Dirty, JobRecord, Meta, Ranges, Rows};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use super::queues;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Store {
@@ -18,6 +21,7 @@ pub(crate) struct Store {
     claims: BTreeMap<ClaimId, String>,
     meta: Option<String>,
     acts: Option<String>,
+    settings: Option<String>,
     last_seq: Seq,
 }
 
@@ -44,7 +48,8 @@ pub(crate) struct Census {
 impl Store {
     /// An empty one of a schedd that numbers its clusters from here.
     pub(crate) fn from_cluster(next_cluster: ClusterId) -> Self {
-        Self { meta: json(&Meta { next_cluster, ..Meta::default() }).ok(), ..Self::default() }
+        let meta = json(&Meta { next_cluster, ..Meta::default() }).ok();
+        Self { meta, settings: json(&queues::settings()).ok(), ..Self::default() }
     }
 
     /// Writes what a batch changed.
@@ -84,6 +89,9 @@ impl Store {
         if let Some(acts) = &dirty.acts {
             self.acts = Some(json(acts)?);
         }
+        if let Some(settings) = &dirty.settings {
+            self.settings = Some(json(&**settings)?);
+        }
         for recorded in &dirty.recorded {
             if recorded.seq <= self.last_seq {
                 return Err(format!("event {} is written after {}", recorded.seq, self.last_seq));
@@ -115,6 +123,8 @@ impl Store {
         rows.jobs = self.jobs.values().map(|row| parse(row)).collect::<Result<_, _>>()?;
         rows.claims = self.claims.values().map(|row| parse(row)).collect::<Result<_, _>>()?;
         rows.meta = self.meta.as_deref().map(parse::<Meta>).transpose()?.unwrap_or_default();
+        let settings = self.settings.as_deref().map(parse::<QueueSettings>).transpose()?;
+        rows.settings = settings.map(Arc::new);
         Ok(rows)
     }
 

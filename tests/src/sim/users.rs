@@ -3,18 +3,20 @@
 
 use std::collections::BTreeMap;
 
+use model::queues::FIRST_QUEUE;
 use model::{
     Attempt, ClusterId, ClusterSpec, HoldCode, JobId, JobState, RunId, SubmitToken, UserName, attr,
 };
 use proto::chirp::ChirpAsk;
 use proto::client::{
-    ActResult, Acted, Action, Answer, AskSchedd, FrontEnd, Priority, Query, Refusal, Select,
-    Selector,
+    ActResult, Acted, Action, Alteration, Answer, Arrange, AskSchedd, FrontEnd, Priority, Query,
+    Refusal, Select, Selector,
 };
 use schedd::core::Actor;
 
 use super::clock::{MILLISECOND, Micros, SECOND};
 use super::event::{Event, Ticket};
+use super::queues;
 use super::rng::Rng;
 use super::schedd::schedd_of;
 use super::workload;
@@ -55,6 +57,7 @@ enum Purpose {
     Reserve(usize),
     Submit(usize),
     Act { by: Actor, action: Action, selected: Select },
+    Arrange,
     Look,
 }
 
@@ -92,7 +95,8 @@ impl World {
             match self.rng.below(100) {
                 0..=44 => self.submit_new(),
                 45..=54 => self.submit_again(),
-                55..=59 => self.edit_some(),
+                55..=57 => self.edit_some(),
+                58..=59 => self.arrange_some(),
                 60..=64 => self.job_calls(),
                 65..=89 => self.act_on_some(),
                 _ => self.look_at_queue(),
@@ -222,6 +226,43 @@ impl World {
         );
     }
 
+    /// Somebody moves jobs to another queue, lets more or fewer of an array run, or changes the
+    /// order; an operator says what runs now.
+    fn arrange_some(&mut self) {
+        let Some((cluster, procs)) = self.users.known_cluster(&mut self.rng) else { return };
+        let other = self.users.known_cluster(&mut self.rng).map_or(cluster, |(other, _)| other);
+        let user = UserName::new(self.rng.pick(&NAMES));
+        let root = Actor { user: UserName::new("root"), superuser: true };
+        let own = Actor { user, superuser: false };
+        let (by, what) = match self.rng.below(4) {
+            0 => {
+                let queue = self.rng.pick(&[queues::SMALL, FIRST_QUEUE]).to_owned();
+                (own, Arrange::Move { cluster, queue })
+            }
+            1 => (root, Arrange::RunNow(vec![Selector::Cluster(cluster)])),
+            2 => (root, Arrange::Exchange(cluster, other)),
+            _ => {
+                let changes = queues::most(self.rng.pick(&[1, 2, 3]), procs);
+                let runs = self.rng.percent(50);
+                let alteration =
+                    Alteration { cluster, changes, runs, spares_running: false, user_hold: None };
+                (root, Arrange::Alter(Box::new(alteration)))
+            }
+        };
+        self.arrange(schedd_of(cluster), by, what);
+    }
+
+    fn arrange(&mut self, s: usize, by: Actor, what: Arrange) {
+        let ticket = self.users.ticket(Purpose::Arrange);
+        self.ask(s, ticket, by, AskSchedd::Arrange(what));
+    }
+
+    /// An operator of the first schedd tells all jobs of a cluster to run now.
+    pub(crate) fn run_now(&mut self, cluster: ClusterId) {
+        let root = Actor { user: UserName::new("root"), superuser: true };
+        self.arrange(0, root, Arrange::RunNow(vec![Selector::Cluster(cluster)]));
+    }
+
     /// A process of some run says something of its job: of the present run, or of one that it has
     /// outlived.
     fn job_calls(&mut self) {
@@ -346,6 +387,7 @@ impl World {
                 Purpose::Look,
                 Answer::Ads(_) | Answer::Totals(_) | Answer::Edited(_) | Answer::Chirped(_),
             ) => {}
+            (Purpose::Arrange, Answer::Done | Answer::Refused(Refusal::Denied(_))) => {}
             (purpose, answer) => self.fail(format!("{purpose:?} was answered {answer:?}")),
         }
     }
@@ -358,7 +400,7 @@ impl World {
                 submission.abandoned |= gives_up;
                 !gives_up
             }
-            Purpose::Act { .. } | Purpose::Look => false,
+            Purpose::Act { .. } | Purpose::Arrange | Purpose::Look => false,
         };
         if again {
             let pause = self.rng.between(100 * MILLISECOND, 3 * SECOND);
@@ -371,7 +413,7 @@ impl World {
     pub(crate) fn retry(&mut self, ticket: Ticket) {
         match self.users.asks.remove(&ticket) {
             Some(Purpose::Reserve(nth) | Purpose::Submit(nth)) => self.reserve(nth),
-            Some(Purpose::Act { .. } | Purpose::Look) | None => {}
+            Some(Purpose::Act { .. } | Purpose::Arrange | Purpose::Look) | None => {}
         }
     }
 

@@ -17,6 +17,7 @@ use startd::core::{Custom, Device};
 use super::gangs;
 pub(crate) use super::jobs::{SIM_END, SIM_FILES_MS, SIM_IGNORES_TERM, SIM_RUN_MS};
 use super::machine::MachineKind;
+use super::queues;
 use super::rng::Rng;
 
 /// What jobs use of the limits that [`set_limits`] sets. Nobody has as much as the last asks for.
@@ -114,7 +115,11 @@ pub(crate) fn cluster(rng: &mut Rng) -> ClusterSpec {
     } else {
         Procs::Listed((0..count).map(|n| own_ad(rng, n)).collect())
     };
-    ClusterSpec { ad, procs }
+    let mut spec = ClusterSpec { ad, procs };
+    if rng.percent(20) {
+        queues::draw(rng, &mut spec);
+    }
+    spec
 }
 
 /// Lets the jobs wait for those of another cluster, of so many jobs, or run instead of them.

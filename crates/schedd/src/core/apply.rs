@@ -443,6 +443,7 @@ impl Core {
     fn take_back(&mut self, id: model::ClaimId, change: &mut Change) {
         let Some(held) = self.claims.get_mut(&id) else { return };
         let Some(run) = held.record.run.take() else { return };
+        self.classes.runs.note_run(run.job.cluster, false);
         let record = held.record.clone();
         change.claim = Some((id, Some(record.clone())));
         change.taken_back = Some(run);
@@ -493,6 +494,7 @@ impl Core {
             held.record.run
         );
         self.beside.note_run(held.record.universe, true);
+        self.classes.runs.note_run(run.job.cluster, true);
         held.record.run = Some(run);
         held.record.ordinal += 1;
         let before_s = std::mem::replace(&mut held.record.lease_s, lease_s);
@@ -514,7 +516,9 @@ impl Core {
         change: &mut Change,
     ) {
         let Some(held) = self.claims.get_mut(&claim) else { return };
-        held.record.run = None;
+        if let Some(run) = held.record.run.take() {
+            self.classes.runs.note_run(run.job.cluster, false);
+        }
         held.free_since_ms = at.boot_ms;
         held.keep = keep;
         let took_ms = at.boot_ms.saturating_sub(held.run_since_ms);

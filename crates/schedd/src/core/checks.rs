@@ -228,6 +228,10 @@ impl Core {
     }
 
     fn check_classes(&self, fresh: &Self) -> Result<(), String> {
+        if self.classes.runs != fresh.classes.runs {
+            let (kept, made) = (&self.classes.runs, &fresh.classes.runs);
+            return Err(format!("the runs are counted as {kept:?}, the rows make {made:?}"));
+        }
         for class in self.classes.by_id.values() {
             let of_class = self.claiming.values().filter(|c| c.shares.is_none());
             let claiming = of_class.filter(|c| c.class_key == class.key).count();

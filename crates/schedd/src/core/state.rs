@@ -13,5 +13,6 @@ pub(crate) mod limits;
 pub(crate) mod places;
 pub(crate) mod promises;
 pub(crate) mod round;
+pub(crate) mod run_counts;
 pub(crate) mod statistics;
 pub(crate) mod waiting;

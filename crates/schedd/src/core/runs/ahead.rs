@@ -92,7 +92,7 @@ impl Core {
 
     /// Whether jobs of a class may wait for one slot: they are alike, nothing but a slot is between
     /// them and their start, and no other claim is on its way.
-    fn may_promise(&self, class: &Class, gates: &Gates) -> bool {
+    fn may_promise(&self, class: &Class, gates: &Gates<'_>) -> bool {
         let plain = !class.universe.is_beside() && !class.paces && !class.may_skip;
         plain
             && class.idle.count() > 0

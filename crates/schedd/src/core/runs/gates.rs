@@ -2,46 +2,32 @@
 //! `max_run` says, nor more of an array than it says itself (`max_run_subjobs`). Jobs that are in
 //! no queue of PBS's go past.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use classad::{ClassAd, Expr};
 use model::queues::QueueSettings;
-use model::{Cause, ClusterId, IdleReason, UserName, Verdict, attr};
+use model::{
+    Cause, IdleReason, UserName, Verdict, attr,
+    planted::{Bug, planted},
+};
 
 use crate::core::state::classes::{ArrayLimit, Class};
 use crate::core::state::core::{Claim, Core};
+use crate::core::state::run_counts::RunCounts;
 use crate::core::words::Change;
-
-/// Runs by queue and owner; those of a queue, of an owner or of all have `None` there.
-type Counted = BTreeMap<(Option<Arc<str>>, Option<UserName>), u64>;
 
 /// How many more may start, as of a moment.
 #[derive(Debug)]
-pub(crate) struct Gates {
-    /// Nothing if there are no limits.
-    running: Option<Counted>,
-    /// Runs of each array that limits them.
-    arrays: BTreeMap<ClusterId, u64>,
+pub(crate) struct Gates<'a> {
+    runs: &'a RunCounts,
+    /// What starts besides, by [`Self::take`].
+    taken: RunCounts,
 }
 
 impl Core {
-    /// How many run now of whom, as far as anything limits that.
-    pub(crate) fn gates(&self) -> Gates {
-        let running = self.limits_queues().then(BTreeMap::new);
-        let mut gates = Gates { running, arrays: BTreeMap::new() };
-        if gates.running.is_some() {
-            for class in self.classes.by_id.values().filter(|class| class.queue.is_some()) {
-                gates.count(class, u64::try_from(class.busy.len()).unwrap_or(0));
-            }
-        }
-        if self.classes.limited > 0 {
-            // By run: a job that ran before its array was given a limit is of another class.
-            for run in self.claims.values().filter_map(|claim| claim.record.run) {
-                *gates.arrays.entry(run.job.cluster).or_default() += 1;
-            }
-        }
-        gates
+    /// How many run now of whom. Costs nothing: asked for each job that is shown.
+    pub(crate) fn gates(&self) -> Gates<'_> {
+        Gates { runs: &self.classes.runs, taken: RunCounts::default() }
     }
 
     fn limits_queues(&self) -> bool {
@@ -124,24 +110,24 @@ impl Core {
     }
 }
 
-impl Gates {
-    fn count(&mut self, class: &Class, runs: u64) {
-        let Some(running) = &mut self.running else { return };
-        for queue in [None, class.queue.clone()] {
-            for owner in [None, Some(class.owner.clone())] {
-                *running.entry((queue.clone(), owner)).or_default() += runs;
-            }
-        }
-    }
-
+impl Gates<'_> {
     /// One more of the class runs.
     pub(crate) fn take(&mut self, class: &Class) {
         if let Some(limit) = class.array {
-            *self.arrays.entry(limit.cluster).or_default() += 1;
+            self.taken.note_run(limit.cluster, true);
         }
-        if class.queue.is_some() {
-            self.count(class, 1);
+        if let Some(queue) = &class.queue {
+            self.taken.note_slots(queue, &class.owner, (0, 1));
         }
+    }
+
+    fn of_array(&self, limit: ArrayLimit) -> u64 {
+        self.runs.of_cluster(limit.cluster) + self.taken.of_cluster(limit.cluster)
+    }
+
+    fn of_queue(&self, limit: &Limit<'_>) -> u64 {
+        let of = |counts: &RunCounts| counts.of_queue(limit.queue, limit.owner);
+        of(self.runs) + of(&self.taken)
     }
 
     /// How many jobs of the class may start.
@@ -150,29 +136,29 @@ impl Gates {
         if stopped(&core.settings, name).is_some() {
             return 0;
         }
-        let of_queues = self
-            .limits(&core.settings, class, name)
-            .map(|(_, most, runs, _)| most.saturating_sub(runs))
-            .min()
-            .unwrap_or(u64::MAX);
+        let limits = limits(&core.settings, class, name);
+        let left = |limit: &Limit<'_>| limit.most.saturating_sub(self.of_queue(limit));
+        let of_queues = limits.iter().map(left).min().unwrap_or(u64::MAX);
         let of_array = self.left_of_array(class).map_or(u64::MAX, |(left, _)| left);
-        of_queues.min(of_array)
+        let of_queues = if planted(Bug::QueueLimitIgnored) { u64::MAX } else { of_queues };
+        of_queues.min(if planted(Bug::ArrayLimitIgnored) { u64::MAX } else { of_array })
     }
 
     /// How many more jobs of the class's array may start, and how many may run.
     fn left_of_array(&self, class: &Class) -> Option<(u64, u64)> {
         let limit = class.array?;
-        let runs = self.arrays.get(&limit.cluster).copied().unwrap_or(0);
+        let runs = self.of_array(limit);
         Some((limit.most.saturating_sub(runs), limit.most))
     }
 
     /// Whether a job of the class may start where one of the class has ended just then.
     pub(crate) fn may_follow(&self, core: &Core, class: &Class) -> bool {
         let Some(name) = rules(class) else { return true };
-        let runs_of = |limit: ArrayLimit| self.arrays.get(&limit.cluster).copied().unwrap_or(0);
         stopped(&core.settings, name).is_none()
-            && class.array.is_none_or(|limit| runs_of(limit) <= limit.most)
-            && self.limits(&core.settings, class, name).all(|(_, most, runs, _)| runs <= most)
+            && class.array.is_none_or(|limit| self.of_array(limit) <= limit.most)
+            && limits(&core.settings, class, name)
+                .iter()
+                .all(|limit| self.of_queue(limit) <= limit.most)
     }
 
     fn closed(&self, settings: &QueueSettings, class: &Class) -> Option<Cause> {
@@ -183,47 +169,51 @@ impl Gates {
         if let Some((0, most)) = self.left_of_array(class) {
             return Some(Cause::ArrayLimit { most });
         }
-        let mut limits = self.limits(settings, class, name);
-        let (queue, most, _, of_owner) = limits.find(|(_, most, runs, _)| runs >= most)?;
-        Some(Cause::QueueLimit { queue: queue.map(str::to_owned), most, of_owner })
+        let limits = limits(settings, class, name);
+        let reached = limits.into_iter().find(|limit| self.of_queue(limit) >= limit.most)?;
+        Some(Cause::QueueLimit {
+            queue: reached.queue.map(ToString::to_string),
+            most: reached.most,
+            of_owner: reached.owner.is_some(),
+        })
     }
+}
 
-    /// Each limit of the class: of which queue or of the server, how many, how many run, and
-    /// whether it is the owner's.
-    fn limits<'a>(
-        &self,
-        settings: &QueueSettings,
-        class: &Class,
-        name: &'a str,
-    ) -> impl Iterator<Item = (Option<&'a str>, u64, u64, bool)> {
-        let mut all = Vec::new();
-        let places = [(None, Some(&settings.server)), (Some(name), settings.queue(name))];
-        for (queue, attributes) in places {
-            let (Some(running), Some(attributes)) = (&self.running, attributes) else { continue };
-            let limits = attributes.limits("max_run");
-            let runs = |owner: Option<&UserName>| {
-                let key = (queue.and(class.queue.clone()), owner.cloned());
-                running.get(&key).copied().unwrap_or(0)
-            };
-            if let Some(most) = limits.of_all() {
-                all.push((queue, most, runs(None), false));
-            }
-            if let Some((most, _)) = limits.of_user(class.owner.as_str()) {
-                all.push((queue, most, runs(Some(&class.owner)), true));
-            }
-        }
-        all.into_iter()
+/// A limit that a class is under.
+struct Limit<'a> {
+    /// Of which queue; of the server if not given.
+    queue: Option<&'a Arc<str>>,
+    /// Of the class's owner; of everybody if not given.
+    owner: Option<&'a UserName>,
+    most: u64,
+}
+
+/// Each limit of the class: the server's, then its queue's.
+fn limits<'a>(settings: &QueueSettings, class: &'a Class, name: &str) -> Vec<Limit<'a>> {
+    let mut all = Vec::new();
+    let places = [(None, Some(&settings.server)), (class.queue.as_ref(), settings.queue(name))];
+    for (queue, attributes) in places {
+        let Some(attributes) = attributes else { continue };
+        let said = attributes.limits("max_run");
+        all.extend(said.of_all().map(|most| Limit { queue, owner: None, most }));
+        let of_owner = said.of_user(class.owner.as_str());
+        all.extend(of_owner.map(|(most, _)| Limit { queue, owner: Some(&class.owner), most }));
     }
+    all
 }
 
 /// The queue whose rules the class is under.
 fn rules(class: &Class) -> Option<&str> {
-    class.queue.as_deref().filter(|_| !class.is_forced && !class.universe.is_beside())
+    let is_forced = class.is_forced && !planted(Bug::RunNowIgnored);
+    class.queue.as_deref().filter(|_| !is_forced && !class.universe.is_beside())
 }
 
 fn stopped(settings: &QueueSettings, queue: &str) -> Option<Cause> {
     if !settings.server.is("scheduling") {
         return Some(Cause::QueueStopped { queue: None });
+    }
+    if planted(Bug::QueueStopIgnored) {
+        return None;
     }
     let is_started = settings.queue(queue).is_some_and(|queue| queue.is("started"));
     (!is_started).then(|| Cause::QueueStopped { queue: Some(queue.to_owned()) })

@@ -141,7 +141,13 @@ impl Core {
         Some(negotiator.told_all_ms.saturating_add(every))
     }
 
-    fn request(&self, id: ClassId, class: &Class, gates: &Gates, now: Now) -> Option<ClassRequest> {
+    fn request(
+        &self,
+        id: ClassId,
+        class: &Class,
+        gates: &Gates<'_>,
+        now: Now,
+    ) -> Option<ClassRequest> {
         if class.universe.is_beside() {
             return None;
         }

@@ -13,6 +13,7 @@ use model::{
 };
 
 use crate::core::records::ranges::Ranges;
+use crate::core::state::run_counts::RunCounts;
 
 /// What a class is made from, beside the attributes that begin with `Request`.
 const ROOTS: [&str; 9] = [
@@ -41,6 +42,8 @@ pub(crate) struct Classes {
     pub(crate) beside: BTreeSet<ClassId>,
     /// How many classes are of an array that limits how many of its jobs run.
     pub(crate) limited: usize,
+    /// How many run of what.
+    pub(crate) runs: RunCounts,
 }
 
 /// How many jobs of an array may run at a time.
@@ -217,7 +220,11 @@ impl Classes {
                 aside: None,
             }
         });
+        let before = class.busy.len();
         change(class);
+        if let Some(queue) = &class.queue {
+            self.runs.note_slots(queue, &class.owner, (before, class.busy.len()));
+        }
         if class.universe.is_beside() && class.idle.count() > 0 {
             self.beside.insert(id);
         } else {
@@ -235,7 +242,8 @@ impl Classes {
     /// else here.
     pub(crate) fn following(before: &Self, significant: BTreeSet<AttrName>) -> Self {
         let changed = before.by_id.keys().chain(&before.changed).copied().collect();
-        Self { significant, last: before.last, changed, ..Self::default() }
+        let runs = before.runs.without_queues();
+        Self { significant, last: before.last, changed, runs, ..Self::default() }
     }
 
     pub(crate) fn add_idle(&mut self, place: &Place, rank: u32, owner: &UserName, job: JobId) {

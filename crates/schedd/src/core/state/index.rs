@@ -303,8 +303,9 @@ impl Core {
         machine.claims.insert(id);
         machine.add_lease(record.lease_s);
         machine.slots.entry(record.slot.clone()).or_default().insert(id);
-        if record.run.is_some() {
+        if let Some(run) = record.run {
             self.beside.note_run(record.universe, true);
+            self.classes.runs.note_run(run.job.cluster, true);
         }
         self.classes.change(&record.class_key, &record.owner, |class| class.claims += 1);
         let shared = self.shared_with(&record, id);
@@ -354,8 +355,9 @@ impl Core {
                 machine.slots.remove(&record.slot);
             }
         }
-        if record.run.is_some() {
+        if let Some(run) = record.run {
             self.beside.note_run(record.universe, false);
+            self.classes.runs.note_run(run.job.cluster, false);
         }
         self.classes.change(&record.class_key, &record.owner, |class| {
             class.claims -= 1;

@@ -81,3 +81,37 @@ fn other_owners_do_not_wait_for_a_pause() {
     let batch = trial.take(&[Input::Submit { by, token, cluster: ClusterId(2), spec }]);
     assert_eq!(asked(&batch), Some(4));
 }
+
+#[test]
+fn a_queues_limit_counts_the_runs_of_that_queue_and_the_servers_those_of_all() {
+    use model::queues::{Change, Edit, Object};
+    use proto::client::Arrange;
+    let limit = |trial: &mut Trial, object: Object, value: &str| {
+        let name = "max_run".to_owned();
+        let change = Change::Set { name, value: value.to_owned() };
+        let what = Arrange::Settings(vec![Edit { object, change }]);
+        trial.take(&[Input::Arrange { by: user("root"), what }]);
+    };
+    let workq = || Object::Queue("workq".to_owned());
+    let mut trial = Trial::with_jobs(2, "PbsQueue = \"workq\"");
+    // The job's program runs, in `workq`; another one waits there.
+    trial.matched();
+    trial.hears(granted(&trial));
+    assert_eq!(trial.stands().0, 2);
+    for (object, value, expected) in [
+        (workq(), "[u:PBS_GENERIC=1]", Some("of its owner in the queue workq")),
+        (workq(), "[o:PBS_ALL=1]", Some("1 of the jobs in the queue workq")),
+        (workq(), "[u:bob=1]", None),
+        (workq(), "[u:PBS_GENERIC=2]", None),
+        (Object::Server, "[u:PBS_GENERIC=1]", Some("of its owner in the server")),
+        (Object::Server, "[o:PBS_ALL=2]", None),
+    ] {
+        let before = trial.core.queue_settings();
+        limit(&mut trial, object.clone(), value);
+        let said = reason(&trial, 1);
+        let is_limit = said.contains("and no more may (max_run)");
+        assert_eq!(is_limit, expected.is_some(), "{object:?} {value}: {said}");
+        assert!(expected.is_none_or(|words| said.contains(words)), "{object:?} {value}: {said}");
+        trial.core.settings = before;
+    }
+}

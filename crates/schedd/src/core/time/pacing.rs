@@ -23,7 +23,7 @@ const LONGEST_S: f64 = 600.0;
 impl Core {
     /// Idle jobs of a class that a claim is wanted for. Where each start makes the next wait, for
     /// one at a time.
-    pub(crate) fn wanted(&self, class: &Class, gates: &Gates) -> u64 {
+    pub(crate) fn wanted(&self, class: &Class, gates: &Gates<'_>) -> u64 {
         if self.is_paused(class) || self.is_fenced() {
             return 0;
         }

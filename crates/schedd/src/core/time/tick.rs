@@ -221,7 +221,7 @@ impl Core {
         free.map(|id| (id, &self.claims[id]))
     }
 
-    fn release_ms(&self, claim: &Claim, gates: &Gates) -> u64 {
+    fn release_ms(&self, claim: &Claim, gates: &Gates<'_>) -> u64 {
         let class = self.classes.with_key(&claim.record.class_key);
         let has_work = |class: &Class| {
             class.idle.count() > 0 && !self.is_paused(class) && gates.left(self, class) > 0

@@ -82,6 +82,15 @@ impl ClassAd {
         ClassAd::default()
     }
 
+    /// Makes room for so many more attributes: an ad that gets many one by one is not moved again
+    /// and again.
+    pub fn reserve(&mut self, more: usize) {
+        let shape = Arc::make_mut(&mut self.shape);
+        shape.keys.reserve(more);
+        shape.names.reserve(more);
+        self.exprs.reserve(more);
+    }
+
     /// Sets an attribute, replacing one of the same name in whatever case. The new spelling of the
     /// name is kept.
     pub fn set(&mut self, name: impl Into<AttrName>, expr: impl Into<Expr>) {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use classad::{ClassAd, Value};
+use classad::{AttrName, ClassAd, Value};
 use jobspec::Diagnostic;
 use jobspec::htcondor::{Submission, schedd_attributes};
 use model::diagnostic::About;
@@ -51,17 +51,17 @@ fn never(home: &Home, submission: &Submission, now: i64) -> Vec<Diagnostic> {
 /// Jobs that may fare differently, by what matching looks at first: of each kind one.
 fn differing(submission: &Submission, now: i64) -> Vec<(JobId, ClassAd)> {
     let mut kinds: BTreeMap<String, (JobId, ClassAd)> = BTreeMap::new();
-    for (cluster, spec) in &submission.clusters {
-        let varies = spec.procs.any_own(|name| matters(name.as_str()));
-        let of_cluster = submission.jobs().filter(|(job, _)| job.cluster == *cluster);
-        for (job, ad) in of_cluster.take(if varies { LOOKED_AT_MOST } else { 1 }) {
-            if Universe::of(&ad).is_beside() || kinds.len() >= ASKED_MOST {
-                continue;
-            }
-            let told = ad.iter_all().filter(|(name, _)| matters(name.as_str()));
-            let kind = told.map(|(name, expr)| format!("{name}={expr}\n")).collect();
-            kinds.entry(kind).or_insert_with(|| (job, whole(job, &ad, now)));
+    for (job, narrow) in submission.jobs_by(|name| matters(name.as_str())).take(LOOKED_AT_MOST) {
+        if kinds.len() >= ASKED_MOST {
+            break;
         }
+        let told = narrow.iter().filter(|(name, _)| !is_universe(name.as_str()));
+        let kind = told.map(|(name, expr)| format!("{name}={expr}\n")).collect();
+        if Universe::of(&narrow).is_beside() || kinds.contains_key(&kind) {
+            continue;
+        }
+        let ad = submission.ad(job).map(|ad| whole(job, &ad, now));
+        kinds.extend(ad.map(|ad| (kind, (job, ad))));
     }
     let mut jobs: Vec<(JobId, ClassAd)> = kinds.into_values().collect();
     jobs.sort_by_key(|(job, _)| *job);
@@ -72,7 +72,13 @@ fn matters(name: &str) -> bool {
     let starts = |prefix: &str| {
         name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
     };
-    starts(attr::REQUEST_PREFIX) || name.eq_ignore_ascii_case(attr::REQUIREMENTS)
+    starts(attr::REQUEST_PREFIX)
+        || name.eq_ignore_ascii_case(attr::REQUIREMENTS)
+        || is_universe(name)
+}
+
+fn is_universe(name: &str) -> bool {
+    name.eq_ignore_ascii_case(attr::JOB_UNIVERSE)
 }
 
 /// The ad with what the schedd adds to it.
@@ -88,7 +94,8 @@ fn whole(job: JobId, ad: &ClassAd, now: i64) -> ClassAd {
 fn missing_folders(submission: &Submission) -> Vec<Diagnostic> {
     let mut seen = BTreeSet::new();
     let mut missing = Vec::new();
-    for (job, ad) in submission.jobs().take(LOOKED_AT_MOST) {
+    let place = [attr::OUT, attr::ERR, attr::IWD, attr::TRANSFER_OUTPUT_REMAPS];
+    for (job, ad) in submission.jobs_by(|name| is_one_of(name, &place)).take(LOOKED_AT_MOST) {
         for (command, name) in [("output", attr::OUT), ("error", attr::ERR)] {
             let Some(path) = output(&ad, name) else { continue };
             let Some(folder) = path.parent().map(Path::to_owned) else { continue };
@@ -110,6 +117,10 @@ fn missing_folders(submission: &Submission) -> Vec<Diagnostic> {
     ]
 }
 
+fn is_one_of(name: &AttrName, names: &[&str]) -> bool {
+    names.iter().any(|one| name.as_str().eq_ignore_ascii_case(one))
+}
+
 /// Where an output is to be, if that is a place on this machine.
 fn output(ad: &ClassAd, name: &str) -> Option<PathBuf> {
     let text = |name: &str| ad.literal(name).and_then(Value::as_str);
@@ -129,7 +140,7 @@ fn output(ad: &ClassAd, name: &str) -> Option<PathBuf> {
 pub(crate) fn make_log_folders(submission: &Submission) -> Vec<Diagnostic> {
     let mut seen = BTreeSet::new();
     let mut failed = Vec::new();
-    for (_, ad) in submission.jobs() {
+    for (_, ad) in submission.jobs_by(|name| is_one_of(name, &[attr::USER_LOG, attr::IWD])) {
         let text = |name: &str| ad.literal(name).and_then(Value::as_str);
         let Some(log) = text(attr::USER_LOG).filter(|log| !log.is_empty()) else { continue };
         let path = Path::new(text(attr::IWD).unwrap_or("/")).join(log);

@@ -5,16 +5,20 @@
 mod site;
 
 use classad::ClassAd;
-use jobspec::htcondor::{self, SubmitOptions};
+use jobspec::htcondor::{self, Submission, SubmitOptions};
 use model::ClusterId;
 use site::Bare;
 
-/// The jobs' ads; `None` if the description is refused.
-fn ads(text: &str) -> Option<Vec<ClassAd>> {
+/// `None` if the description is refused.
+fn submission(text: &str) -> Option<Submission> {
     let description = htcondor::parse(text, "any.sub").ok()?;
     let options = SubmitOptions { disable_file_checks: true, ..SubmitOptions::default() };
-    let made = description.expand(&Bare::new(), &mut || Ok(ClusterId(1)), &options);
-    Some(made.ok()?.jobs().map(|(_, ad)| ad).collect())
+    description.expand(&Bare::new(), &mut || Ok(ClusterId(1)), &options).ok()
+}
+
+/// The jobs' ads; `None` if the description is refused.
+fn ads(text: &str) -> Option<Vec<ClassAd>> {
+    Some(submission(text)?.jobs().map(|(_, ad)| ad).collect())
 }
 
 /// The jobs of one statement, the first of which teaches the others; and the same jobs behind
@@ -81,5 +85,24 @@ fn a_job_made_with_others_is_the_job_made_alone() {
         "retry_request_memory = $(v)\nrequest_memory = 1\narguments = $(v)",
     ] {
         check(lines);
+    }
+}
+
+#[test]
+fn jobs_looked_at_for_one_attribute_are_as_many_as_may_differ_in_it() {
+    for (lines, expected) in [
+        ("output = o/$(Process)\nqueue 3", &["0 o/0", "1 o/1", "2 o/2"][..]),
+        ("output = same\narguments = $(Process)\nqueue 3", &["0 same"]),
+        ("output = o/$(v)\nqueue v in (a b)", &["0 o/a", "1 o/b"]),
+        ("output = same\narguments = $(v)\nqueue v in (a b)", &["0 same"]),
+        ("arguments = $(Process)\nqueue 3", &["0 /dev/null"]),
+    ] {
+        let made = submission(&format!("executable = /bin/x\n{lines}\n")).unwrap();
+        let told = made.jobs_by(|name| name.as_str() == "Out").map(|(job, ad)| {
+            assert_eq!(ad.len(), 1, "{lines}");
+            assert_eq!(ad.get("Out"), made.ad(job).unwrap().get("Out"), "{lines}");
+            format!("{} {}", job.proc, ad.literal("Out").unwrap().as_str().unwrap())
+        });
+        assert_eq!(told.collect::<Vec<_>>(), expected, "{lines}");
     }
 }

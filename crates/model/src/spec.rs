@@ -74,6 +74,23 @@ impl ClusterSpec {
         self.delta(proc).and_then(|ad| ad.get(attr).cloned()).or_else(|| self.ad.get(attr).cloned())
     }
 
+    /// The jobs as far as the attributes go for which `which` holds: a cluster of as many, without
+    /// the others. To look at a few attributes of many jobs, this costs a tenth of their whole ads.
+    pub fn narrowed(&self, which: impl Fn(&AttrName) -> bool) -> Self {
+        let only = |ad: &ClassAd| {
+            let told = ad.iter().filter(|(name, _)| which(name));
+            told.map(|(name, expr)| (name.clone(), expr.clone())).collect::<ClassAd>()
+        };
+        let procs = match &self.procs {
+            Procs::Listed(ads) => Procs::Listed(ads.iter().map(only).collect()),
+            Procs::Counted { count, template } => {
+                let pieces = template.0.iter().filter(|(name, _)| which(name)).cloned();
+                Procs::Counted { count: *count, template: ProcTemplate(pieces.collect()) }
+            }
+        };
+        Self { ad: only(&self.ad), procs }
+    }
+
     /// The id of the last job, if there is one.
     pub fn last(&self, cluster: ClusterId) -> Option<crate::JobId> {
         self.count().checked_sub(1).map(|n| crate::JobId { cluster, proc: ProcId(n) })

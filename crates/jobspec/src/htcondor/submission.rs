@@ -1,6 +1,6 @@
 //! From a parsed description to clusters: every `queue` statement makes its jobs.
 
-use classad::ClassAd;
+use classad::{AttrName, ClassAd};
 use model::{ClusterId, ClusterSpec, JobId, ProcId, attr};
 
 use super::cluster::Folder;
@@ -68,14 +68,36 @@ impl Submission {
     /// ([`schedd_attributes`]).
     pub fn jobs(&self) -> impl Iterator<Item = (JobId, ClassAd)> {
         self.clusters.iter().flat_map(|(cluster, spec)| {
-            (0..spec.count()).filter_map(move |proc| {
-                let job = JobId { cluster: *cluster, proc: ProcId(proc) };
-                let mut ad = spec.ad.clone();
-                ad.update(&spec.delta(job.proc)?);
-                Some((job, ad))
-            })
+            (0..spec.count()).filter_map(|proc| job_of(*cluster, spec, proc))
         })
     }
+
+    /// The ad of one job, as [`jobs`](Self::jobs) has it.
+    pub fn ad(&self, job: JobId) -> Option<ClassAd> {
+        let (cluster, spec) = self.clusters.iter().find(|(cluster, _)| *cluster == job.cluster)?;
+        job_of(*cluster, spec, job.proc.0).map(|(_, ad)| ad)
+    }
+
+    /// The jobs as far as the attributes go for which `which` holds: ads with these alone. Jobs of
+    /// a cluster that have none of them of their own are alike: the first stands for all.
+    pub fn jobs_by(
+        &self,
+        which: impl Fn(&AttrName) -> bool,
+    ) -> impl Iterator<Item = (JobId, ClassAd)> {
+        self.clusters.iter().flat_map(move |(cluster, spec)| {
+            let spec = spec.narrowed(&which);
+            let differ = spec.procs.any_own(|_| true);
+            let count = if differ { spec.count() } else { spec.count().min(1) };
+            (0..count).filter_map(move |proc| job_of(*cluster, &spec, proc))
+        })
+    }
+}
+
+fn job_of(cluster: ClusterId, spec: &ClusterSpec, proc: u32) -> Option<(JobId, ClassAd)> {
+    let proc = ProcId(proc);
+    let mut ad = spec.ad.clone();
+    ad.update(&spec.delta(proc)?);
+    Some((JobId { cluster, proc }, ad))
 }
 
 /// Gives the number of the next cluster.

@@ -28,18 +28,62 @@ pub(super) fn matching_ad(job: JobRef<'_>, _now: Now, core: &Core) -> Arc<ClassA
     Arc::new(own_ad(record, shared, job.job, job.edits(), &core.config).into_ad())
 }
 
-/// A job's whole ad.
+/// A job's whole ad. Of several see [`JobAds`].
 pub(super) fn job_ad(job: JobRef<'_>, now: Now, core: &Core) -> ClassAd {
-    let record = job.record();
-    let mut ad = whole_ad(job.cluster, &record, &core.config);
-    ad.set(Own::SERVER_TIME, now.wall.as_secs());
-    if let JobState::Idle { .. } = record.state {
-        let reason = core.idle_reason(job, now);
-        ad.set(Own::IDLE_COMMENT, reason.comment());
-        ad.set(Own::IDLE_REASON, reason.cause.to_string());
-        ad.set(Own::IDLE_VERDICT, reason.verdict.to_string());
-        ad.set(Own::LAST_REJ_MATCH_REASON, reason.to_string());
+    JobAds::new(core, now).ad(job)
+}
+
+/// The whole ads of several jobs at one moment: why one waits is put into words once for all that
+/// wait for the same.
+pub(super) struct JobAds<'a> {
+    core: &'a Core,
+    now: Now,
+    said: Option<(IdleReason, [(Own, Expr); 4])>,
+}
+
+impl<'a> JobAds<'a> {
+    /// Of jobs of this queue.
+    pub(super) fn new(core: &'a Core, now: Now) -> Self {
+        Self { core, now, said: None }
     }
+
+    pub(super) fn ad(&mut self, job: JobRef<'_>) -> ClassAd {
+        let (core, now) = (self.core, self.now);
+        let record = job.record();
+        let mut ad = whole_ad(job.cluster, &record, &core.config);
+        ad.set(Own::SERVER_TIME, now.wall.as_secs());
+        if let JobState::Idle { .. } = record.state {
+            let reason = core.idle_reason(job, now);
+            self.words(reason).iter().for_each(|(name, words)| ad.set(*name, words));
+        }
+        set_siblings(&mut ad, core, job);
+        if let Some(at) = core.retry_at(&record) {
+            ad.set(Own::HOLD_RETRY_DATE, at.as_secs());
+        }
+        set_class(&mut ad, core, job, &record);
+        if let Some(running) = record.state.running() {
+            set_place(&mut ad, core, running.claim);
+        }
+        ad.into_ad()
+    }
+
+    fn words(&mut self, reason: IdleReason) -> &[(Own, Expr); 4] {
+        let said = self.said.take().filter(|(said, _)| *said == reason);
+        let (_, words) = self.said.insert(said.unwrap_or_else(|| {
+            let words = [
+                (Own::IDLE_COMMENT, reason.comment()),
+                (Own::IDLE_REASON, reason.cause.to_string()),
+                (Own::IDLE_VERDICT, reason.verdict.to_string()),
+                (Own::LAST_REJ_MATCH_REASON, reason.to_string()),
+            ];
+            (reason, words.map(|(name, text)| (name, Expr::from(text))))
+        }));
+        words
+    }
+}
+
+/// What it has from the jobs of its cluster, and from those that it depends on.
+fn set_siblings(ad: &mut Written, core: &Core, job: JobRef<'_>) {
     if let Some(next) = job.cluster.later.lowest() {
         ad.set(Own::JOB_MATERIALIZE_NEXT_PROC_ID, i64::from(next.0));
         ad.set(Own::JOB_MATERIALIZE_PAUSED, i64::from(job.cluster.paused));
@@ -56,25 +100,19 @@ pub(super) fn job_ad(job: JobRef<'_>, now: Now, core: &Core) -> ClassAd {
             ad.set(name, others);
         }
     }
-    if let Some(at) = core.retry_at(&record) {
-        ad.set(Own::HOLD_RETRY_DATE, at.as_secs());
-    }
+}
+
+/// With which jobs it is matched.
+fn set_class(ad: &mut Written, core: &Core, job: JobRef<'_>, record: &JobRecord) {
     let place = job.cluster.sorting.place(job.job.proc);
-    if let Some(id) = core.classes.id_of(&place.key) {
-        ad.set(Own::AUTO_CLUSTER_ID, i64::from(id.0));
-        let class = core.classes.by_id.get(&id);
-        if let Some(class) = class {
-            ad.set(Own::AUTO_CLUSTER_ATTRS, &*class.attrs);
-        }
-        let idle = matches!(record.state, JobState::Idle { .. });
-        if let Some(heard) = class.filter(|_| idle).and_then(|class| class.heard) {
-            ad.set(Own::LAST_REJ_MATCH_TIME, heard.as_secs());
-        }
+    let Some(id) = core.classes.id_of(&place.key) else { return };
+    ad.set(Own::AUTO_CLUSTER_ID, i64::from(id.0));
+    let Some(class) = core.classes.by_id.get(&id) else { return };
+    ad.set(Own::AUTO_CLUSTER_ATTRS, &*class.attrs);
+    let idle = matches!(record.state, JobState::Idle { .. });
+    if let Some(heard) = class.heard.filter(|_| idle) {
+        ad.set(Own::LAST_REJ_MATCH_TIME, heard.as_secs());
     }
-    if let Some(running) = record.state.running() {
-        set_place(&mut ad, core, running.claim);
-    }
-    ad.into_ad()
 }
 
 /// Where a running job runs.

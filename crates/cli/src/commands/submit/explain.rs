@@ -7,7 +7,7 @@ use anyhow::Result;
 use classad::ClassAd;
 use jiff::tz::TimeZone;
 use jobspec::htcondor::Submission;
-use model::{JobId, Universe, attr, cmdline};
+use model::{JobId, ProcId, Universe, attr, cmdline};
 use proto::client::{Query, Select};
 use serde::Serialize;
 
@@ -64,8 +64,8 @@ impl Explained {
         let slots = slots();
         let mut clusters = Vec::new();
         for (cluster, spec) in &submission.clusters {
-            let of_cluster = submission.jobs().find(|(job, _)| job.cluster == *cluster);
-            let Some((job, ad)) = of_cluster else { continue };
+            let job = JobId { cluster: *cluster, proc: ProcId(0) };
+            let Some(ad) = submission.ad(job) else { continue };
             clusters.push(First::of(job, spec.count(), &ad, slots.as_ref())?);
         }
         Ok(Self { clusters })

@@ -140,13 +140,18 @@ own! {
     WAITED_FOR = depend::WAITED_FOR;
 }
 
+/// How many attributes the schedd gives a job that waits, of which a queue has most; others have
+/// more.
+const OF_AN_IDLE_JOB: usize = 20;
+
 /// A job's ad while the schedd writes into it.
 #[derive(Debug)]
 pub(crate) struct Written(ClassAd);
 
 impl Written {
     /// Over what users have said.
-    pub(crate) fn onto(ad: ClassAd) -> Self {
+    pub(crate) fn onto(mut ad: ClassAd) -> Self {
+        ad.reserve(OF_AN_IDLE_JOB);
         Self(ad)
     }
 

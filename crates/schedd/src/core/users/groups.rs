@@ -9,7 +9,7 @@ use classad::{AttrName, ClassAd};
 use model::{Hold, JobId, JobState, Now, ProcId, StopCause, Timestamp, attr};
 use proto::client::{Query, Select, Selector};
 
-use crate::core::ads;
+use crate::core::ads::JobAds;
 use crate::core::state::core::{Cluster, Core, JobRef};
 use crate::core::users::query::{PAGE_JOBS, may_name, project};
 
@@ -57,6 +57,7 @@ impl Core {
     ) -> (Vec<ClassAd>, Option<JobId>) {
         let first = after.map_or(JobId::new(0, 0), |job| JobId { proc: job.proc.next(), ..job });
         let mut found = Vec::new();
+        let mut ads = JobAds::new(self, now);
         for (id, cluster) in self.clusters.range(first.cluster..) {
             let from = if *id == first.cluster { first.proc } else { ProcId(0) };
             if !names_whole(&query.select, cluster) {
@@ -67,7 +68,7 @@ impl Core {
                 let own_batches =
                     query.projection.iter().any(names) && cluster.record.spec.procs.any_own(names);
                 for job in cluster.procs_from(from) {
-                    let mut ad = project(&ads::job_ad(job, now, self), &query.projection);
+                    let mut ad = project(&ads.ad(job), &query.projection);
                     if own_batches {
                         ad.set(attr::OWN_BATCH_NAME, true);
                     }
@@ -79,7 +80,7 @@ impl Core {
                 continue;
             }
             for members in self.groups(cluster, from).into_values() {
-                found.extend(self.group_ad(now, query, cluster, members));
+                found.extend(self.group_ad(&mut ads, query, cluster, members));
             }
             if found.len() >= PAGE_JOBS {
                 let last = ProcId(cluster.record.spec.count());
@@ -91,13 +92,13 @@ impl Core {
 
     fn group_ad(
         &self,
-        now: Now,
+        ads: &mut JobAds<'_>,
         query: &Query,
         cluster: &Cluster,
         members: Members,
     ) -> Option<ClassAd> {
         let first = JobId { cluster: cluster.record.cluster, proc: members.first };
-        let mut ad = project(&ads::job_ad(self.job(first)?, now, self), &query.projection);
+        let mut ad = project(&ads.ad(self.job(first)?), &query.projection);
         ad.set(attr::GROUP_LAST_PROC, i64::from(members.last.0));
         ad.set(attr::GROUP_COUNT, i64::try_from(members.count).unwrap_or(i64::MAX));
         Some(ad)

@@ -8,7 +8,7 @@ use classad::{AttrName, ClassAd};
 use model::{ClusterId, JobId, Now, ProcId, UserName};
 use proto::client::{Counts, Query, Select, Selector, Totals};
 
-use crate::core::ads;
+use crate::core::ads::{self, JobAds};
 use crate::core::job::description::env;
 use crate::core::state::core::{Cluster, Core, JobRef};
 use crate::core::users::groups::is_groupable;
@@ -60,11 +60,12 @@ impl Core {
         let limit = limit_of(query);
         let holds = |ad: &ClassAd, expr: &classad::Expr| ad.eval_expr(expr, None, &env).is_true();
         let mut found = Vec::new();
+        let mut ads = JobAds::new(self, now);
         for (n, job) in self.selected(&query.select, after).enumerate() {
             if found.len() >= limit {
                 return (found, None);
             }
-            let ad = ads::job_ad(job, now, self);
+            let ad = ads.ad(job);
             let selected = match &query.select {
                 Select::Constraint(expr) => holds(&ad, expr),
                 Select::All | Select::Any(_) => true,

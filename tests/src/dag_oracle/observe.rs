@@ -40,12 +40,18 @@ pub fn observe(folder: &Path, case: &Case, exits: Vec<String>) -> std::io::Resul
     let runs = read("runs");
     let told = runs.lines().filter(|line| !line.contains(HANGS));
     let well = case.files.values().any(|text| aborts_well(text));
-    let is_cut_off = hangs || case.remove_at.is_some();
-    seen.runs = told.map(|line| told_to_final(line, is_cut_off, well)).collect();
+    let cut = CutOff {
+        is_so: hangs || case.remove_at.is_some(),
+        aborts_well: well,
+        // What hangs is done in the end, if its POST script says so.
+        has_posts: case.files.values().any(|text| text.contains("SCRIPT POST HANG")),
+    };
+    seen.runs = told.map(|line| told_to_final(line, cut)).collect();
     for path in files(folder)? {
         let name = path.clone();
         if name.contains(".rescue") {
-            seen.rescues.insert(name, rescue(&read(&path), case.remove_at.is_some()));
+            let text = rescue(&read(&path), case.remove_at.is_some());
+            seen.rescues.insert(name, if hangs { without_hanging(&text) } else { text });
         } else if name.contains("save_files/") || name.contains(".save") {
             // What else was done when a node might begin is chance where nodes run side by side.
             let text = if case.serial { rescue(&read(&path), false) } else { String::new() };
@@ -68,19 +74,33 @@ pub fn observe(folder: &Path, case: &Case, exits: Vec<String>) -> std::io::Resul
     Ok(seen)
 }
 
+/// How a workflow is ended early, if it is.
+#[derive(Clone, Copy)]
+struct CutOff {
+    is_so: bool,
+    aborts_well: bool,
+    /// Whether nodes that hang have POST scripts.
+    has_posts: bool,
+}
+
 /// A line without what is told to a script of FINAL in another way, after a workflow was ended
 /// early. HTCondor begins FINAL before the nodes that hang are gone, and counts neither them as
-/// failed nor what waits for them as futile; ours waits, and does. And where a node aborts it with
-/// 0, `$DAG_STATUS` is there as if nothing had been; 3 in ours, as in every other abort.
-fn told_to_final(line: &str, is_cut_off: bool, aborts_well: bool) -> String {
+/// failed, or as done where their POST scripts end well, nor what waits for them as futile; ours
+/// waits, and does. And where a node aborts it with 0, `$DAG_STATUS` is there as if nothing had
+/// been; 3 in ours, as in every other abort.
+fn told_to_final(line: &str, cut: CutOff) -> String {
+    let CutOff { is_so: is_cut_off, aborts_well, has_posts } = cut;
     let mut words: Vec<&str> = line.split(' ').collect();
     if let [_, kind @ ("PRE" | "POST"), "LAST", _, "begin", _, status, failed, rest @ ..] =
         &mut words[..]
     {
         if is_cut_off && (matches!(*status, "3" | "4") || aborts_well) {
             *failed = "*";
-            if let ("PRE", [_, futile, ..]) = (*kind, rest) {
+            if let ("PRE", [done, futile, ..]) = (*kind, rest) {
                 *futile = "*";
+                if has_posts {
+                    *done = "*";
+                }
             }
         }
         if aborts_well && matches!(*status, "0" | "2" | "3") {
@@ -132,6 +152,23 @@ fn rescue(text: &str, removed: bool) -> String {
     };
     let lines = text.lines().filter(|line| !is_chance(line));
     lines.map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// A rescue file without the nodes that hang among those that failed. Where a node aborts the
+/// workflow, and there is a FINAL, HTCondor writes it before they are gone, and ours after.
+fn without_hanging(text: &str) -> String {
+    let line = |line: &str| {
+        if line.starts_with("# Nodes that failed") {
+            return String::new();
+        }
+        let Some(names) = line.strip_prefix("#   ").filter(|names| names.ends_with("<ENDLIST>"))
+        else {
+            return format!("{line}\n");
+        };
+        let names: Vec<&str> = names.split(',').filter(|name| !name.starts_with(HANGS)).collect();
+        format!("#   {}\n", names.join(","))
+    };
+    text.lines().map(line).collect()
 }
 
 /// Because of what numbers in the metrics are chance.

@@ -138,6 +138,13 @@ impl ClassAd {
         self.shape.position(name).ok().map(|index| &self.exprs[index])
     }
 
+    /// Whether this ad itself has this attribute, in the same spelling, with this expression.
+    pub fn has_own(&self, name: &AttrName, expr: &Expr) -> bool {
+        self.shape.position_of(name).is_ok_and(|index| {
+            self.exprs[index] == *expr && self.shape.names[index].as_str() == name.as_str()
+        })
+    }
+
     /// The value of an attribute that is a literal; `None` if it is absent or must be evaluated.
     pub fn literal(&self, name: &str) -> Option<&Value> {
         self.get(name).and_then(Expr::as_literal)

@@ -1,6 +1,8 @@
 //! A schedd without blocking, for programs with tokio. It does what the blocking form does, in the
 //! same steps; only waiting is different.
 
+mod many;
+
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,9 +22,12 @@ use crate::home::{DaemonRole, Home};
 use crate::patience::Patience;
 use crate::submit::{self, SubmitError};
 
+pub use many::NotTaken;
+
 /// How many questions are under way at once; more wait for their turn. A schedd answers those of
-/// one connection one after the other, and commits what comes over several together.
-const CONNECTIONS: usize = 16;
+/// one connection one after the other. Many clusters travel over one ([`Schedd::submit_all`]), and
+/// a schedd has a place for so many connections of a user, of whom many may run workflows.
+const CONNECTIONS: usize = 4;
 
 /// A schedd. Clones share their connections; none is made before the first question.
 #[derive(Clone, Debug)]

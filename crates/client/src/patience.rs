@@ -70,6 +70,14 @@ impl Patience {
     }
 }
 
+/// Whether a refusal passes by itself.
+pub(crate) fn passes(refusal: &Refusal) -> bool {
+    match refusal {
+        Refusal::NotReserved(_) | Refusal::Busy(_) => true,
+        Refusal::Limit { .. } | Refusal::Invalid(_) | Refusal::Denied(_) => false,
+    }
+}
+
 fn kind(error: &AskError) -> FailureKind {
     match error {
         AskError::Net(NetError::Connect { .. } | NetError::ConnectFar { .. }) => {
@@ -81,7 +89,7 @@ fn kind(error: &AskError) -> FailureKind {
             | NetError::TooSlow { .. }
             | NetError::Crowded { .. },
         ) => FailureKind::Passing,
-        AskError::Refused(Refusal::NotReserved(_) | Refusal::Busy(_)) => FailureKind::Passing,
+        AskError::Refused(refusal) if passes(refusal) => FailureKind::Passing,
         AskError::Net(
             NetError::Listen { .. }
             | NetError::Unauthenticated(_)
@@ -95,7 +103,7 @@ fn kind(error: &AskError) -> FailureKind {
             | NetError::Protocol { .. }
             | NetError::NotAdmitted { .. },
         )
-        | AskError::Refused(Refusal::Limit { .. } | Refusal::Invalid(_) | Refusal::Denied(_))
+        | AskError::Refused(_)
         | AskError::Unexpected { .. } => FailureKind::Lasting,
     }
 }

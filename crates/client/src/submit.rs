@@ -23,8 +23,8 @@ use crate::patience::Patience;
 
 /// How many jobs travel in one message, and bytes of them: the last ones have the rest of the
 /// description beside them in the frame.
-const JOBS_PER_MESSAGE: usize = 2000;
-const BYTES_PER_MESSAGE: usize = MAX_FRAME_BYTES / 4;
+pub(crate) const JOBS_PER_MESSAGE: usize = 2000;
+pub(crate) const BYTES_PER_MESSAGE: usize = MAX_FRAME_BYTES / 4;
 
 /// Why nothing was submitted, or perhaps something.
 #[derive(Debug, thiserror::Error)]

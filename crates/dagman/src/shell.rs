@@ -3,8 +3,10 @@
 //! - [`engine`]: the loop around the core. What happens to jobs comes from the schedd's numbered
 //!   record; what happens to scripts, from waiting for them.
 //! - [`journal`]: the core's events on disk, written before anything is done because of them.
-//! - [`submit`]: a node's description becomes a cluster; [`scripts`] and [`macros`]: its scripts;
+//! - [`submit`]: a node's description becomes a cluster; [`submitting`]: how many of them travel;
+//!   [`scripts`] and [`macros`]: its scripts;
 //!   [`facts`]: what the record says of jobs.
+//! - [`telling`]: what the DAG's own job is told.
 //! - [`records`]: the files that people and programs read; [`rescues`]: the rescue files that are
 //!   there; [`left`]: the one of a run whose job was removed while it was held.
 //!
@@ -26,6 +28,8 @@ mod records;
 mod rescues;
 mod scripts;
 mod submit;
+mod submitting;
+mod telling;
 
 use std::path::PathBuf;
 

@@ -19,6 +19,7 @@ use crate::chirp::{ChirpAnswer, ChirpAsk};
 use crate::files::Piece;
 use crate::frame::{Divide, halves};
 use crate::joining::{AskTrust, NodeLine};
+use crate::together::Together;
 
 /// A numbered request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -85,6 +86,14 @@ pub enum AskSchedd {
         /// The cluster; staged jobs come before its listed ones.
         spec: Box<ClusterSpec>,
     },
+    /// As [`AskSchedd::ReserveCluster`], for each of these. Answered by [`Answer::Numbers`].
+    ReserveClusters {
+        /// At most [`MAX_TOGETHER`](crate::together::MAX_TOGETHER).
+        tokens: Vec<SubmitToken>,
+    },
+    /// As [`AskSchedd::Submit`], for each of these: each is taken or refused by itself, and those
+    /// that are taken become durable together. Answered by [`Answer::Numbers`].
+    SubmitClusters(Together),
     /// Does something to jobs.
     Act {
         action: Action,
@@ -406,6 +415,8 @@ pub enum Answer {
         /// How many jobs it has.
         procs: u32,
     },
+    /// The number of each cluster that was asked for, or why it has none.
+    Numbers(Vec<Result<ClusterId, Refusal>>),
     /// What came of an action.
     Acted(Vec<Acted>),
     /// What came of an edit.

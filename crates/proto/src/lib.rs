@@ -9,6 +9,7 @@
 //! - [`net`]: the daemons' sockets; local peers are known by what the kernel says of them.
 //!   [`command`]: a command's. [`lock`]: which process is a daemon of this machine.
 //!
+//! - [`together`]: clusters that are submitted together.
 //! - [`chirp`]: the processes of a running job and its schedd.
 //! - [`joining`]: a machine and the pool that it joins; [`trust`]: what both keep of that.
 //! - [`terminal`]: a user's terminal and the program that a job runs under it.
@@ -30,5 +31,6 @@ pub mod matchmaking;
 pub mod net;
 pub mod plain_file;
 pub mod terminal;
+pub mod together;
 pub mod trust;
 pub mod whole_file;

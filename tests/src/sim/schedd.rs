@@ -260,6 +260,8 @@ impl World {
             AskSchedd::Arrange(what) => Some(Input::Arrange { by, what: what.clone() }),
             AskSchedd::Chirp { run, ask } => Some(Input::Chirp { by, run: *run, ask: ask.clone() }),
             AskSchedd::StageProcs { .. }
+            | AskSchedd::ReserveClusters { .. }
+            | AskSchedd::SubmitClusters(_)
             | AskSchedd::QueryJobs(_)
             | AskSchedd::Totals
             | AskSchedd::Queues
@@ -480,8 +482,10 @@ impl World {
                 AskSchedd::QueryJobs(query) => Answer::Ads(core.query(now, query)),
                 AskSchedd::Queues => Answer::Queues(Box::new((*core.queue_settings()).clone())),
                 AskSchedd::ReserveCluster { .. }
+                | AskSchedd::ReserveClusters { .. }
                 | AskSchedd::StageProcs { .. }
                 | AskSchedd::Submit { .. }
+                | AskSchedd::SubmitClusters(_)
                 | AskSchedd::Act { .. }
                 | AskSchedd::Arrange(_)
                 | AskSchedd::Edit { .. }

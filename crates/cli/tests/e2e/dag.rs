@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::harness::{Pool, eventually, signal};
+use crate::harness::{Pool, events, eventually, signal};
 
 /// The example of the repository, where the pool submits from.
 fn example(pool: &Pool) -> PathBuf {
@@ -171,6 +171,134 @@ fn dagman_and_the_schedd_are_killed_and_every_node_runs_once() {
     names.sort_unstable();
     names.dedup();
     assert_eq!((names.len(), text.lines().count()), (12, 12), "{text}");
+}
+
+/// The process that runs a DAG, by what it says of itself.
+fn dagman(pool: &Pool, dag: &str) -> i64 {
+    let out = fs::read_to_string(pool.work().join(format!("{dag}.dagman.out"))).unwrap();
+    let pid = out.rsplit("** PID = ").next().unwrap();
+    pid.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// Nodes A and B, whose PRE scripts end when somebody lets them.
+fn with_waiting_scripts(pool: &Pool) {
+    script(pool, "pre.sh", "#!/bin/sh\n: > in-$1\nuntil test -e go-$1; do sleep 0.05; done\n");
+    write(
+        pool,
+        "node.sub",
+        "executable = /bin/sh\narguments = \"-c 'echo $(JOB) >> runs'\"\nqueue\n",
+    );
+    let dag = "JOB A node.sub\nJOB B node.sub\nSCRIPT PRE A pre.sh A\nSCRIPT PRE B pre.sh B\n";
+    write(pool, "main.dag", dag);
+}
+
+#[test]
+fn a_dag_whose_schedd_hangs_hears_its_scripts_and_that_its_process_is_to_end() {
+    let pool = Pool::start(2);
+    let work = pool.work();
+    with_waiting_scripts(&pool);
+    let job = submit(&pool, &["main.dag"]);
+    for node in ["A", "B"] {
+        eventually("the scripts run", || work.join(format!("in-{node}")).exists());
+    }
+    let schedd = pool.pid("schedd").unwrap();
+    signal(schedd, "STOP");
+    for node in ["A", "B"] {
+        // What follows is the submission of the node, which comes to no end.
+        write(&pool, &format!("go-{node}"), "");
+        eventually(&format!("the script of {node} is heard"), || {
+            said(&pool).contains(&format!("PRE Script of node {node} completed successfully"))
+        });
+    }
+    signal(dagman(&pool, "main.dag"), "TERM");
+    eventually("dagman has ended", || said(&pool).contains("EXITING WITH STATUS 3"));
+    signal(schedd, "CONT");
+    assert_eq!(exit_of(&pool, &job), "0", "{}", said(&pool));
+    let runs = fs::read_to_string(work.join("runs")).unwrap();
+    let mut runs: Vec<&str> = runs.lines().collect();
+    runs.sort_unstable();
+    assert_eq!(runs, ["A", "B"]);
+}
+
+#[test]
+fn a_dag_whose_pool_is_dead_waits_for_another_and_says_so_once() {
+    let pool = Pool::start(2);
+    with_waiting_scripts(&pool);
+    let job = submit(&pool, &["main.dag"]);
+    eventually("the scripts run", || pool.work().join("in-A").exists());
+    let (supervisor, schedd) = (pool.pid("supervisor").unwrap(), pool.pid("schedd").unwrap());
+    signal(supervisor, "KILL");
+    signal(schedd, "KILL");
+    eventually("that is seen", || said(&pool).contains("The schedd does not answer"));
+    let dagman = dagman(&pool, "main.dag");
+    let before = wakes(dagman);
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    // Each time it looks a few times, not thousands of times.
+    let woken = wakes(dagman) - before;
+    assert!(woken < 200, "it woke {woken} times");
+    assert_eq!(said(&pool).matches("The schedd does not answer").count(), 1, "{}", said(&pool));
+    pool.ok(&["pool", "start"]);
+    write(&pool, "go-A", "");
+    write(&pool, "go-B", "");
+    assert_eq!(exit_of(&pool, &job), "0", "{}", said(&pool));
+}
+
+#[test]
+fn an_order_and_an_end_that_come_together_are_both_heard_whatever_lies_beside_them() {
+    let pool = Pool::start(2);
+    let work = pool.work();
+    write(
+        &pool,
+        "node.sub",
+        "executable = /bin/sh\narguments = \"-c ': > in; until test -e go; do sleep 0.05; done'\"\nqueue\n",
+    );
+    write(&pool, "main.dag", "JOB A node.sub\n");
+    let job = submit(&pool, &["main.dag"]);
+    eventually("the job runs", || work.join("in").exists());
+    let first = dagman(&pool, "main.dag");
+    signal(first, "STOP");
+    write(&pool, "go", "");
+    eventually("the job has ended", || events(&work.join("main.dag.nodes.log"), "005") == 1);
+    // What cannot be answered comes behind what is written down.
+    fs::create_dir_all(work.join("main.dag.orders/b.order")).unwrap();
+    write(&pool, "main.dag.orders/a.order", "{\"action\":\"set\",\"maxjobs\":5}");
+    signal(first, "CONT");
+    assert_eq!(exit_of(&pool, &job), "0", "{}", said(&pool));
+    assert_eq!(dagman(&pool, "main.dag"), first, "no other life was needed");
+    assert!(said(&pool).contains("The order was not answered"), "{}", said(&pool));
+    assert!(work.join("main.dag.orders/a.answer").exists());
+}
+
+#[test]
+fn nodes_that_are_too_much_for_one_message_are_submitted_in_several() {
+    let pool = Pool::start(4);
+    let much = "x".repeat(500_000);
+    let big = format!("executable = /bin/true\n+Much = \"{much}\"\nqueue\n");
+    write(&pool, "big.sub", &big);
+    let items: String = (0..120).map(|n| format!("{n}\n")).collect();
+    write(&pool, "items", &items);
+    let long =
+        "executable = /bin/true\nuniverse = scheduler\narguments = $(i)\nqueue i from items\n";
+    write(&pool, "long.sub", long);
+    write(&pool, "wrong.sub", "executable = /bin/true\nuniverse = nowhere\nqueue\n");
+    let mut dag: String = (0..12).map(|n| format!("JOB N{n} big.sub\n")).collect();
+    dag += "JOB L long.sub\nJOB W wrong.sub\nSCRIPT POST W /bin/true\n";
+    write(&pool, "main.dag", &dag);
+    let job = submit(&pool, &["main.dag"]);
+    assert_eq!(exit_of(&pool, &job), "0", "{}", said(&pool));
+    let said = said(&pool);
+    assert!(said.contains("Number of pre-completed nodes: 0"), "{said}");
+    assert!(said.contains("universe"), "what was wrong with W is told: {said}");
+    let submitted = order(&pool, "main.dag.nodes.log", "000");
+    assert_eq!(submitted.iter().filter(|node| node.starts_with('N')).count(), 12);
+    assert_eq!(submitted.iter().filter(|node| *node == "L").count(), 120);
+}
+
+/// How often a process has gone to sleep or was sent there.
+fn wakes(pid: i64) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let counts = status.lines().filter_map(|line| line.split_once("ctxt_switches:"));
+    counts.map(|(_, count)| count.trim().parse::<u64>().unwrap()).sum()
 }
 
 #[test]

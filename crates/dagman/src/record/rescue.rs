@@ -30,6 +30,17 @@ pub fn is_of_rerun(text: &str) -> bool {
     text.lines().take_while(|line| line.starts_with('#')).any(|line| line.starts_with(RERUN))
 }
 
+/// Whether two rescue files say the same, at whatever time they were written.
+pub fn says_the_same(one: &str, other: &str) -> bool {
+    let lines = |text: &'_ str| -> Vec<String> {
+        text.lines().filter(|line| !line.starts_with(CREATED)).map(str::to_owned).collect()
+    };
+    lines(one) == lines(other)
+}
+
+/// How the line begins that says when it was written.
+const CREATED: &str = "# Created ";
+
 /// How the line begins that says what is to be run again.
 const RERUN: &str = "# To run ";
 
@@ -39,7 +50,7 @@ pub fn save_point(core: &Core, node: &str, now: &Stamp) -> String {
 }
 
 fn with_head(core: &Core, mut out: String, now: &Stamp, reset_retries: bool) -> String {
-    put(&mut out, format_args!("# Created {}\n# Rescue DAG version: 2.1.0\n", now.in_rescue()));
+    put(&mut out, format_args!("{CREATED}{}\n# Rescue DAG version: 2.1.0\n", now.in_rescue()));
     let nodes = || core.workflow().nodes().filter(is_listed);
     let may_fail = |node: &Node<'_>| is_listed(node) || node.kind() == NodeKind::Final;
     let failed: Vec<Node<'_>> = core

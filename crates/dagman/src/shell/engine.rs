@@ -1,6 +1,9 @@
-//! The loop around the core: what happened goes in, is written down, and what follows is done.
+//! The loop around the core: what happened goes in, is written down, and what follows is done. How
+//! it ends, [`finish`] says.
 
-use std::collections::{BTreeMap, VecDeque};
+mod finish;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,25 +11,27 @@ use std::time::Duration;
 
 use classad::{ClassAd, Expr, Value};
 use client::asynchronous::{Following, Schedd};
-use client::{Action, FrontEnd, Query, Select, Selector, SubmitError};
+use client::{Action, FrontEnd, Query, Select, Selector};
 use futures_util::FutureExt;
-use futures_util::future::join_all;
-use model::{ClusterId, ClusterSpec, Now, Procs, Seq, attr};
-use proto::client::{Recorded, Refusal};
+use model::{ClusterId, Now, Seq, attr};
+use proto::client::Recorded;
 use proto::command::AskError;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
 
 use super::facts::{self, OWN_JOBS};
 use super::journal::{self, Head, Journal, Past};
 use super::orders::{self, Answer, Order};
 use super::records::Records;
-use super::rescues::{self, Start};
+use super::rescues::Start;
 use super::scripts::{Scripts, Which};
-use super::submit::{Prepared, Submitter, add_parents};
+use super::submit::Submitter;
+use super::submitting::Submissions;
+use super::telling::Teller;
 use super::{Setup, ShellError, files, macros, own_entries};
 use crate::Workflow;
 use crate::core::{Core, Effect, Input, run_batch};
-use crate::record::{Stamp, dagman_out, metrics, rescue};
+use crate::record::{Stamp, dagman_out, rescue};
 use crate::workflow::NodeIndex;
 
 /// How often it is looked whether a halt is wished, or a file is to be written anew.
@@ -40,16 +45,6 @@ const GATHER: Duration = Duration::from_millis(50);
 
 /// Inputs of a batch that are gathered from the record.
 const AT_ONCE: usize = 10_000;
-
-/// How often the DAG's own job is told how far it is: people look at it.
-const TELL_MS: u64 = 2000;
-
-/// How long a schedd that does not answer is waited for when it is told something: meanwhile
-/// nothing else is heard.
-const TELL_WITHIN: Duration = Duration::from_secs(5);
-
-/// How often it is tried to say so to a schedd that does not answer.
-const TELL_OVER_TRIES: u32 = 60;
 
 /// What dagman exits with to be started again where it was.
 pub const RESTART: u8 = 3;
@@ -103,22 +98,50 @@ struct Engine {
     journal: Journal,
     records: Records,
     submitter: Submitter,
+    submissions: Submissions,
     scripts: Scripts,
     schedd: Schedd,
     following: Following,
-    /// Up to where the schedd's record was taken.
-    next: Seq,
+    contact: Contact,
+    /// Clusters that are being removed.
+    removals: JoinSet<Result<(), AskError>>,
+    teller: Teller,
+    place: Place,
     /// Clusters that an earlier life submitted, by node and attempt.
     known: BTreeMap<(String, u32), (ClusterId, u32)>,
     inputs: Vec<Input>,
     began: Stamp,
     rescue: u32,
+    /// Whether an earlier life had come to the end, but not past it.
+    ends_again: bool,
     /// The rescue file that the run began from.
     begun_from: Option<String>,
     parent: String,
-    told: (u64, u64),
+    /// Orders that cannot be taken away.
+    passed_over: BTreeSet<String>,
     removal: Signal,
     ending: Signal,
+}
+
+/// Where it stands in the schedd's record.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    /// Up to here it was read.
+    taken: Seq,
+    /// Up to here the core has had what was read: that is what the journal may say. What was read
+    /// and waits for its turn is read again by the next life.
+    applied: Seq,
+}
+
+/// Whether the schedd answers who follows its record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Contact {
+    /// As far as is known.
+    Kept,
+    /// It did not, a moment ago: it is left alone for another.
+    Lost,
+    /// It did not, and is asked again.
+    Sought,
 }
 
 impl Engine {
@@ -147,13 +170,7 @@ impl Engine {
         }
         records.say(now.wall, dagman_out::loaded(&core, &setup.dag_files));
         let first = first_of(&setup, &schedd).await?;
-        let fresh = Head {
-            job: setup.job.0,
-            generation,
-            shape: journal::shape(core.workflow()),
-            rescue: from.clone(),
-            began_ms: now.wall.as_millis(),
-        };
+        let fresh = head(&core, setup.job, generation, from.clone(), now);
         let is_first = past.is_none();
         let (journal, inputs, next, began_ms) = match past {
             Some(past) => {
@@ -172,21 +189,26 @@ impl Engine {
         let made = Submitter::new(&setup, generation, own.batch_name, nodes_log, own.inherited);
         let following = schedd.follow(next, Select::All);
         Ok(Self {
+            ends_again: core.progress().finished.is_some(),
             core,
             journal,
             records,
             submitter: made,
+            submissions: Submissions::with(&schedd),
+            teller: Teller::of(&schedd, setup.job),
             scripts: Scripts::new(),
             schedd,
             following,
-            next,
+            contact: Contact::Kept,
+            removals: JoinSet::new(),
+            place: Place { taken: next, applied: next },
             known,
             inputs,
             began: Stamp::new(model::Timestamp::from_millis(began_ms), zone),
             rescue: number.unwrap_or(0),
             begun_from: from,
             parent: own.parent,
-            told: (0, u64::MAX),
+            passed_over: BTreeSet::new(),
             removal,
             ending,
             setup,
@@ -205,14 +227,17 @@ impl Engine {
             let batch = run_batch(&mut self.core, now, &inputs, |core, event| {
                 records.note(core, event, now.wall);
             });
-            self.journal.append(&batch.events, Some(self.next))?;
+            self.place.applied = self.place.taken;
+            self.journal.append(&batch.events, Some(self.place.applied))?;
             self.records.flush(&self.core, now.wall, !batch.events.is_empty())?;
             self.records.write_status(&self.core, now.wall, now.boot_ms, false)?;
             self.records.draw(&self.core, now.boot_ms, false)?;
             effects.extend(batch.effects);
-            if effects.is_empty() && self.inputs.is_empty() && !batch.more {
-                self.tell(now).await;
-                if let Some(status) = self.wait(now).await? {
+            if effects.is_empty() && self.inputs.is_empty() {
+                if self.teller.is_time(now) {
+                    self.teller.tell(now, self.standing());
+                }
+                if let Some(status) = self.wait(now, batch.more).await? {
                     return Ok(status);
                 }
                 self.obey(&mut effects)?;
@@ -220,39 +245,53 @@ impl Engine {
         }
     }
 
-    /// Waits for what comes next. Some status if the process is to end.
-    async fn wait(&mut self, now: Now) -> Result<Option<i32>, ShellError> {
-        // What was due, and was not done now, waits for something else: a halt that ends.
-        let deadline = self.core.next_deadline().filter(|at| *at > now.boot_ms);
-        let pause = deadline
-            .map_or(LOOK, |at| Duration::from_millis(at.saturating_sub(now.boot_ms)).min(LOOK));
-        let pause = if self.records.are_waiting() { pause.min(own_entries::PAUSE) } else { pause };
-        if self.core.counts().idle_jobs >= PLENTY {
+    /// Waits for what comes next; where more follows at once, hears only what has come already.
+    /// Some status if the process is to end.
+    async fn wait(&mut self, now: Now, more_follows: bool) -> Result<Option<i32>, ShellError> {
+        let pause = if more_follows { Duration::ZERO } else { self.pause(now) };
+        if self.submissions.may_begin() {
+            // First what has happened meanwhile: some may follow on others for a long time.
+            if let Some(Ok(events)) = self.following.next().now_or_never() {
+                self.take(now, events);
+            }
+            self.submissions.begin();
+            if !self.inputs.is_empty() {
+                return Ok(None);
+            }
+        }
+        // Of a cluster whose number is not known yet, nobody could say whose it is.
+        let listens = !self.submissions.are_under_way() && self.contact != Contact::Lost;
+        if self.contact == Contact::Lost {
+            self.contact = Contact::Sought;
+        }
+        if self.core.counts().idle_jobs >= PLENTY && listens && !more_follows {
             tokio::time::sleep(GATHER).await;
         }
         tokio::select! {
             biased;
             _ = self.removal.recv() => self.inputs.push(Input::Remove),
-            _ = self.ending.recv() => {
-                let text = "Received SIGTERM: dagman ends, and goes on from here when its job runs again";
-                self.records.say(now.wall, [text.to_owned()]);
-                self.records.say(now.wall, [dagman_out::end(std::process::id(), i32::from(RESTART))]);
-                self.records.flush(&self.core, now.wall, false)?;
-                self.scripts.stop();
-                return Ok(Some(i32::from(RESTART)));
-            }
+            _ = self.ending.recv() => return self.end_early(now).map(Some),
             end = self.scripts.next() => self.inputs.extend(end),
-            events = self.following.next() => match events {
-                Ok(events) => self.take(events),
+            inputs = self.submissions.next() => self.inputs.extend(inputs),
+            Some(removed) = self.removals.join_next() => {
+                if let Ok(Err(error)) = removed {
+                    self.say_not_removed(now, &error);
+                }
+            }
+            events = self.following.next(), if listens => match events {
+                Ok(events) => self.take(now, events),
                 // It is asked again for as long as the DAG lives: without a schedd there is nothing
                 // else to do.
                 Err(AskError::Net(error)) => {
-                    self.records.say(now.wall, [format!("The schedd does not answer: {error}")]);
-                    self.following = self.schedd.follow(self.next, Select::All);
+                    if self.contact == Contact::Kept {
+                        self.records.say(now.wall, [format!("The schedd does not answer: {error}")]);
+                    }
+                    self.contact = Contact::Lost;
+                    self.following = self.schedd.follow(self.place.taken, Select::All);
                 }
                 Err(error) => return Err(error.into()),
             },
-            () = tokio::time::sleep(pause) => {
+            () = pass(pause) => {
                 let halted = files::is_there(&self.setup.names.halt());
                 self.inputs.push(Input::Halt(halted));
             }
@@ -260,11 +299,34 @@ impl Engine {
         Ok(None)
     }
 
+    /// How long it may be waited.
+    fn pause(&self, now: Now) -> Duration {
+        // What was due, and was not done now, waits for something else: a halt that ends.
+        let deadline = self.core.next_deadline().filter(|at| *at > now.boot_ms);
+        let pause = deadline
+            .map_or(LOOK, |at| Duration::from_millis(at.saturating_sub(now.boot_ms)).min(LOOK));
+        if self.records.are_waiting() { pause.min(own_entries::PAUSE) } else { pause }
+    }
+
+    /// The process is to end, and the DAG to go on from here: gives its exit status.
+    fn end_early(&mut self, now: Now) -> Result<i32, ShellError> {
+        let text = "Received SIGTERM: dagman ends, and goes on from here when its job runs again";
+        let end = dagman_out::end(std::process::id(), i32::from(RESTART));
+        self.records.say(now.wall, [text.to_owned(), end]);
+        self.records.flush(&self.core, now.wall, false)?;
+        self.scripts.stop();
+        Ok(i32::from(RESTART))
+    }
+
     /// Takes what the record says, and what more of it has come already.
-    fn take(&mut self, mut events: Vec<Recorded>) {
+    fn take(&mut self, now: Now, mut events: Vec<Recorded>) {
+        if self.contact != Contact::Kept {
+            self.contact = Contact::Kept;
+            self.records.say(now.wall, ["The schedd answers again".to_owned()]);
+        }
         loop {
             if let Some(last) = events.last() {
-                self.next = last.seq.next();
+                self.place.taken = last.seq.next();
             }
             let facts = events.iter().filter_map(facts::fact);
             let ours = facts.filter(|(job, _)| self.core.node_of(job.cluster).is_some());
@@ -279,19 +341,24 @@ impl Engine {
     }
 
     /// Follows the orders that lie beside the DAG. What they do is written down before they are
-    /// answered.
+    /// answered. An order that cannot be answered, or taken away, is followed once.
     fn obey(&mut self, effects: &mut VecDeque<Effect>) -> Result<(), ShellError> {
         let folder = self.setup.names.orders();
         if !files::is_there(&folder) {
             return Ok(());
         }
-        for (path, order) in orders::waiting(&folder) {
+        for (path, order) in orders::waiting(&folder, &self.passed_over) {
             let mut answer = Answer::default();
             match order {
                 Ok(order) => self.follow_order(&order, &mut answer, effects)?,
                 Err(why) => answer.errors.push(why),
             }
-            orders::reply(&path, &answer)?;
+            if let Err(error) = orders::reply(&path, &answer) {
+                let why = std::error::Error::source(&error).map(ToString::to_string);
+                let told = format!("{error}: {}", why.unwrap_or_default());
+                self.records.say(now().wall, [format!("The order was not answered: {told}")]);
+                self.passed_over.insert(path);
+            }
         }
         Ok(())
     }
@@ -302,13 +369,13 @@ impl Engine {
         answer: &mut Answer,
         effects: &mut VecDeque<Effect>,
     ) -> Result<(), ShellError> {
+        let (mut events, now) = (Vec::new(), now());
         for (node, input) in orders::inputs(&self.core, order, answer) {
-            let now = now();
             let records = &mut self.records;
             let batch = run_batch(&mut self.core, now, &[input], |core, event| {
                 records.note(core, event, now.wall);
             });
-            self.journal.append(&batch.events, Some(self.next))?;
+            events.extend(batch.events);
             effects.extend(batch.effects);
             match batch.rejected.first() {
                 Some(rejection) => answer.errors.push(rejection.to_string()),
@@ -316,62 +383,60 @@ impl Engine {
                 None => answer.done.push(node),
             }
         }
-        Ok(())
+        // What was read of the record and waits behind the order is not in the journal yet.
+        self.journal.append(&events, Some(self.place.applied))
     }
 
-    /// Does what is to be done, in order; submissions that stand together are made together. Some
-    /// status at the end of all.
+    /// Does what is to be done, in order. Some status at the end of all, or if the process is to
+    /// end.
     async fn perform(&mut self, effects: &mut VecDeque<Effect>) -> Result<Option<i32>, ShellError> {
-        let mut submissions = Vec::new();
         while let Some(effect) = effects.pop_front() {
-            if let Effect::Submit { node, retry } = effect {
-                submissions.push((node, retry));
-                continue;
-            }
-            self.submit(std::mem::take(&mut submissions)).await;
             match effect {
-                Effect::Submit { .. } => {}
+                Effect::Submit { node, retry } => self.submit(node, retry),
                 Effect::RunScript { node, retry, script } => {
                     self.run_script(Which { node, retry, script });
                 }
                 Effect::RemoveCluster { cluster, reason } => {
-                    self.remove(Select::Any(vec![Selector::Cluster(cluster)]), reason).await;
+                    let schedd = self.schedd.clone();
+                    let select = Select::Any(vec![Selector::Cluster(cluster)]);
+                    self.removals.spawn(async move {
+                        loop {
+                            match remove(&schedd, select.clone(), reason.clone()).await {
+                                Err(AskError::Net(_)) => tokio::time::sleep(LOOK).await,
+                                removed => return removed,
+                            }
+                        }
+                    });
                 }
                 Effect::RemoveAll { reason } => {
                     self.scripts.stop();
-                    self.remove_all(reason).await;
+                    if self.remove_all(reason).await == Went::ToEnd {
+                        return self.end_early(now()).map(Some);
+                    }
                 }
                 Effect::SavePoint { node } => self.save_point(node)?,
                 Effect::Finish { status, rescue } => {
-                    self.finish(status, rescue).await?;
-                    return Ok(Some(status));
+                    return self.finish(status, rescue).await.map(Some);
                 }
             }
         }
-        self.submit(submissions).await;
         Ok(None)
     }
 
-    async fn submit(&mut self, nodes: Vec<(NodeIndex, u32)>) {
-        let mut prepared = Vec::new();
-        for (node, retry) in nodes {
-            let name = self.core.workflow().node(node).name().to_owned();
-            if let Some((cluster, jobs)) = self.known.get(&(name, retry)) {
-                let (cluster, jobs) = (*cluster, *jobs);
-                self.inputs.push(Input::Submitted { node, retry, cluster, jobs });
-                continue;
-            }
-            match self.submitter.prepare(&self.core, node, retry) {
-                Ok(one) => prepared.push(one),
-                Err(why) => {
-                    self.inputs.push(Input::SubmitFailed { node, retry, lasting: true, why });
-                }
+    /// Has a node submitted, if an earlier life has not done so.
+    fn submit(&mut self, node: NodeIndex, retry: u32) {
+        let name = self.core.workflow().node(node).name().to_owned();
+        if let Some((cluster, jobs)) = self.known.get(&(name, retry)) {
+            let (cluster, jobs) = (*cluster, *jobs);
+            self.inputs.push(Input::Submitted { node, retry, cluster, jobs });
+            return;
+        }
+        match self.submitter.prepare(&self.core, node, retry) {
+            Ok(one) => self.submissions.put(one),
+            Err(why) => {
+                self.inputs.push(Input::SubmitFailed { node, retry, lasting: true, why });
             }
         }
-        let (schedd, core) = (&self.schedd, &self.core);
-        let all = prepared.iter().map(|one| submit_one(schedd, core, one));
-        let inputs = join_all(all).await;
-        self.inputs.extend(inputs);
     }
 
     fn run_script(&mut self, which: Which) {
@@ -392,20 +457,48 @@ impl Engine {
         self.inputs.extend(ended);
     }
 
-    async fn remove_all(&mut self, reason: String) {
+    /// Removes what the DAG has in the queue, with what is on the way there.
+    async fn remove_all(&mut self, reason: String) -> Went {
         let constraint = format!("{} == {}", attr::DAGMAN_JOB_ID, self.setup.job);
-        match constraint.parse::<Expr>() {
-            Ok(expr) => self.remove(Select::Constraint(expr), reason).await,
-            Err(error) => self.records.say(now().wall, [format!("ERROR: {constraint}: {error}")]),
+        let select = match constraint.parse::<Expr>() {
+            Ok(expr) => Select::Constraint(expr),
+            Err(error) => {
+                self.records.say(now().wall, [format!("ERROR: {constraint}: {error}")]);
+                return Went::Well;
+            }
+        };
+        let settled = self.submissions.settle();
+        match unless_ended(&mut self.ending, settled).await {
+            Some(inputs) => self.inputs.extend(inputs),
+            None => return Went::ToEnd,
+        }
+        let mut is_told = false;
+        loop {
+            let removed = remove(&self.schedd, select.clone(), reason.clone());
+            let error = match unless_ended(&mut self.ending, removed).await {
+                Some(Ok(())) => return Went::Well,
+                Some(Err(error)) => error,
+                None => return Went::ToEnd,
+            };
+            if !is_told {
+                self.say_not_removed(now(), &error);
+            }
+            // Jobs that go on are nobody's, and their nodes would run again beside them: it is not
+            // over before the schedd has heard it.
+            if !matches!(error, AskError::Net(_)) {
+                return Went::Well;
+            }
+            is_told = true;
+            let flushed = self.records.flush(&self.core, now().wall, false);
+            let pause = tokio::time::sleep(LOOK);
+            if flushed.is_err() || unless_ended(&mut self.ending, pause).await.is_none() {
+                return Went::ToEnd;
+            }
         }
     }
 
-    async fn remove(&mut self, select: Select, reason: String) {
-        let action = Action::Remove { reason: Some(reason), force: false };
-        if let Err(error) = self.schedd.act(FrontEnd::DagMan, action, select).await {
-            let text = format!("ERROR: the jobs could not be removed: {error}");
-            self.records.say(now().wall, [text]);
-        }
+    fn say_not_removed(&mut self, now: Now, error: &AskError) {
+        self.records.say(now.wall, [format!("ERROR: the jobs could not be removed: {error}")]);
     }
 
     fn save_point(&mut self, node: NodeIndex) -> Result<(), ShellError> {
@@ -420,141 +513,6 @@ impl Engine {
         let stamp = self.records.stamp(now().wall);
         let name = self.core.workflow().node(node).name();
         files::replace(path, &rescue::save_point(&self.core, name, &stamp))
-    }
-
-    /// Tells the DAG's own job how far it is.
-    async fn tell(&mut self, now: Now) {
-        let counts = self.core.counts();
-        let sum = counts.done * 31 + counts.failed * 17 + counts.queued * 7 + counts.ready;
-        if self.told.1 == sum || now.boot_ms < self.told.0.saturating_add(TELL_MS) {
-            return;
-        }
-        self.told = (now.boot_ms, sum);
-        let whole = |n: u64| Expr::from(i64::try_from(n).unwrap_or(i64::MAX));
-        let status = i64::from(self.core.progress().status.number());
-        let changes = [
-            (attr::DAG_NODES_TOTAL, whole(counts.total)),
-            (attr::DAG_NODES_DONE, whole(counts.done)),
-            (attr::DAG_NODES_PRERUN, whole(counts.pre)),
-            (attr::DAG_NODES_QUEUED, whole(counts.queued)),
-            (attr::DAG_NODES_POSTRUN, whole(counts.post)),
-            (attr::DAG_NODES_READY, whole(counts.ready)),
-            (attr::DAG_NODES_UNREADY, whole(counts.waiting)),
-            (attr::DAG_NODES_FAILED, whole(counts.failed)),
-            (attr::DAG_NODES_FUTILE, whole(counts.futile)),
-            ("DAG_JobsSubmitted", whole(counts.jobs_submitted)),
-            ("DAG_JobsIdle", whole(counts.idle_jobs)),
-            ("DAG_JobsHeld", whole(counts.held_jobs)),
-            ("DAG_JobsCompleted", whole(counts.jobs_ended)),
-            ("DAG_Status", Expr::from(status)),
-            ("DAG_InRecovery", Expr::from(0i64)),
-        ];
-        let changes = changes.map(|(name, value)| (name.into(), value)).to_vec();
-        let own = Select::Any(vec![Selector::Cluster(self.setup.job)]);
-        // Who looks sees it the next time: nothing depends on it.
-        let _ = tokio::time::timeout(TELL_WITHIN, self.schedd.edit(own, changes)).await;
-    }
-
-    async fn finish(&mut self, status: i32, has_rescue: bool) -> Result<(), ShellError> {
-        let now = now();
-        let stamp = self.records.stamp(now.wall);
-        self.records.say(now.wall, dagman_out::result(&self.core, status, has_rescue));
-        if has_rescue {
-            self.write_rescue(now, &stamp)?;
-        } else if status == 0 {
-            self.remove_rerun(now)?;
-        }
-        self.scripts.stop();
-        self.records.say(now.wall, ["Removing any/all submitted HTCondor jobs...".to_owned()]);
-        let reason = "DAG Abort: DAG is exiting and writing rescue file.".to_owned();
-        let has_jobs = self.core.counts().nodes_in_queue > 0
-            || self.core.workflow().services().next().is_some();
-        if has_jobs {
-            self.remove_all(reason).await;
-        }
-        self.records.say(now.wall, dagman_out::deferrals(&self.core));
-        self.told.0 = 0;
-        self.tell(now).await;
-        self.write_metrics(now, &stamp, status)?;
-        self.records.write_status(&self.core, now.wall, now.boot_ms, true)?;
-        self.records.draw(&self.core, now.boot_ms, true)?;
-        self.records.say_internal(now.wall, &format!("DAGMAN_FINISHED {status}"));
-        self.records.flush(&self.core, now.wall, true)?;
-        self.records.finish()?;
-        self.records.say(now.wall, [dagman_out::end(std::process::id(), status)]);
-        self.records.flush(&self.core, now.wall, false)?;
-        self.tell_over(status).await;
-        self.end_journal(now, status)?;
-        let lock = &self.setup.lock;
-        std::fs::remove_file(lock).map_err(ShellError::file("remove", lock))
-    }
-
-    fn write_rescue(&mut self, now: Now, stamp: &Stamp) -> Result<(), ShellError> {
-        let present = rescues::numbers(&self.setup.names);
-        let number = rescue::next_number(present.into_iter(), self.setup.manner.max_rescue);
-        let path = self.setup.names.rescue(number);
-        let (primary, reset) = (self.setup.names.primary(), self.setup.manner.reset_retries);
-        self.records.say(now.wall, [format!("Writing Rescue DAG to {path}...")]);
-        files::replace(&path, &rescue::text(&self.core, primary, stamp, reset))
-    }
-
-    /// A part of the DAG was run again and went well: another run is to be whole.
-    fn remove_rerun(&mut self, now: Now) -> Result<(), ShellError> {
-        let Some(path) = &self.begun_from else { return Ok(()) };
-        // Who has put it away has done the same.
-        if !std::fs::read_to_string(path).is_ok_and(|text| rescue::is_of_rerun(&text)) {
-            return Ok(());
-        }
-        self.records.say(now.wall, [format!("Removing {path}: what it was for is done")]);
-        std::fs::remove_file(path).map_err(ShellError::file("remove", path))
-    }
-
-    fn write_metrics(&mut self, now: Now, end: &Stamp, status: i32) -> Result<(), ShellError> {
-        let id = self.setup.job.to_string();
-        let run = metrics::Run {
-            start: &self.began,
-            end,
-            exit: status,
-            dagman_id: &id,
-            parent_id: &self.parent,
-            rescue: self.rescue,
-        };
-        let path = self.setup.names.metrics();
-        files::replace(&path, &metrics::text(&self.core, &run))?;
-        self.records.say(now.wall, [format!("Wrote metrics file {path}.")]);
-        Ok(())
-    }
-
-    /// Everything that a run leaves is there. Told to the schedd before the journal goes, so that a
-    /// life which begins because this one was killed before it could exit runs nothing again.
-    async fn tell_over(&self, status: i32) {
-        if !(0..=2).contains(&status) {
-            return;
-        }
-        let change = vec![(attr::DAG_EXIT_STATUS.into(), Expr::from(i64::from(status)))];
-        for _ in 0..TELL_OVER_TRIES {
-            let own = Select::Any(vec![Selector::Cluster(self.setup.job)]);
-            let told = self.schedd.edit(own, change.clone());
-            if let Ok(Ok(_)) = tokio::time::timeout(TELL_WITHIN, told).await {
-                return;
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-
-    /// A job that leaves the queue leaves nothing to go on with; one that is queued again begins
-    /// anew, and must know that it does.
-    fn end_journal(&self, now: Now, status: i32) -> Result<(), ShellError> {
-        let path = self.setup.names.journal();
-        if (0..=2).contains(&status) {
-            return std::fs::remove_file(&path).map_err(ShellError::file("remove", &path));
-        }
-        let generation = self.submitter.generation + 1;
-        let (job, began_ms) = (self.setup.job.0, now.wall.as_millis());
-        let shape = journal::shape(self.core.workflow());
-        let head = Head { job, generation, shape, rescue: None, began_ms };
-        Journal::begin(&path, &head)?;
-        Ok(())
     }
 }
 
@@ -573,6 +531,12 @@ fn earlier_life(path: &str, job: ClusterId) -> Result<(Option<Past>, u32), Shell
     let past = journal::open(path)?.filter(|past| past.head.job == job.0);
     let generation = past.as_ref().map_or(0, |past| past.head.generation);
     Ok((past.filter(Past::is_begun), generation))
+}
+
+/// The first line of a journal that begins now.
+fn head(core: &Core, job: ClusterId, generation: u32, rescue: Option<String>, now: Now) -> Head {
+    let (shape, began_ms) = (journal::shape(core.workflow()), now.wall.as_millis());
+    Head { job: job.0, generation, shape, rescue, began_ms }
 }
 
 /// The rescue file that a run begins from, with its number where it has one. A run that goes on has
@@ -620,38 +584,36 @@ fn recover(
     Ok(gone_on)
 }
 
-/// Submits one node, for as long as no schedd answers.
-async fn submit_one(schedd: &Schedd, core: &Core, one: &Prepared) -> Input {
-    let (node, retry) = (one.node, one.retry);
-    loop {
-        let mut jobs = 0;
-        let mut wrong = None;
-        let made = schedd.submit(one.token, |cluster| match one.make(cluster) {
-            Ok(mut spec) => {
-                add_parents(core, node, &mut spec);
-                jobs = spec.count();
-                spec
-            }
-            Err(why) => {
-                wrong = Some(why);
-                // Refused by the schedd, so that nothing is in the queue.
-                ClusterSpec { ad: ClassAd::new(), procs: Procs::Listed(Vec::new()) }
-            }
-        });
-        match (made.await, wrong) {
-            (Ok(cluster), _) => return Input::Submitted { node, retry, cluster, jobs },
-            (Err(_), Some(why)) => return Input::SubmitFailed { node, retry, lasting: true, why },
-            (Err(SubmitError::Unknown(_) | SubmitError::Ask(AskError::Net(_))), None) => {}
-            (Err(error), None) => {
-                let lasting = matches!(
-                    &error,
-                    SubmitError::Wrong(_)
-                        | SubmitError::Ask(AskError::Refused(Refusal::Invalid(_)))
-                );
-                return Input::SubmitFailed { node, retry, lasting, why: error.to_string() };
-            }
-        }
+/// How something went that needs the schedd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Went {
+    /// It is done, as far as it can be.
+    Well,
+    /// The process is to end before it was done.
+    ToEnd,
+}
+
+/// Does something, unless the process is to end meanwhile.
+async fn unless_ended<T>(ending: &mut Signal, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        _ = ending.recv() => None,
+        done = work => Some(done),
     }
+}
+
+/// Lets the others have their turn, and so much time.
+async fn pass(pause: Duration) {
+    if pause.is_zero() {
+        tokio::task::yield_now().await;
+    } else {
+        tokio::time::sleep(pause).await;
+    }
+}
+
+async fn remove(schedd: &Schedd, select: Select, reason: String) -> Result<(), AskError> {
+    let action = Action::Remove { reason: Some(reason), force: false };
+    schedd.act(FrontEnd::DagMan, action, select).await.map(|_| ())
 }
 
 /// What the DAG's own job says.

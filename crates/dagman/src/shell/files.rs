@@ -1,21 +1,19 @@
 //! Writing whole files and appending to logs. Knows nothing of what is in them.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
 use std::path::Path;
+
+use proto::whole_file;
 
 use super::ShellError;
 
+/// The permissions of a file that is made, but for what the user's mask takes away.
+const MODE: u32 = 0o666;
+
 /// Writes a file whole: a reader sees the old or the new one.
 pub(super) fn replace(path: &str, text: &str) -> Result<(), ShellError> {
-    let beside = format!("{path}.new");
-    let write = || -> io::Result<()> {
-        let mut file = File::create(&beside)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_data()?;
-        std::fs::rename(&beside, path)
-    };
-    write().map_err(ShellError::file("write", path))
+    let written = whole_file::replace(Path::new(path), MODE, text.as_bytes());
+    written.map_err(ShellError::file("write", path))
 }
 
 /// Opens a log to append to it.

@@ -2,6 +2,7 @@
 //! finds an answer. Whoever may write there may give orders, as with HTCondor's halt file. What an
 //! order does is in the journal before it is answered.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -103,11 +104,18 @@ pub fn answer(path: &str) -> Result<Option<Answer>, ShellError> {
     Ok(Some(answer))
 }
 
-/// The orders that lie in the folder: each with its path. What is none is answered so.
-pub(super) fn waiting(folder: &str) -> Vec<(String, Result<Order, String>)> {
+/// The orders that lie in the folder, but for these: each with its path. What is none is answered
+/// so.
+pub(super) fn waiting(
+    folder: &str,
+    passed_over: &BTreeSet<String>,
+) -> Vec<(String, Result<Order, String>)> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let paths = entries.flatten().map(|entry| entry.path().to_string_lossy().into_owned());
-    let mut paths: Vec<String> = paths.filter(|path| path.ends_with(ORDER)).collect();
+    // A command gives its order a name that is text.
+    let paths =
+        entries.flatten().filter_map(|entry| entry.path().into_os_string().into_string().ok());
+    let is_order = |path: &String| path.ends_with(ORDER) && !passed_over.contains(path);
+    let mut paths: Vec<String> = paths.filter(is_order).collect();
     paths.sort();
     let read = |path: &String| {
         let text = client::site::read_plain_text(path).map_err(|error| error.to_string())?;
@@ -181,15 +189,35 @@ mod tests {
         let order = Order::Retry { nodes: vec!["A".to_owned()] };
         let place = give(&folder, &order).unwrap();
         assert_eq!(answer(&place).unwrap(), None);
-        let found = waiting(&folder);
+        let found = waiting(&folder, &BTreeSet::new());
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].1, Ok(order));
         let said = Answer { done: vec!["A".to_owned()], ..Answer::default() };
         reply(&found[0].0, &said).unwrap();
-        assert_eq!(waiting(&folder), []);
+        assert_eq!(waiting(&folder, &BTreeSet::new()), []);
         assert_eq!(answer(&place).unwrap(), Some(said));
         assert_eq!(answer(&place).unwrap(), None);
         assert!(!Path::new(&folder).exists());
+    }
+
+    #[test]
+    fn an_order_that_cannot_be_taken_away_is_passed_over_and_the_others_are_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().to_string_lossy().into_owned();
+        let odd = format!("{folder}/0{ORDER}");
+        std::fs::create_dir(&odd).unwrap();
+        let name = std::os::unix::ffi::OsStringExt::from_vec(b"\xff.order".to_vec());
+        std::fs::write(dir.path().join::<std::ffi::OsString>(name), "").unwrap();
+        give(&folder, &Order::Set(NewThrottles::default())).unwrap();
+        let found = waiting(&folder, &BTreeSet::new());
+        assert_eq!(
+            (found.len(), found[0].0.as_str(), found[0].1.is_err()),
+            (2, odd.as_str(), true)
+        );
+        assert!(reply(&odd, &Answer::default()).is_err());
+        let found = waiting(&folder, &BTreeSet::from([odd]));
+        assert_eq!(found.len(), 1);
+        assert!(found[0].1.is_ok());
     }
 
     #[test]
@@ -198,9 +226,9 @@ mod tests {
         let folder = dir.path().join("the.answer").join("a.dag.orders");
         let folder = folder.to_string_lossy().into_owned();
         let place = give(&folder, &Order::Set(NewThrottles::default())).unwrap();
-        assert_eq!(waiting(&folder).len(), 1);
+        assert_eq!(waiting(&folder, &BTreeSet::new()).len(), 1);
         take_back(&place);
-        assert_eq!(waiting(&folder), []);
+        assert_eq!(waiting(&folder, &BTreeSet::new()), []);
         assert!(!Path::new(&folder).exists());
     }
 }

@@ -15,37 +15,52 @@ use model::JobId;
 
 use super::{ShellError, files};
 
-/// So many looks at the log are waited. The loop looks every [`PAUSE`] while something waits.
-const LOOKS: u32 = 250;
+/// So many looks at the log are waited, whatever else waits. The loop looks every [`PAUSE`] while
+/// something does.
+const LOOKS: u64 = 250;
 
 /// Between two looks.
 pub(super) const PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+
+/// Ends that are remembered: an entry comes soon after the end of its job, or the log is not what
+/// it waits for.
+const REMEMBERED: usize = 100_000;
+
+/// How much of the log is read in one piece.
+const PIECE: u64 = 1 << 20;
 
 /// The nodes' log, as dagman writes it.
 pub(super) struct OwnEntries {
     path: String,
     file: File,
     waiting: VecDeque<PendingEntry>,
-    /// The jobs whose end was read in the log, up to where it was read.
+    /// The last jobs whose end was read in the log, up to where it was read.
     ended: BTreeSet<JobId>,
+    ends: VecDeque<JobId>,
     read_to: u64,
+    looks: u64,
 }
 
 struct PendingEntry {
     job: JobId,
     text: String,
-    looks: u32,
+    /// The look after which it is not waited any more.
+    until: u64,
 }
 
 impl OwnEntries {
+    /// What is in the log already, an earlier life has read.
     pub(super) fn open(path: &str) -> Result<Self, ShellError> {
-        let (file, waiting) = (files::append_to(path)?, VecDeque::new());
-        Ok(Self { path: path.to_owned(), file, waiting, ended: BTreeSet::new(), read_to: 0 })
+        let file = files::append_to(path)?;
+        let read_to = file.metadata().map_err(ShellError::file("look at", path))?.len();
+        let (waiting, ends) = (VecDeque::new(), VecDeque::new());
+        let (path, ended) = (path.to_owned(), BTreeSet::new());
+        Ok(Self { path, file, waiting, ended, ends, read_to, looks: 0 })
     }
 
     /// An entry to write.
     pub(super) fn put(&mut self, job: JobId, text: String) {
-        self.waiting.push_back(PendingEntry { job, text, looks: 0 });
+        self.waiting.push_back(PendingEntry { job, text, until: self.looks + LOOKS });
     }
 
     /// Whether something is not written yet.
@@ -59,10 +74,10 @@ impl OwnEntries {
             return Ok(());
         }
         self.look().map_err(ShellError::file("read", &self.path))?;
-        while let Some(first) = self.waiting.front_mut() {
-            first.looks += 1;
+        self.looks += 1;
+        while let Some(first) = self.waiting.front() {
             // what has no cluster has no end in the log
-            let may = first.job.cluster.0 == 0 || first.looks > LOOKS;
+            let may = first.job.cluster.0 == 0 || self.looks > first.until;
             if !may && !self.ended.remove(&first.job) {
                 break;
             }
@@ -73,27 +88,36 @@ impl OwnEntries {
         Ok(())
     }
 
-    /// Writes everything, when no more looks can be waited for from outside.
-    pub(super) fn finish(&mut self) -> Result<(), ShellError> {
-        self.flush()?;
-        while self.are_waiting() {
-            std::thread::sleep(PAUSE);
-            self.flush()?;
-        }
-        Ok(())
-    }
-
     /// Reads what was added to the log, up to its last whole line.
     fn look(&mut self) -> io::Result<()> {
         let mut file = File::open(&self.path)?;
-        file.seek(SeekFrom::Start(self.read_to))?;
-        let mut text = Vec::new();
-        file.read_to_end(&mut text)?;
-        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
-        let lines = text[..whole].split(|byte| *byte == b'\n');
-        self.ended.extend(lines.filter_map(job_that_ended));
-        self.read_to += whole as u64;
-        Ok(())
+        loop {
+            file.seek(SeekFrom::Start(self.read_to))?;
+            let mut text = Vec::new();
+            (&mut file).take(PIECE).read_to_end(&mut text)?;
+            let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+            for job in text[..whole].split(|byte| *byte == b'\n').filter_map(job_that_ended) {
+                self.remember(job);
+            }
+            // A line that is longer than a piece is none of those.
+            let is_cut = text.len() as u64 == PIECE;
+            let read = if is_cut && whole == 0 { text.len() } else { whole };
+            self.read_to += read as u64;
+            if !is_cut {
+                return Ok(());
+            }
+        }
+    }
+
+    fn remember(&mut self, job: JobId) {
+        if self.ended.insert(job) {
+            self.ends.push_back(job);
+        }
+        if self.ends.len() > REMEMBERED
+            && let Some(oldest) = self.ends.pop_front()
+        {
+            self.ended.remove(&oldest);
+        }
     }
 }
 
@@ -127,8 +151,12 @@ mod tests {
         own.flush().unwrap();
         assert!(text().ends_with("y\n...\n016 (008.001.000)\n...\n") && !own.are_waiting());
         own.put(JobId::new(9, 0), "late\n".to_owned());
+        own.put(JobId::new(9, 1), "late too\n".to_owned());
         (0..=LOOKS).for_each(|_| own.flush().unwrap());
-        assert!(text().ends_with("late\n"));
+        assert!(
+            text().ends_with("late\nlate too\n"),
+            "all wait the same time, not one behind the other"
+        );
         own.put(JobId::new(0, 0), "noop\n".to_owned());
         own.flush().unwrap();
         assert!(text().ends_with("noop\n"));

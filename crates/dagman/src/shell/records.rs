@@ -119,11 +119,6 @@ impl Records {
         self.nodes_log.are_waiting()
     }
 
-    /// Writes what waits, at the end of all.
-    pub(super) fn finish(&mut self) -> Result<(), ShellError> {
-        self.nodes_log.finish()
-    }
-
     /// Writes the node status file, if it is wanted and time; at the end in any case.
     pub(super) fn write_status(
         &mut self,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use classad::{ClassAd, Expr};
+use classad::ClassAd;
 use client::RealSite;
 use jobspec::htcondor::{Description as SubmitDescription, SubmitOptions};
 use model::{ClusterId, ClusterSpec, SubmitToken, attr};
@@ -105,7 +105,7 @@ impl Submitter {
             description,
             site,
             options: self.options(core, &node, retry),
-            own: self.own_attributes(&node, retry),
+            own: self.own_attributes(core, &node, retry),
             batch_name: self.batch_name.clone(),
             without_log: self.manner.suppress_job_logs,
             one_job: self.manner.prohibit_multi_jobs,
@@ -239,8 +239,11 @@ impl Submitter {
     }
 
     /// What the jobs carry besides what the description says.
-    fn own_attributes(&self, node: &Node<'_>, retry: u32) -> ClassAd {
+    fn own_attributes(&self, core: &Core, node: &Node<'_>, retry: u32) -> ClassAd {
         let mut own = self.inherited.clone();
+        if node.parents().len() > 0 {
+            own.set(PARENT_NAMES, parent_names(core, node));
+        }
         own.set(attr::DAGMAN_JOB_ID, i64::from(self.dag.0));
         own.set(attr::DAG_NODE_NAME, node.name());
         own.set(attr::DAGMAN_NODES_LOG, self.nodes_log.as_str());
@@ -297,14 +300,6 @@ impl Prepared {
 fn parent_names(core: &Core, node: &Node<'_>) -> String {
     let names = node.parents().map(|edge| core.workflow().node(edge.node).name());
     names.collect::<Vec<_>>().join(",")
-}
-
-/// The names of a node's parents as an attribute.
-pub(super) fn add_parents(core: &Core, node: NodeIndex, spec: &mut ClusterSpec) {
-    let node = core.workflow().node(node);
-    if node.parents().len() > 0 {
-        spec.ad.set(PARENT_NAMES, Expr::from(parent_names(core, &node).as_str()));
-    }
 }
 
 /// VARS may use the node's own macros.

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use classad::ClassAd;
-use model::{ClusterSpec, JobId, Procs, Seq, SubmitToken};
+use model::{ClusterId, ClusterSpec, JobId, Procs, Seq, SubmitToken};
 use proto::client::{
     Acted, Answer, AskSchedd, DaemonIdentity, FilesAsk, Query, Refusal, Request, Response, Select,
 };
 use proto::frame::{self, FrameError, MAX_FRAME_BYTES};
 use proto::net::{Connection, Incoming, Listener, NetError, Peer, Receiver, Sender};
+use proto::together::{MAX_BYTES_TOGETHER, MAX_TOGETHER, NewCluster, Together};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
@@ -145,6 +146,15 @@ async fn hear(
     Ok(())
 }
 
+/// The number in an answer, or why there is none.
+fn number(answer: Answer) -> Result<ClusterId, Refusal> {
+    match answer {
+        Answer::Reserved(cluster) | Answer::Submitted { cluster, .. } => Ok(cluster),
+        Answer::Refused(refusal) => Err(refusal),
+        other => Err(Refusal::Invalid(format!("the schedd has no number, but {other:?}"))),
+    }
+}
+
 fn actor(peer: &Peer, superuser: bool) -> Actor {
     Actor { user: peer.user(), superuser }
 }
@@ -189,6 +199,11 @@ impl ClientConnection<'_> {
                 }
                 Err(refusal) => self.say(id, Answer::Refused(refusal)).await,
             },
+            AskSchedd::ReserveClusters { tokens } => {
+                let reserve = |token| Input::Reserve { by: by.clone(), token };
+                self.several(id, tokens.len(), tokens.into_iter().map(reserve)).await
+            }
+            AskSchedd::SubmitClusters(together) => self.submit_together(id, together).await,
             AskSchedd::Act { action, select, through } => {
                 self.act(id, Input::Act { by, action, select, through }).await
             }
@@ -242,6 +257,47 @@ impl ClientConnection<'_> {
     async fn through_core(&mut self, id: u64, input: Input) -> Result<(), Broken> {
         let answer = self.ask_engine(|client| EngineInput::Ask(input, client)).await?;
         self.say(id, answer).await
+    }
+
+    async fn submit_together(&mut self, id: u64, together: Together) -> Result<(), Broken> {
+        if together.bytes() > MAX_BYTES_TOGETHER {
+            let what = format!("submit clusters of {} bytes at once", together.bytes());
+            let limit = MAX_BYTES_TOGETHER.to_string();
+            return self.say(id, Answer::Refused(Refusal::Limit { what, limit })).await;
+        }
+        let by = self.by.clone();
+        let submit = |NewCluster { token, cluster, spec }| {
+            let (by, spec) = (by.clone(), Arc::new(spec));
+            Input::Submit { by, token, cluster, spec }
+        };
+        self.several(id, together.len(), together.into_clusters().map(submit)).await
+    }
+
+    /// Inputs that each get a number. They reach the engine one behind the other, and so become
+    /// durable together.
+    async fn several(
+        &mut self,
+        id: u64,
+        many: usize,
+        inputs: impl Iterator<Item = Input>,
+    ) -> Result<(), Broken> {
+        if many > MAX_TOGETHER {
+            let what = format!("ask for {many} clusters at once");
+            let refusal = Refusal::Limit { what, limit: MAX_TOGETHER.to_string() };
+            return self.say(id, Answer::Refused(refusal)).await;
+        }
+        let mut answers = Vec::new();
+        for input in inputs {
+            let (client, answer) = oneshot::channel();
+            let asked = self.context.engine.send(EngineInput::Ask(input, client)).await;
+            asked.map_err(|_| Broken::Stopping)?;
+            answers.push(answer);
+        }
+        let mut numbers = Vec::new();
+        for answer in answers {
+            numbers.push(number(answer.await.map_err(|_| Broken::Stopping)?));
+        }
+        self.say(id, Answer::Numbers(numbers)).await
     }
 
     /// Puts a question to the engine and waits for what it says.

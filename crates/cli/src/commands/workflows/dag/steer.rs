@@ -102,7 +102,9 @@ fn give(job: ClusterId, order: &Order) -> Result<Answer> {
         thread::sleep(LOOK);
     }
     shell::take_back(&place);
-    bail!("the DAG {job} did not answer in {ANSWER_WITHIN:?}; the order was taken back")
+    bail!(
+        "the DAG {job} did not answer in {ANSWER_WITHIN:?}; the order was taken back, but may have been followed before: see updraft dag status {job}"
+    )
 }
 
 fn status(ad: &ClassAd) -> i64 {

@@ -1,0 +1,134 @@
+//! Submissions that are under way: the clusters of many nodes travel in few messages, beside the
+//! loop, which hears everything else meanwhile, also while no schedd answers.
+//!
+//! Knows neither when a node's turn has come nor what follows.
+
+use std::future::pending;
+use std::time::Duration;
+
+use client::SubmitError;
+use client::asynchronous::{NotTaken, Schedd};
+use futures_util::FutureExt;
+use futures_util::future::{LocalBoxFuture, join_all};
+use model::{ClusterId, SubmitToken};
+use proto::client::Refusal;
+use proto::command::AskError;
+use proto::net::NetError;
+
+use super::submit::Prepared;
+use crate::core::Input;
+
+/// Nodes of one message. While the schedd makes the jobs of some durable, others are written.
+const AT_ONCE: usize = 250;
+
+/// How long a schedd is left alone that does not answer, and that nobody seems to start again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Nodes that are being submitted, and those that are next.
+pub(super) struct Submissions {
+    schedd: Schedd,
+    waiting: Vec<Prepared>,
+    under_way: Option<LocalBoxFuture<'static, Vec<Input>>>,
+}
+
+impl Submissions {
+    pub(super) fn with(schedd: &Schedd) -> Self {
+        Self { schedd: schedd.clone(), waiting: Vec::new(), under_way: None }
+    }
+
+    /// One more that is to be submitted.
+    pub(super) fn put(&mut self, one: Prepared) {
+        self.waiting.push(one);
+    }
+
+    /// Whether some are under way, so that the record may tell of clusters whose numbers are not
+    /// known yet.
+    pub(super) fn are_under_way(&self) -> bool {
+        self.under_way.is_some()
+    }
+
+    /// Whether some are to be sent, and may be: those before them have their numbers.
+    pub(super) fn may_begin(&self) -> bool {
+        self.under_way.is_none() && !self.waiting.is_empty()
+    }
+
+    /// Sends what waits.
+    pub(super) fn begin(&mut self) {
+        if !self.may_begin() {
+            return;
+        }
+        let mut parts = Vec::new();
+        while !self.waiting.is_empty() {
+            let rest = self.waiting.split_off(self.waiting.len().min(AT_ONCE));
+            parts.push(std::mem::replace(&mut self.waiting, rest));
+        }
+        let schedd = self.schedd.clone();
+        let all = async move {
+            let parts = parts.into_iter().map(|part| submit(&schedd, part));
+            join_all(parts).await.into_iter().flatten().collect()
+        };
+        self.under_way = Some(all.boxed_local());
+    }
+
+    /// What came of those that are under way; for ever nothing, if none are. May be cancelled.
+    pub(super) async fn next(&mut self) -> Vec<Input> {
+        let Some(under_way) = &mut self.under_way else { return pending().await };
+        let inputs = under_way.await;
+        self.under_way = None;
+        inputs
+    }
+
+    /// What came of those that are under way, if some are: then none is on its way.
+    pub(super) async fn settle(&mut self) -> Vec<Input> {
+        if self.are_under_way() { self.next().await } else { Vec::new() }
+    }
+
+    /// Forgets those that were not sent yet.
+    pub(super) fn forget_waiting(&mut self) {
+        self.waiting.clear();
+    }
+}
+
+/// Submits some nodes, for as long as no schedd answers.
+async fn submit(schedd: &Schedd, part: Vec<Prepared>) -> Vec<Input> {
+    let tokens: Vec<SubmitToken> = part.iter().map(|one| one.token).collect();
+    let mut jobs = vec![0; part.len()];
+    let (why, lasting) = loop {
+        let made = schedd.submit_all(&tokens, |at, cluster| {
+            let spec = part[at].make(cluster)?;
+            jobs[at] = spec.count();
+            Ok::<_, String>(spec)
+        });
+        match made.await {
+            Ok(taken) => {
+                let each = part.iter().zip(&jobs).zip(taken);
+                return each.map(|((one, jobs), taken)| came_of(one, *jobs, taken)).collect();
+            }
+            // What is too long stays so.
+            Err(SubmitError::Ask(error @ AskError::Net(NetError::Frame(_)))) => {
+                break (error.to_string(), true);
+            }
+            Err(SubmitError::Unknown(_) | SubmitError::Ask(AskError::Net(_))) => {
+                tokio::time::sleep(AGAIN).await;
+            }
+            Err(error) => break (error.to_string(), false),
+        }
+    };
+    let failed = part.iter().map(|one| {
+        let (node, retry, why) = (one.node, one.retry, why.clone());
+        Input::SubmitFailed { node, retry, lasting, why }
+    });
+    failed.collect()
+}
+
+fn came_of(one: &Prepared, jobs: u32, taken: Result<ClusterId, NotTaken<String>>) -> Input {
+    let (node, retry) = (one.node, one.retry);
+    match taken {
+        Ok(cluster) => Input::Submitted { node, retry, cluster, jobs },
+        Err(NotTaken::NotMade(why)) => Input::SubmitFailed { node, retry, lasting: true, why },
+        Err(NotTaken::Refused(refusal)) => {
+            let lasting = matches!(refusal, Refusal::Invalid(_));
+            Input::SubmitFailed { node, retry, lasting, why: refusal.to_string() }
+        }
+    }
+}

@@ -94,6 +94,22 @@ impl Expr {
         Some((left.unparenthesised(), comparison, right.unparenthesised()))
     }
 
+    /// The two sides, if the expression is one `==` or `=?=`.
+    ///
+    /// ```
+    /// let expr: classad::Expr = "(DAGManJobId =?= 7)".parse().unwrap();
+    /// let (left, right) = expr.as_equality().unwrap();
+    /// assert_eq!((left.to_string(), right.to_string()), ("DAGManJobId".to_owned(), "7".to_owned()));
+    /// ```
+    pub fn as_equality(&self) -> Option<(&Expr, &Expr)> {
+        match self.unparenthesised().node() {
+            Some(Node::Binary(BinaryOp::Equal | BinaryOp::Is, left, right)) => {
+                Some((left.unparenthesised(), right.unparenthesised()))
+            }
+            _ => None,
+        }
+    }
+
     /// The attribute, if the expression is a bare reference: `Memory`, `MY.Memory` or
     /// `TARGET.Memory`.
     ///

@@ -21,6 +21,9 @@ use crate::frame::{Divide, halves};
 use crate::joining::{AskTrust, NodeLine};
 use crate::together::Together;
 
+pub mod bounds;
+pub mod named;
+
 /// A numbered request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Request<A> {

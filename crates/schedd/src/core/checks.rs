@@ -201,6 +201,9 @@ impl Core {
                     .to_owned(),
             );
         }
+        if !self.whose.covers(&fresh.whose) {
+            return Err("what is known of whose the clusters are is not what they say".to_owned());
+        }
         if fresh.timed != self.timed {
             return Err(
                 "the clusters with jobs that start at a time are not those listed".to_owned()

@@ -16,3 +16,4 @@ pub(crate) mod round;
 pub(crate) mod run_counts;
 pub(crate) mod statistics;
 pub(crate) mod waiting;
+pub(crate) mod whose;

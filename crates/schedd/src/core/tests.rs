@@ -715,6 +715,7 @@ mod fence;
 mod grow;
 mod log_files;
 mod long_acts;
+mod named;
 mod pacing;
 mod policies;
 mod priorities;

@@ -9,6 +9,7 @@ pub(crate) mod edit;
 pub(crate) mod factory;
 pub(crate) mod groups;
 pub(crate) mod long_act;
+pub(crate) mod named;
 pub(crate) mod query;
 pub(crate) mod spool;
 pub(crate) mod submit;

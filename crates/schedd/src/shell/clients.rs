@@ -180,6 +180,9 @@ impl ClientConnection<'_> {
             let refusal = refusal.clone();
             return self.say(id, Answer::Refused(refusal)).await;
         }
+        if let Err(refusal) = ask.check_length() {
+            return self.say(id, Answer::Refused(refusal)).await;
+        }
         let by = self.by.clone();
         match ask {
             AskSchedd::ReserveCluster { token } => {

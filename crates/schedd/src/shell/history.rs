@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use classad::{ClassAd, Env};
 use model::{ClusterId, JobId, Seq, UserName, attr};
+use proto::client::named::Named as Words;
 use proto::client::{Happening, Query, Recorded, Select, Selector};
 use proto::clock;
 
@@ -35,11 +36,12 @@ impl History {
             Select::Any(selectors) => by_id(selectors),
             Select::All | Select::Constraint(_) => None,
         };
-        let named = |ids: Vec<_>| Next::Named(ids.into_iter().map(Named::from).collect());
-        let next = by_id.map_or(Next::Before(None), named);
+        let by_number = |ids: Vec<_>| Next::Named(ids.into_iter().map(Named::from).collect());
+        let next = by_id.map_or(Next::Before(None), by_number);
         Reading {
             history: self,
             query,
+            named: named(&query.select),
             next,
             clusters: BTreeMap::new(),
             env: Env::at(clock::now().wall.as_secs()),
@@ -48,7 +50,7 @@ impl History {
 
     /// Starts to look for events that concern the selected jobs.
     pub(crate) fn finding<'a>(&'a self, select: &'a Select) -> Finding<'a> {
-        Finding { history: self, select, owners: BTreeMap::new() }
+        Finding { history: self, select, named: named(select), owners: BTreeMap::new() }
     }
 }
 
@@ -56,6 +58,8 @@ impl History {
 pub(crate) struct Finding<'a> {
     history: &'a History,
     select: &'a Select,
+    /// What its words name, if it has words.
+    named: Words,
     /// Whose some clusters are.
     owners: BTreeMap<ClusterId, Option<UserName>>,
 }
@@ -114,29 +118,21 @@ impl Finding<'_> {
             | Happening::JobEdited { job, .. }
             | Happening::JobSaid { job, .. } => (job.cluster, Some(*job), None),
         };
-        match self.select {
-            // A constraint needs the ad as it was at the event, which is not kept: everything is
-            // given.
-            Select::All | Select::Constraint(_) => Ok(true),
-            Select::Any(selectors) => {
-                for selector in selectors {
-                    let named = match selector {
-                        Selector::Cluster(wanted) => *wanted == cluster,
-                        Selector::Job(wanted) => {
-                            job.map_or(wanted.cluster == cluster, |job| job == *wanted)
-                        }
-                        Selector::Owner(wanted) => match owner {
-                            Some(owner) => owner == wanted,
-                            None => self.owner(cluster).await? == Some(wanted),
-                        },
-                    };
-                    if named {
-                        return Ok(true);
-                    }
-                }
-                Ok(false)
-            }
+        // A constraint needs the ad as it was at the event, which is not kept: everything is given.
+        let Select::Any(_) = self.select else { return Ok(true) };
+        let by_number = self.named.clusters.contains(&cluster)
+            || match job {
+                Some(job) => self.named.jobs.contains(&job),
+                None => self.named.jobs_from(JobId::new(cluster.0, 0)).next().is_some(),
+            };
+        if by_number || self.named.owners.is_empty() {
+            return Ok(by_number);
         }
+        let owner = match owner {
+            Some(owner) => Some(owner.clone()),
+            None => self.owner(cluster).await?.cloned(),
+        };
+        Ok(owner.is_some_and(|owner| self.named.owners.contains(&owner)))
     }
 
     async fn owner(&mut self, cluster: ClusterId) -> Result<Option<&UserName>, StoreError> {
@@ -156,6 +152,8 @@ impl Finding<'_> {
 pub(crate) struct Reading<'a> {
     history: &'a History,
     query: &'a Query,
+    /// What its words name, if it has words.
+    named: Words,
     next: Next,
     clusters: BTreeMap<ClusterId, Arc<ClusterRecord>>,
     env: Env,
@@ -247,11 +245,9 @@ impl Reading<'_> {
         let selected = match &self.query.select {
             Select::All => true,
             Select::Constraint(expr) => holds(expr),
-            Select::Any(selectors) => selectors.iter().any(|selector| match selector {
-                Selector::Cluster(wanted) => wanted.0 == row.cluster,
-                Selector::Job(wanted) => *wanted == JobId::new(row.cluster, row.proc),
-                Selector::Owner(owner) => *owner == cluster.body.owner,
-            }),
+            Select::Any(_) => {
+                self.named.has(JobId::new(row.cluster, row.proc), &cluster.body.owner)
+            }
         };
         selected && self.query.constraint.as_ref().is_none_or(holds)
     }
@@ -270,6 +266,13 @@ impl Reading<'_> {
         }
         self.clusters.insert(cluster, Arc::clone(&record));
         Ok(Some(record))
+    }
+}
+
+fn named(select: &Select) -> Words {
+    match select {
+        Select::Any(words) => Words::of(words),
+        Select::All | Select::Constraint(_) => Words::default(),
     }
 }
 

@@ -4,8 +4,10 @@
 //! Knows nothing of workflows: the job says by an expression which of its owner's jobs it means.
 //! Nor does it know who removes a job, or why: it is asked of every event (`batch`).
 
-use classad::Expr;
-use model::{AfterRun, JobEvent, JobId, JobState, Now, StopCause, UserName, attr};
+use std::collections::BTreeSet;
+
+use classad::{Expr, RefScope, Value};
+use model::{AfterRun, ClusterId, JobEvent, JobId, JobState, Now, StopCause, UserName, attr};
 
 use crate::core::ads;
 use crate::core::job::description::env;
@@ -39,15 +41,32 @@ impl Core {
 
     /// What follows for the others, now that the job is removed.
     pub(crate) fn taken_along(&self, now: Now, takes: &TakesAlong) -> Vec<Fact> {
-        let env = env(now);
-        let theirs = self.clusters.values().filter(|cluster| *cluster.owner() == takes.owner);
+        let theirs = self.may_go_along(&takes.owner, &takes.others);
+        let theirs = theirs.iter().filter_map(|id| self.clusters.get(id));
         // An ad is dear: none is made for what is being removed already.
         let stays = theirs.flat_map(Cluster::procs).filter(|other| !is_going(&other.state()));
-        let meant = stays.filter(|other| {
-            ads::job_ad(*other, now, self).eval_expr(&takes.others, None, &env).is_true()
-        });
+        let meant = stays.filter(|other| self.goes_along(now, *other, &takes.others));
         let reason = format!("removed because job {} was removed", takes.job);
         meant.flat_map(|other| self.removal(now, other, reason.clone())).collect()
+    }
+
+    /// The clusters among whose jobs those are that are meant. What every workflow says names its
+    /// jobs by their driver's number, and they are found by that.
+    pub(crate) fn may_go_along(&self, owner: &UserName, others: &Expr) -> BTreeSet<ClusterId> {
+        match driver_in(others) {
+            Some(number) => self.whose.driven_by(owner, number),
+            None => self.whose.owned_from(owner, ClusterId(0)).collect(),
+        }
+    }
+
+    /// Whether a job is meant.
+    fn goes_along(&self, now: Now, other: JobRef<'_>, others: &Expr) -> bool {
+        if let Some(number) = driver_in(others)
+            && let Some(said) = other.described().literal(attr::DAGMAN_JOB_ID)
+        {
+            return said.as_i64() == Some(number);
+        }
+        ads::job_ad(other, now, self).eval_expr(others, None, &env(now)).is_true()
     }
 
     /// What a job says of those that are to go with it. What is no expression means none.
@@ -59,6 +78,21 @@ impl Core {
         let said = ad.eval(attr::OTHER_JOB_REMOVE_REQUIREMENTS, None, &env(now));
         said.as_str().and_then(|text| text.parse().ok())
     }
+}
+
+/// The number, if an expression means those whose driver has it (`DAGManJobId =?= 12`).
+fn driver_in(others: &Expr) -> Option<i64> {
+    let (one, other) = others.as_equality()?;
+    let names = |side: &Expr| {
+        let name = side.as_reference().filter(|(scope, _)| *scope != RefScope::Target);
+        name.is_some_and(|(_, name)| *name == *attr::DAGMAN_JOB_ID)
+    };
+    let number = match (names(one), names(other)) {
+        (true, false) => other,
+        (false, true) => one,
+        (true, true) | (false, false) => return None,
+    };
+    number.as_literal().and_then(Value::as_i64)
 }
 
 /// Whether a job is removed, or about to be.

@@ -31,6 +31,7 @@ use crate::core::state::places::Places;
 use crate::core::state::promises::Promises;
 use crate::core::state::round::Round;
 use crate::core::state::waiting::{ReasonKind, Untold};
+use crate::core::state::whose::Whose;
 
 /// The queue: clusters, jobs, claims, and what follows from what is heard of them.
 ///
@@ -56,6 +57,8 @@ pub struct Core {
     pub(crate) counts: BTreeMap<(UserName, Universe), Counts>,
     pub(crate) all: Counts,
     pub(crate) by_universe: BTreeMap<Universe, Counts>,
+    /// Which clusters are whose.
+    pub(crate) whose: Whose,
     /// Clusters that put jobs into the queue as others leave, and are not paused.
     pub(crate) factories: BTreeSet<ClusterId>,
     /// Finished jobs that stay in the queue because they want to.

@@ -27,6 +27,7 @@ use crate::core::state::places::Places;
 use crate::core::state::promises::{PATIENCE, Promises};
 use crate::core::state::round::Round;
 use crate::core::state::waiting::Untold;
+use crate::core::state::whose::Whose;
 
 /// How long a claim takes new runs (HTCondor 25.14: `CLAIM_WORKLIFE`, 1200 s): after it the machine
 /// is matched anew, so that fair share is heard.
@@ -48,6 +49,7 @@ impl Core {
             counts: BTreeMap::new(),
             all: Counts::default(),
             by_universe: BTreeMap::new(),
+            whose: Whose::default(),
             factories: BTreeSet::new(),
             staying: BTreeSet::new(),
             retrying: BTreeSet::new(),
@@ -167,6 +169,7 @@ impl Core {
         let untouched = by_universe(&cluster.sorting, cluster.untouched.pieces());
         self.count_idle(cluster.owner(), untouched);
         idle_untouched(&mut self.classes, record.cluster, &cluster);
+        self.whose.note(record.cluster, cluster.owner(), &record.spec);
         self.clusters.insert(record.cluster, cluster);
         self.note_factory(record.cluster);
         self.note_run_one(record.cluster, &record.spec);
@@ -180,6 +183,7 @@ impl Core {
         self.expanding.remove(&id);
         self.forget_run_one(id);
         if let Some(cluster) = gone {
+            self.whose.forget(id, cluster.owner());
             self.note_left(id, cluster);
         }
     }
@@ -247,6 +251,10 @@ impl Core {
     /// A job was edited: it may belong to another class now, and stand elsewhere in it.
     pub(in crate::core) fn sort_edited(&mut self, job: JobId) {
         if let Some(cluster) = self.clusters.get_mut(&job.cluster) {
+            let edits = cluster.jobs.get(&job.proc).and_then(|record| record.edits.as_deref());
+            if let Some(edits) = edits {
+                self.whose.note_driver(job.cluster, cluster.owner(), edits);
+            }
             sort_edited(cluster, job.proc, &self.classes.significant);
         }
         self.watch_edited(job);

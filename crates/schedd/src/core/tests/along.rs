@@ -110,3 +110,35 @@ fn a_job_that_is_asked_for_and_meant_by_another_goes_once() {
     }]);
     assert_eq!(left(&trial), [6]);
 }
+
+#[test]
+fn nodes_are_found_by_their_drivers_number_however_they_say_it_and_no_others_are_looked_at() {
+    let mut trial = with_nodes(Trial::with_jobs(1, DRIVER));
+    let listed = ["DAGManJobId = 3", NODE].map(|ad| ClassAd::parse_old(ad).unwrap());
+    let listed = Procs::Listed(listed.into());
+    trial.submit(SubmitToken([17; 16]), ClusterSpec { procs: listed, ..spec(1, "JobStatus = 5") });
+    trial.submit(SubmitToken([18; 16]), spec(1, "JobStatus = 5\nDAGManJobId = 2 - 1"));
+    trial.submit(SubmitToken([19; 16]), spec(1, "JobStatus = 5\nDAGManJobId = 3"));
+    let edited = |cluster, value: &str| Input::Edit {
+        by: user("alice"),
+        select: Select::Any(vec![Selector::Cluster(ClusterId(cluster))]),
+        changes: vec![("dagmanjobid".into(), value.parse().unwrap())],
+        dry_run: false,
+    };
+    // One that was a node is none any more, and another has become one.
+    trial.take(&[edited(2, "9"), edited(9, "1")]);
+    for (said, among) in [
+        ("DAGManJobId =?= 1", &[2, 3, 7, 8, 9][..]),
+        ("(1 == DAGManJobId)", &[2, 3, 7, 8, 9]),
+        ("DAGManJobId =?= 3", &[4, 7, 8, 9]),
+        ("DAGManJobId =?= 1 && true", &[1, 2, 3, 4, 5, 7, 8, 9]),
+    ] {
+        let others = trial.core.may_go_along(&UserName::new("alice"), &said.parse().unwrap());
+        assert_eq!(others.into_iter().map(|id| id.0).collect::<Vec<_>>(), among, "{said}");
+    }
+    trial.acts("alice", removal());
+    assert_eq!(left(&trial), [2, 5, 6]);
+    let is_left = |job: &JobId| trial.core.is_queued(*job);
+    let others = [JobId::new(7, 0), JobId::new(7, 1), JobId::new(8, 0), JobId::new(9, 0)];
+    assert_eq!(others.into_iter().filter(is_left).collect::<Vec<_>>(), [], "7.0 is a node of 3");
+}

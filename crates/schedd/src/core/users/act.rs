@@ -30,11 +30,9 @@ impl Core {
         let mut act = Act::new(self, now, by, action, through);
         match select {
             Select::All => {
-                // "All" means all that one may touch, as in HTCondor.
-                let mine = self.clusters.values().filter(|c| by.superuser || *c.owner() == by.user);
-                for cluster in mine {
+                for (id, cluster) in self.clusters_for(by, ClusterId(0)) {
                     cluster.procs().for_each(|job| act.on(None, job));
-                    act.factory(None, cluster.record.cluster);
+                    act.factory(None, id);
                 }
             }
             Select::Any(selectors) => {
@@ -44,11 +42,9 @@ impl Core {
             }
             Select::Constraint(expr) => {
                 let env = env(now);
-                for job in self.clusters.values().flat_map(crate::core::state::core::Cluster::procs)
-                {
-                    let ad = ads::job_ad(job, now, self);
-                    let mine = by.superuser || *job.cluster.owner() == by.user;
-                    if mine && ad.eval_expr(expr, None, &env).is_true() {
+                let mine = self.clusters_for(by, ClusterId(0));
+                for job in mine.flat_map(|(_, cluster)| cluster.procs()) {
+                    if ads::job_ad(job, now, self).eval_expr(expr, None, &env).is_true() {
                         act.on(None, job);
                     }
                 }
@@ -148,10 +144,9 @@ impl<'a> Act<'a> {
                 self.factory(Some(selector), *id);
             }
             Selector::Owner(owner) => {
-                let theirs = self.core.clusters.values().filter(|c| c.owner() == owner);
-                for cluster in theirs {
+                for (id, cluster) in self.core.clusters_of(owner, ClusterId(0)) {
                     cluster.procs().for_each(|job| self.on(Some(selector), job));
-                    self.factory(Some(selector), cluster.record.cluster);
+                    self.factory(Some(selector), id);
                 }
             }
         }

@@ -2,10 +2,12 @@
 //! (`condor_prio`). Decides what may be set; what an edit moves in the classes of jobs is `index`'s
 //! matter.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use classad::{AttrName, ClassAd, Expr};
 use model::{ClusterId, JobId, JobPriority, Now, Script, attr, queues};
+use proto::client::named::Named;
 use proto::client::{Edited, Priority, Select, Selector};
 
 use crate::core::ads;
@@ -85,35 +87,34 @@ impl Core {
     fn factories_of<'a>(
         &'a self,
         by: &'a Actor,
-        select: &'a Select,
+        select: &Select,
     ) -> impl Iterator<Item = ClusterId> + 'a {
-        let named = move |id: ClusterId, cluster: &Cluster| match select {
-            _ if !by.superuser && *cluster.owner() != by.user => false,
-            Select::All => true,
-            Select::Constraint(_) => false,
-            Select::Any(selectors) => selectors.iter().any(|selector| match selector {
-                Selector::Job(_) => false,
-                Selector::Cluster(named) => *named == id,
-                Selector::Owner(user) => cluster.owner() == user,
-            }),
+        let meant: Box<dyn Iterator<Item = (ClusterId, &Cluster)>> = match select {
+            Select::All => self.clusters_for(by, ClusterId(0)),
+            Select::Constraint(_) => Box::new(std::iter::empty()),
+            Select::Any(words) => {
+                let whole = Named { jobs: BTreeSet::new(), ..Named::of(words) };
+                Box::new(self.named_clusters(&whole, ClusterId(0)))
+            }
         };
-        let factories = self.clusters.iter().filter(|(_, cluster)| cluster.is_factory());
-        factories.filter(move |(id, cluster)| named(**id, cluster)).map(|(id, _)| *id)
+        let mine = |cluster: &Cluster| by.superuser || *cluster.owner() == by.user;
+        let factories = meant.filter(move |(_, cluster)| cluster.is_factory() && mine(cluster));
+        factories.map(|(id, _)| id)
     }
 
     /// The selected jobs, each once. A constraint means those of one's own; a job that is named
     /// must be one's own.
     fn editable(&self, now: Now, by: &Actor, select: &Select) -> Result<Vec<JobId>, Edited> {
         let mine = |job: &JobRef<'_>| by.superuser || *job.cluster.owner() == by.user;
-        let all = || self.clusters.values().flat_map(Cluster::procs);
+        let all = || self.clusters_for(by, ClusterId(0)).flat_map(|(_, cluster)| cluster.procs());
         match select {
-            Select::All => Ok(all().filter(mine).map(|job| job.job).collect()),
+            Select::All => Ok(all().map(|job| job.job).collect()),
             Select::Constraint(expr) => {
                 let env = env(now);
                 let holds = |job: &JobRef<'_>| {
                     ads::job_ad(*job, now, self).eval_expr(expr, None, &env).is_true()
                 };
-                Ok(all().filter(|job| mine(job) && holds(job)).map(|job| job.job).collect())
+                Ok(all().filter(holds).map(|job| job.job).collect())
             }
             Select::Any(selectors) => {
                 let mut jobs = Vec::new();
@@ -126,7 +127,8 @@ impl Core {
                             self.clusters.get(id).into_iter().flat_map(Cluster::procs).collect()
                         }
                         Selector::Owner(user) => {
-                            all().filter(|job| job.cluster.owner() == user).collect()
+                            let theirs = self.clusters_of(user, ClusterId(0));
+                            theirs.flat_map(|(_, cluster)| cluster.procs()).collect()
                         }
                     };
                     if let Some(other) = named.iter().find(|job| !mine(job)) {

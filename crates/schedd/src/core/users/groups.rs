@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use classad::{AttrName, ClassAd};
-use model::{Hold, JobId, JobState, Now, ProcId, StopCause, Timestamp, attr};
+use model::{ClusterId, Hold, JobId, JobState, Now, ProcId, StopCause, Timestamp, attr};
+use proto::client::named::Named;
 use proto::client::{Query, Select, Selector};
 
 use crate::core::ads::JobAds;
 use crate::core::state::core::{Cluster, Core, JobRef};
-use crate::core::users::query::{PAGE_JOBS, may_name, project};
+use crate::core::users::query::{PAGE_JOBS, project};
 
 /// What decides which group of its cluster a job is in. Everything else that a job's ad says
 /// differs from job to job, and nobody asks for it in groups.
@@ -58,11 +59,8 @@ impl Core {
         let first = after.map_or(JobId::new(0, 0), |job| JobId { proc: job.proc.next(), ..job });
         let mut found = Vec::new();
         let mut ads = JobAds::new(self, now);
-        for (id, cluster) in self.clusters.range(first.cluster..) {
-            let from = if *id == first.cluster { first.proc } else { ProcId(0) };
-            if !names_whole(&query.select, cluster) {
-                continue;
-            }
+        for (id, cluster) in self.chosen_clusters(&query.select, first.cluster) {
+            let from = if id == first.cluster { first.proc } else { ProcId(0) };
             if differs(cluster, &query.projection) {
                 let names = |name: &AttrName| name.as_str() == attr::JOB_BATCH_NAME;
                 let own_batches =
@@ -84,10 +82,24 @@ impl Core {
             }
             if found.len() >= PAGE_JOBS {
                 let last = ProcId(cluster.record.spec.count());
-                return (found, Some(JobId { cluster: *id, proc: last }));
+                return (found, Some(JobId { cluster: id, proc: last }));
             }
         }
         (found, None)
+    }
+
+    /// The clusters that a question in groups names, from one on.
+    fn chosen_clusters<'a>(
+        &'a self,
+        select: &Select,
+        first: ClusterId,
+    ) -> Box<dyn Iterator<Item = (ClusterId, &'a Cluster)> + 'a> {
+        match select {
+            Select::All | Select::Constraint(_) => {
+                Box::new(self.clusters.range(first..).map(|(id, cluster)| (*id, cluster)))
+            }
+            Select::Any(words) => Box::new(self.named_clusters(&Named::of(words), first)),
+        }
     }
 
     fn group_ad(
@@ -160,13 +172,6 @@ fn hold_of(state: &JobState) -> Option<&Hold> {
         | JobState::Suspended { .. }
         | JobState::Completed { .. }
         | JobState::Removed { .. } => None,
-    }
-}
-
-fn names_whole(select: &Select, cluster: &Cluster) -> bool {
-    match select {
-        Select::All | Select::Constraint(_) => true,
-        Select::Any(words) => words.iter().any(|word| may_name(word, cluster)),
     }
 }
 

@@ -52,8 +52,7 @@ impl Core {
         };
         match select {
             Select::All | Select::Constraint(_) => {
-                let mut mine = self.clusters.values().filter(|cluster| is_for(cluster, by));
-                mine.any(|cluster| add(cluster.left))
+                self.clusters_for(by, ClusterId(0)).any(|(_, cluster)| add(cluster.left))
             }
             Select::Any(words) => words.iter().any(|word| match word {
                 Selector::Job(_) => add(1),
@@ -61,8 +60,7 @@ impl Core {
                     self.clusters.get(id).is_some_and(|cluster| add(cluster.left))
                 }
                 Selector::Owner(owner) => {
-                    let mut theirs = self.clusters.values().filter(|c| c.owner() == owner);
-                    theirs.any(|cluster| add(cluster.left))
+                    self.clusters_of(owner, ClusterId(0)).any(|(_, cluster)| add(cluster.left))
                 }
             }),
         }
@@ -158,12 +156,16 @@ impl OneSlice<'_> {
             return true;
         }
         let reached = self.reached.after.map_or(ClusterId(0), |after| after.cluster);
-        let (first, end) = match target {
-            Target::Named(Selector::Cluster(id)) => (*id, id.next().min(self.long.until)),
-            Target::All | Target::Constraint(_) | Target::Named(_) => (reached, self.long.until),
+        let clusters: Box<dyn Iterator<Item = _>> = match target {
+            Target::Named(Selector::Cluster(id)) => {
+                Box::new(core.clusters.get(id).map(|cluster| (*id, cluster)).into_iter())
+            }
+            Target::Named(Selector::Owner(owner)) => Box::new(core.clusters_of(owner, reached)),
+            Target::All | Target::Constraint(_) => core.clusters_for(self.by, reached),
+            Target::Named(Selector::Job(_)) => Box::new(std::iter::empty()),
         };
-        for (id, cluster) in core.clusters.range(first.min(end)..end) {
-            if self.names(target, cluster) && !self.of_cluster(target, *id, cluster) {
+        for (id, cluster) in clusters.take_while(|(id, _)| *id < self.long.until) {
+            if !self.of_cluster(target, id, cluster) {
                 return false;
             }
         }
@@ -214,24 +216,10 @@ impl OneSlice<'_> {
         room
     }
 
-    fn names(&self, target: &Target, cluster: &Cluster) -> bool {
-        match target {
-            Target::All | Target::Constraint(_) => is_for(cluster, self.by),
-            Target::Named(Selector::Cluster(id)) => cluster.record.cluster == *id,
-            Target::Named(Selector::Owner(owner)) => cluster.owner() == owner,
-            Target::Named(Selector::Job(id)) => cluster.record.cluster == id.cluster,
-        }
-    }
-
     fn not_found(&mut self, target: &Target, job: Option<JobId>) {
         let (selector, result) = (selector(target).cloned(), ActResult::NotFound);
         self.act.results.push(Acted { selector, job, result });
     }
-}
-
-/// "All" means all that one may touch, as in HTCondor.
-fn is_for(cluster: &Cluster, by: &Actor) -> bool {
-    by.superuser || *cluster.owner() == by.user
 }
 
 fn selector(target: &Target) -> Option<&Selector> {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use classad::{AttrName, ClassAd};
-use model::{ClusterId, JobId, Now, ProcId, UserName};
-use proto::client::{Counts, Query, Select, Selector, Totals};
+use model::{JobId, Now, ProcId, UserName};
+use proto::client::named::Named;
+use proto::client::{Counts, Query, Select, Totals};
 
 use crate::core::ads::{self, JobAds};
 use crate::core::job::description::env;
-use crate::core::state::core::{Cluster, Core, JobRef};
+use crate::core::state::core::{Core, JobRef};
 use crate::core::users::groups::is_groupable;
 
 /// How many jobs are looked at for one page: a few milliseconds, for which the queue does nothing
@@ -108,44 +109,20 @@ impl Core {
         after: Option<JobId>,
     ) -> Box<dyn Iterator<Item = JobRef<'a>> + 'a> {
         let first = after.map_or(JobId::new(0, 0), |job| JobId { proc: job.proc.next(), ..job });
-        let clusters = self.clusters.range(first.cluster..);
-        let jobs_of = move |(id, cluster): (&ClusterId, &'a Cluster)| {
-            cluster.procs_from(if *id == first.cluster { first.proc } else { ProcId(0) })
-        };
         match select {
-            Select::All | Select::Constraint(_) => Box::new(clusters.flat_map(jobs_of)),
-            Select::Any(selectors) => {
-                let clusters = clusters.filter(|(_, cluster)| {
-                    selectors.iter().any(|selector| may_name(selector, cluster))
-                });
-                Box::new(clusters.flat_map(jobs_of).filter(|job| {
-                    let owner = job.cluster.owner();
-                    selectors.iter().any(|selector| names(selector, job.job, owner))
+            Select::All | Select::Constraint(_) => {
+                let clusters = self.clusters.range(first.cluster..);
+                Box::new(clusters.flat_map(move |(id, cluster)| {
+                    cluster.procs_from(if *id == first.cluster { first.proc } else { ProcId(0) })
                 }))
             }
+            Select::Any(words) => Box::new(self.named_from(Named::of(words), first)),
         }
     }
 }
 
 fn limit_of(query: &Query) -> usize {
     query.limit.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX))
-}
-
-/// Whether the selector names this job.
-pub(crate) fn names(selector: &Selector, job: JobId, owner: &UserName) -> bool {
-    match selector {
-        Selector::Cluster(cluster) => *cluster == job.cluster,
-        Selector::Job(id) => *id == job,
-        Selector::Owner(user) => user == owner,
-    }
-}
-
-pub(crate) fn may_name(selector: &Selector, cluster: &Cluster) -> bool {
-    match selector {
-        Selector::Cluster(id) => *id == cluster.record.cluster,
-        Selector::Job(id) => id.cluster == cluster.record.cluster,
-        Selector::Owner(user) => user == cluster.owner(),
-    }
 }
 
 /// What a query wants of an ad: all, or some attributes with what they depend on.

@@ -49,6 +49,26 @@ fn an_attribute_of_the_other_ad_is_evaluated_there() {
 }
 
 #[test]
+fn an_attribute_that_is_called_like_an_ad_can_be_read() {
+    let my = ClassAd::parse_old("Target = \"a\"\nSelf = 3\nX = 5").unwrap();
+    let other = ClassAd::parse_old("X = 7\nTarget = \"b\"").unwrap();
+    for (expr, expected) in [
+        ("Target", "\"a\""),
+        ("MY.Target", "\"a\""),
+        ("Self", "3"),
+        ("MY.X", "5"),
+        ("TARGET.X", "7"),
+        ("TARGET.Target", "\"b\""),
+        ("Self + 1", "4"),
+        ("Target == \"a\"", "true"),
+    ] {
+        let parsed = Expr::parse(expr).unwrap();
+        let value = my.eval_expr(&parsed, Some(&other), &Env::at(0));
+        assert_eq!(value.to_string(), expected, "{expr}");
+    }
+}
+
+#[test]
 fn a_message_arrives_as_it_was_sent() {
     let cluster = ClassAd::parse_old("Cmd = \"/bin/true\"\n").unwrap();
     let mut job = ClassAd::parse_new(

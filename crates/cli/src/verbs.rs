@@ -48,6 +48,7 @@ use crate::commands::machines::status;
 use crate::commands::machines::userprio;
 use crate::commands::machines::who;
 use crate::commands::pbs::{self, PbsCommand};
+use crate::commands::pools::condor_qsub;
 use crate::commands::pools::config_val;
 use crate::commands::pools::daemon;
 use crate::commands::pools::join;
@@ -149,6 +150,7 @@ pub const VERBS: &[Verb] = &[
     verb!("events", [], events::EventsArgs => events::run),
     verb!("run", [], run::RunArgs => ref run::run),
     verb!("run_command", ["condor_run"], run_command::RunCommandArgs => ref run_command::run),
+    verb!("sge_qsub", ["condor_qsub"], condor_qsub::QsubArgs => ref condor_qsub::run),
     verb!("eval", ["classad_eval"], eval::EvalArgs => ref eval::run),
     verb!("classad", [], classad::ClassadArgs => classad::run),
     verb!("pool", [], pool::PoolArgs => pool::run),
@@ -290,7 +292,7 @@ fn perform(verb: &Verb, call: &Call, words: &[String]) -> ExitCode {
     let wrong = if of_htcondor { Exit::Failed } else { Exit::Usage };
     let usage = if of_htcondor { Usage::of(&call.name) } else { None };
     let command = command(verb, call);
-    let words = match spell(verb, &command, words) {
+    let words = match spell(verb, &command, &without_debug(verb, &command, words)) {
         Ok(words) => words,
         Err(SpellError::Version) => {
             let told = version::run(&VersionArgs::default(), call);
@@ -402,6 +404,20 @@ fn spell(verb: &Verb, command: &Command, words: &[String]) -> Result<Vec<String>
     })
 }
 
+/// Every command of HTCondor's takes `-debug` and `-debug:LEVELS`: what is traced goes to standard
+/// error.
+fn without_debug(verb: &Verb, command: &Command, words: &[String]) -> Vec<String> {
+    let is_debug = |word: &String| word == "-debug" || word.starts_with("-debug:");
+    let takes_all = command.get_arguments().any(Arg::is_trailing_var_arg_set);
+    if verb.htcondor.is_empty() || takes_all || !words.iter().any(is_debug) {
+        return words.to_vec();
+    }
+    let told = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG);
+    // There is one already if somebody has asked for it in another way.
+    let _ = told.with_writer(io::stderr).try_init();
+    words.iter().filter(|word| !is_debug(word)).cloned().collect()
+}
+
 fn is_not_yet(verb: &Verb, word: &str) -> bool {
     let name = word.trim_start_matches('-');
     let name = name.split([':', '=']).next().unwrap_or_default();
@@ -475,7 +491,7 @@ pub(crate) fn program() -> Command {
         .about("A batch scheduler: runs HTCondor submit files, PBS scripts and DAGs, on a laptop or on many machines.")
         .after_help(names_of_others())
         .disable_help_subcommand(true)
-        .subcommands(VERBS.iter().map(|verb| whole_command(verb).hide(["daemon", "dagman", "curl_plugin", "terminal", "eval", "run_command", "reschedule"].contains(&verb.name))))
+        .subcommands(VERBS.iter().map(|verb| whole_command(verb).hide(["daemon", "dagman", "curl_plugin", "terminal", "eval", "run_command", "sge_qsub", "reschedule"].contains(&verb.name))))
 }
 
 /// Which commands there are besides, under names that people know.
@@ -509,6 +525,16 @@ mod tests {
             NOT_YET.iter().all(|(name, _)| !names.contains(name)),
             "a verb that is built is refused"
         );
+    }
+
+    #[test]
+    fn debug_is_an_option_of_every_command_of_htcondors_and_no_word_of_it() {
+        let call = Call { name: "condor_q".to_owned(), dialect: Dialect::HtCondor };
+        let verb = VERBS.iter().find(|verb| verb.name == "q").unwrap();
+        let words = ["-debug", "-af", "ClusterId", "-debug:D_FULLDEBUG"].map(str::to_owned);
+        let left = without_debug(verb, &command(verb, &call), &words);
+        assert_eq!(left, ["-af", "ClusterId"]);
+        assert!(VERBS.iter().all(|verb| !verb.not_yet.contains(&"debug")));
     }
 
     #[test]

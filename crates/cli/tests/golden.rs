@@ -18,7 +18,7 @@ use cli::render::jobs::{history, queue};
 use cli::render::paint::Paint;
 use cli::render::pool::{accounts, daemons, machines};
 use cli::render::values::ads::{self, Form};
-use cli::render::values::view::Moment;
+use cli::render::values::view::{Moment, View};
 use jiff::tz::TimeZone;
 use model::userlog::{Entries, LogEntry, LogStyle};
 use model::{Timestamp, UserName};
@@ -299,6 +299,8 @@ fn what_clients_parse_is_what_they_expect() {
     };
     // parsl: `C.P N`.
     assert_eq!(render(&["-af:jr", "JobStatus"]), "36.0 2\n36.1 1\n");
+    // radical.saga
+    assert_eq!(render(&["-af:jv", "ProcId"]), "36.0 0\n36.1 1\n");
     // law: blocks with an empty line before each, `Attr = value`.
     assert_eq!(
         render(&["-af:lng", "ClusterId", "ProcId", "RemoteHost"]),
@@ -599,4 +601,25 @@ fn slots_fit_a_narrow_terminal() {
     let lines: Vec<&str> = narrow.lines().collect();
     assert!(lines.iter().take(4).all(|line| line.len() <= 80), "{narrow}");
     assert!(lines[0].starts_with("Name ") && lines[0].ends_with(" ActvtyTime"), "{narrow}");
+}
+
+#[test]
+fn totals_for_programs_are_one_ad_of_counts() {
+    let ads = ads_of("queue.ads", ALICE);
+    let at = moment(NOW);
+    let jobs: Vec<View<'_>> = ads.iter().map(|ad| View::new(ad, &at)).collect();
+    let ad =
+        cli::render::jobs::totals::summary(&jobs, &totals(false), Some(("alice", "alice@h")), NOW);
+    let number = |name: &str| ad.literal(name).and_then(Value::as_i64);
+    for (name, expected) in [
+        ("Jobs", 7),
+        ("Idle", 5),
+        ("MyHeld", 1),
+        ("AllusersRunning", 2),
+        ("AllusersSchedulerJobs", 0),
+        ("ErrorCode", 0),
+    ] {
+        assert_eq!(number(name), Some(expected), "{name}");
+    }
+    assert_eq!(ad.literal("MyType").and_then(Value::as_str), Some("Summary"));
 }

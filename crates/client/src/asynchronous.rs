@@ -87,12 +87,14 @@ impl Schedd {
     }
 
     /// Does something to jobs, and says what came of it for each. If the schedd is started again
-    /// meanwhile it is asked again: what was done the first time is then
-    /// [`proto::client::ActResult::AlreadyDone`].
+    /// meanwhile it is asked again, where doing it twice is as good as once
+    /// ([`Action::is_repeatable`]): what was done the first time is then
+    /// [`proto::client::ActResult::AlreadyDone`], or of a job that is gone `NotFound`.
     ///
     /// # Errors
     ///
-    /// If no schedd answers, or it refuses.
+    /// If no schedd answers, or it refuses. An act that was begun before the answer was lost goes
+    /// on to its end all the same.
     pub async fn act(
         &self,
         through: FrontEnd,
@@ -100,7 +102,13 @@ impl Schedd {
         select: Select,
     ) -> Result<Vec<Acted>, AskError> {
         let mut all = Vec::new();
-        for answer in self.persist(&AskSchedd::Act { action, select, through }).await? {
+        let is_repeatable = action.is_repeatable();
+        let ask = AskSchedd::Act { action, select, through };
+        let answers = match is_repeatable {
+            true => self.persist(&ask).await?,
+            false => self.converse(vec![ask]).await?,
+        };
+        for answer in answers {
             match answer {
                 Answer::Acted(acted) => all.extend(acted),
                 Answer::Done => {}

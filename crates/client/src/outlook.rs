@@ -11,6 +11,7 @@ use jobspec::Diagnostic;
 use jobspec::htcondor::{Submission, schedd_attributes};
 use model::diagnostic::About;
 use model::{JobId, Universe, attr};
+use nix::unistd::{AccessFlags, access};
 
 use crate::home::Home;
 use crate::site::me;
@@ -144,6 +145,12 @@ pub(crate) fn make_log_folders(submission: &Submission) -> Vec<Diagnostic> {
         let text = |name: &str| ad.literal(name).and_then(Value::as_str);
         let Some(log) = text(attr::USER_LOG).filter(|log| !log.is_empty()) else { continue };
         let path = Path::new(text(attr::IWD).unwrap_or("/")).join(log);
+        if let Some(why) = takes_no_entries(&path)
+            && seen.insert(path.clone())
+        {
+            let message = format!("no event is kept in the log {}: {why}", path.display());
+            failed.push(Diagnostic::warning(message).about(About::Submission));
+        }
         let Some(folder) = path.parent() else { continue };
         if !seen.insert(folder.to_owned()) || folder.is_dir() {
             continue;
@@ -157,9 +164,41 @@ pub(crate) fn make_log_folders(submission: &Submission) -> Vec<Diagnostic> {
     failed
 }
 
+/// Why what stands at the path of an event log is none that the schedd writes. `/dev/null` is how
+/// one says that none is wanted.
+fn takes_no_entries(path: &Path) -> Option<&'static str> {
+    let found = fs::metadata(path).ok()?;
+    if found.is_dir() {
+        Some("it is a folder")
+    } else if found.is_file() {
+        let is_read_only = access(path, AccessFlags::W_OK).is_err();
+        is_read_only.then_some("it may not be written")
+    } else {
+        (path != Path::new("/dev/null")).then_some("it is a pipe or a device, not a plain file")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_takes_no_events_is_told_at_submission() {
+        let folder = tempfile::tempdir().unwrap();
+        let (log, pipe) = (folder.path().join("log"), folder.path().join("pipe"));
+        fs::write(&log, "").unwrap();
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for (path, why) in [
+            (log.as_path(), None),
+            (Path::new("/dev/null"), None),
+            (folder.path().join("none").as_path(), None),
+            (folder.path(), Some("it is a folder")),
+            (pipe.as_path(), Some("it is a pipe or a device, not a plain file")),
+            (Path::new("/dev/zero"), Some("it is a pipe or a device, not a plain file")),
+        ] {
+            assert_eq!(takes_no_entries(path), why, "{}", path.display());
+        }
+    }
 
     #[test]
     fn an_output_is_at_a_place_unless_it_is_a_url_or_goes_elsewhere() {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use classad::{AttrName, ClassAd, Expr};
 use model::{ClusterId, ClusterSpec, JobId, Procs, attr, spooling};
 use proto::client::{Query, Select, Selector};
+use proto::command::AskError;
 
 use crate::home::Home;
 use crate::submit::{SubmitError, new_token};
@@ -16,7 +17,7 @@ pub enum RetryError {
     #[error(transparent)]
     Submit(#[from] SubmitError),
     #[error(transparent)]
-    Ask(#[from] proto::command::AskError),
+    Ask(#[from] AskError),
     #[error(transparent)]
     Token(#[from] crate::submit::TokenError),
     /// What it read is with the schedd no more.
@@ -24,6 +25,14 @@ pub enum RetryError {
         "do job {0} again: its input was copied to the schedd with it, and is gone; submit it anew"
     )]
     Spooled(JobId),
+    /// Some are submitted, and then a cluster was not.
+    #[error("submit all of them again: {} are", .done.len())]
+    Partly {
+        /// Which became which.
+        done: Vec<(JobId, JobId)>,
+        #[source]
+        source: Box<Self>,
+    },
     /// It is in history no more.
     #[error("do job {0} again: how it was described is not kept any more")]
     Forgotten(JobId),
@@ -34,23 +43,47 @@ impl Home {
     ///
     /// # Errors
     ///
-    /// If one of them cannot be done again; then none is of its cluster.
+    /// If one of them cannot be done again: it is looked at all before anything is submitted, and
+    /// if the schedd refuses one cluster then, [`RetryError::Partly`] says what was done before.
     pub fn retry(&self, jobs: &[JobId]) -> Result<Vec<(JobId, JobId)>, RetryError> {
         let mut clusters: BTreeMap<ClusterId, Vec<JobId>> = BTreeMap::new();
         for job in jobs {
             clusters.entry(job.cluster).or_default().push(*job);
         }
-        let mut became = Vec::new();
+        let mut specs = Vec::new();
         for jobs in clusters.into_values() {
             let spec = spec(&self.descriptions(&jobs)?);
             if spooling::is_spooled(&spec) {
                 return Err(RetryError::Spooled(jobs[0]));
             }
-            let cluster = self.submit_cluster(new_token()?, |_| spec.clone())?;
-            let new = (0..).map(|proc| JobId::new(cluster.0, proc));
-            became.extend(jobs.into_iter().zip(new));
+            specs.push((jobs, spec));
         }
-        Ok(became)
+        submit_all(specs, |spec| Ok(self.submit_cluster(new_token()?, |_| spec.clone())?))
+    }
+
+    /// Of these finished jobs those that run again already, and as which: one in the queue says
+    /// that it does (`RetryOf`).
+    ///
+    /// # Errors
+    ///
+    /// If the schedd cannot be asked.
+    pub fn retried_already(&self, jobs: &[JobId]) -> Result<BTreeMap<JobId, JobId>, AskError> {
+        let names: Vec<Expr> =
+            jobs.iter().map(|job| Expr::from(job.to_string().as_str())).collect();
+        if names.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let projection =
+            [attr::CLUSTER_ID, attr::PROC_ID, attr::RETRY_OF].map(AttrName::from).to_vec();
+        let constraint =
+            Some(Expr::call("member", [Expr::attr(attr::RETRY_OF), Expr::list(names)]));
+        let query = Query { constraint, projection, ..Query::of(Select::All) };
+        let found = self.schedd()?.jobs(query)?;
+        let one = |ad: &ClassAd| {
+            let of = ad.literal(attr::RETRY_OF)?.as_str()?.parse().ok()?;
+            Some((of, crate::wait::id(ad)?))
+        };
+        Ok(found.iter().filter_map(one).collect())
     }
 
     fn descriptions(&self, jobs: &[JobId]) -> Result<Vec<ClassAd>, RetryError> {
@@ -72,6 +105,25 @@ impl Home {
         }
         Ok(ads)
     }
+}
+
+/// Submits one after the other, and says which jobs became which, also where one fails.
+fn submit_all(
+    specs: Vec<(Vec<JobId>, ClusterSpec)>,
+    mut submit: impl FnMut(&ClusterSpec) -> Result<ClusterId, RetryError>,
+) -> Result<Vec<(JobId, JobId)>, RetryError> {
+    let mut done = Vec::new();
+    for (jobs, spec) in specs {
+        match submit(&spec) {
+            Ok(cluster) => {
+                let new = (0..).map(|proc| JobId::new(cluster.0, proc));
+                done.extend(jobs.into_iter().zip(new));
+            }
+            Err(source) if done.is_empty() => return Err(source),
+            Err(source) => return Err(RetryError::Partly { done, source: Box::new(source) }),
+        }
+    }
+    Ok(done)
 }
 
 /// A cluster of jobs with these ads: what all have in common is shared.
@@ -100,6 +152,20 @@ fn spec(ads: &[ClassAd]) -> ClusterSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_submitted_before_one_failed_is_known() {
+        let of = |cluster| (vec![JobId::new(cluster, 0), JobId::new(cluster, 3)], spec(&[]));
+        let mut given =
+            [Ok(ClusterId(20)), Err(RetryError::Forgotten(JobId::new(8, 0)))].into_iter();
+        let tried = submit_all(vec![of(7), of(8)], |_| given.next().unwrap());
+        let Err(RetryError::Partly { done, source }) = tried else { panic!("{tried:?}") };
+        let became = [(JobId::new(7, 0), JobId::new(20, 0)), (JobId::new(7, 3), JobId::new(20, 1))];
+        assert_eq!(done, became);
+        assert!(matches!(*source, RetryError::Forgotten(_)));
+        let first = submit_all(vec![of(7)], |_| Err(RetryError::Forgotten(JobId::new(7, 0))));
+        assert!(matches!(first, Err(RetryError::Forgotten(_))), "nothing was done");
+    }
 
     #[test]
     fn what_jobs_have_in_common_is_shared_and_what_differs_is_each_ones_own() {

@@ -16,6 +16,9 @@ pub enum SightError {
     /// The working directory is gone, or may not be seen.
     #[error("find out the working directory")]
     WorkingDirectory(#[source] io::Error),
+    /// The working directory's name is no text, and so cannot stand in a job's ad.
+    #[error("{} cannot be the folder of a job: its name is no text (UTF-8)", .0.display())]
+    WorkingDirectoryName(PathBuf),
     /// The machine has no name.
     #[error("find out this machine's name")]
     Name(#[source] io::Error),
@@ -31,6 +34,9 @@ const TEXT_MOST_BYTES: u64 = 64 << 20;
 /// The most that is taken from what is no plain file, bytes: a pipe (`<(program)`) has an end, a
 /// device may have none.
 const PIPED_MOST_BYTES: u64 = 256 << 20;
+
+/// The kernel reads no more of a script's first line, bytes.
+const FIRST_LINE_BYTES: u64 = 256;
 
 /// The user who runs this process.
 pub fn me() -> String {
@@ -71,8 +77,12 @@ impl RealSite {
         let platform =
             model::version::condor_platform(&arch, &format!("{}{}", release.0, release.1));
         let host = Host {
-            cwd: cwd.to_string_lossy().into_owned(),
+            cwd: cwd
+                .to_str()
+                .ok_or_else(|| SightError::WorkingDirectoryName(cwd.to_owned()))?
+                .to_owned(),
             user: me(),
+            user_number: nix::unistd::Uid::current().as_raw(),
             arch,
             opsys: env::consts::OS.to_ascii_uppercase(),
             opsys_version: format!("{}00", release.1),
@@ -119,6 +129,13 @@ impl Site for RealSite {
         read_bounded(file.map_err(|error| SiteError(plain(&error)))?, path)
     }
 
+    fn read_stdin(&self) -> Result<String, SiteError> {
+        if self.only_plain {
+            return Err(SiteError("nobody is at the other end of standard input".to_owned()));
+        }
+        read_bounded(io::stdin().lock(), "standard input")
+    }
+
     fn write_file(&self, path: &str, text: &str) -> Result<(), SiteError> {
         fs::write(self.path(path), text).map_err(|error| SiteError(plain(&error)))
     }
@@ -133,6 +150,15 @@ impl Site for RealSite {
         }
         let executable = found.permissions().mode() & 0o111 != 0;
         Ok(FileKind::File { size_bytes: found.len(), executable })
+    }
+
+    fn beginning(&self, path: &str) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        if let Ok(file) = proto::plain_file::read(&self.path(path)) {
+            // What cannot be read is found out by who runs it.
+            let _ = file.take(FIRST_LINE_BYTES).read_to_end(&mut bytes);
+        }
+        bytes
     }
 
     fn glob(&self, pattern: &str) -> Result<Vec<Found>, SiteError> {
@@ -158,8 +184,8 @@ impl Site for RealSite {
         let status = child.wait().map_err(failed)?;
         let said = said?;
         if !status.success() {
-            // HTCondor 25.14 prints the status as wait() gives it
-            let status = std::os::unix::process::ExitStatusExt::into_raw(status);
+            let raw = || std::os::unix::process::ExitStatusExt::into_raw(status);
+            let status = status.code().unwrap_or_else(raw);
             return Err(SiteError(format!(
                 "Error \"{command} |\": command terminated with exit code {status}"
             )));
@@ -295,6 +321,14 @@ fn os_release(text: &str) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_whose_name_is_no_text_is_none_to_submit_from() {
+        use std::os::unix::ffi::OsStrExt;
+        let folder = Path::new(std::ffi::OsStr::from_bytes(b"/tmp/d\xef"));
+        let error = RealSite::in_folder(folder).unwrap_err().to_string();
+        assert!(error.contains("its name is no text"), "{error}");
+    }
 
     #[test]
     fn what_has_no_end_is_not_read_to_it() {

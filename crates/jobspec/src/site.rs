@@ -14,6 +14,13 @@ pub trait Site {
     /// # Errors
     /// If it cannot be read as text.
     fn read_file(&self, path: &str) -> Result<String, SiteError>;
+    /// What comes on standard input, for `queue ... from -`.
+    ///
+    /// # Errors
+    /// If it cannot be read as text, or is not for that.
+    fn read_stdin(&self) -> Result<String, SiteError> {
+        Err(SiteError("No such file or directory".to_owned()))
+    }
     /// Writes a file, for `include command into FILE`.
     ///
     /// # Errors
@@ -24,6 +31,11 @@ pub trait Site {
     /// # Errors
     /// If there is nothing, or it may not be looked at.
     fn file_kind(&self, path: &str) -> Result<FileKind, SiteError>;
+    /// The first bytes of a plain file, as many as the first line of a script may have; nothing if
+    /// they cannot be read.
+    fn beginning(&self, _path: &str) -> Vec<u8> {
+        Vec::new()
+    }
     /// What matches a pattern (`*`, `?`, `[...]`), sorted by name. No match is no error.
     ///
     /// # Errors
@@ -36,6 +48,14 @@ pub trait Site {
     fn run_command(&self, command: &str) -> Result<String, SiteError>;
     /// The environment of the submitting process.
     fn environ(&self) -> &BTreeMap<String, String>;
+    /// Where the user's proxy is if nobody says where (`X509_USER_PROXY`, or by the user's number
+    /// in `/tmp`).
+    fn users_proxy(&self) -> String {
+        match self.environ().get("X509_USER_PROXY") {
+            Some(path) => path.clone(),
+            None => format!("/tmp/x509up_u{}", self.host().user_number),
+        }
+    }
     /// A random number from 0 up to, and without, `bound`; 0 if `bound` is 0.
     fn random_below(&self, bound: u64) -> u64;
 }
@@ -47,6 +67,8 @@ pub struct Host {
     pub cwd: String,
     /// The user's name.
     pub user: String,
+    /// The user's number.
+    pub user_number: u32,
     /// `X86_64`.
     pub arch: String,
     /// `LINUX`.

@@ -157,7 +157,7 @@ struct World {
     environ: BTreeMap<String, String>,
 }
 
-const FILES: [(&str, u64); 9] = [
+const FILES: [(&str, u64); 11] = [
     ("/bin/true", 44_000),
     ("/bin/false", 44_000),
     ("/bin/echo", 44_100),
@@ -167,12 +167,15 @@ const FILES: [(&str, u64); 9] = [
     ("/home/alice/g/test.py", 1_200),
     ("/home/alice/g/probe.sh", 700),
     ("/home/alice/g/data.txt", 4_000_000),
+    ("/home/alice/g/dos.sh", 30),
+    ("/tmp/x509up_u1000", 4_096),
 ];
 
 const FOLDERS: [&str; 5] =
     ["/home/alice/g", "/tmp", "/home/alice/g/sub", "/home/alice/g/outd", "/home/alice/g/run1"];
 
-const TEXTS: [(&str, &str); 5] = [
+const TEXTS: [(&str, &str); 6] = [
+    ("continued.txt", "a \\\n   b\n # z\n#y\nc\n\nd # e\n"),
     ("items.txt", "x y z\n1, 2, 3 4\n\n  lead , t \n"),
     ("inc.sub", "arguments = from the included file\n"),
     ("nested.sub", "include : inc.sub\nerror = nested.err\n"),
@@ -194,6 +197,7 @@ impl World {
         let host = Host {
             cwd: "/home/alice/g".into(),
             user: "alice".into(),
+            user_number: 1000,
             arch: "X86_64".into(),
             opsys: "LINUX".into(),
             opsys_version: "1200".into(),
@@ -229,6 +233,10 @@ impl Site for World {
         text.ok_or_else(|| SiteError("No such file or directory".into()))
     }
 
+    fn read_stdin(&self) -> Result<String, SiteError> {
+        Ok("first\nsecond\n".to_owned())
+    }
+
     fn write_file(&self, path: &str, _: &str) -> Result<(), SiteError> {
         if path.starts_with("/nodir/") {
             Err(SiteError("No such file or directory".into()))
@@ -247,6 +255,10 @@ impl Site for World {
         kind.ok_or_else(|| SiteError("No such file or directory".into()))
     }
 
+    fn beginning(&self, path: &str) -> Vec<u8> {
+        if path.ends_with("dos.sh") { b"#!/bin/sh\r\necho hi\r\n".to_vec() } else { Vec::new() }
+    }
+
     fn glob(&self, pattern: &str) -> Result<Vec<Found>, SiteError> {
         let (start, end) = pattern.split_once('*').unwrap_or((pattern, ""));
         let fits = |name: &str| match pattern.contains('*') {
@@ -263,7 +275,7 @@ impl Site for World {
         match command.strip_prefix("echo ") {
             Some(words) => Ok(format!("{words}\n")),
             None => Err(SiteError(format!(
-                "Error \"{command} |\": command terminated with exit code 256"
+                "Error \"{command} |\": command terminated with exit code 1"
             ))),
         }
     }

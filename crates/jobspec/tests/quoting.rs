@@ -107,8 +107,9 @@ proptest! {
     }
 
     #[test]
-    fn a_block_carries_line_ends_in_words(lines in prop::collection::vec("[^\0\t-\r #]{1,8}", 1..5)) {
-        // Its lines lose white space at both ends, and a line with `#` first is a comment.
+    fn a_block_carries_line_ends_in_words(lines in prop::collection::vec("[^\0\t-\r #]{0,7}[^\0\t-\r #\\\\]", 1..5)) {
+        // Its lines lose white space at both ends, a line with `#` first is a comment, and one with
+        // a backslash last goes on in the next.
         let word = lines.join("\n");
         let description = format!(
             "executable = /bin/x\narguments @=tagged\n{}\n@tagged\nqueue\n",

@@ -19,8 +19,8 @@ pub use own_account::{StarterLog, manifest_folder};
 pub use streams::{NULL, Stream, Streams};
 pub use tool::Tool;
 pub use transfer::{
-    FileLimits, Input, OnEvict, Transfer, files_travel, goes_on_behind, initial_directory,
-    keeps_files, on_evict, skips_if_up_to_date,
+    FileLimits, Input, OnEvict, OwnPlugin, Transfer, files_travel, goes_on_behind,
+    initial_directory, keeps_files, on_evict, skips_if_up_to_date,
 };
 
 /// A text that says something.

@@ -53,5 +53,5 @@ pub use script::{Script, ScriptSuccess, ScriptWanted};
 pub use spec::{ClusterSpec, Piece, ProcTemplate, Procs};
 pub use submitter::{is_nice, submitter};
 pub use time::{Now, Timestamp};
-pub use travel::{stays_inside, url_scheme};
+pub use travel::{output_remaps, stays_inside, url_scheme};
 pub use universe::Universe;

@@ -96,6 +96,12 @@ impl RunEnd {
         Self::Vacated { code, ended: None }
     }
 
+    /// Whether the program could not be executed, and everything before that was done: so it counts
+    /// as a start (HTCondor 25.14).
+    pub fn is_failed_execution(&self) -> bool {
+        matches!(self, Self::StartFailed(failure) if failure.stage == StartStage::Execute)
+    }
+
     /// Whether the job has done what it was to do.
     pub const fn is_success(&self) -> bool {
         matches!(self, Self::Program(ProgramEnd::Exited { code: 0 }) | Self::UpToDate)

@@ -95,13 +95,17 @@ pub fn plan(job: &ClassAd, folder: &str) -> Spooling {
     let (transfer, streams) = (Transfer::of(job), Streams::of(job));
     let mut spooler =
         Spooler { job, spooling: Spooling { inputs: Vec::new(), changes: ClassAd::new() } };
-    spooler.list(&transfer);
+    spooler.list(&transfer, folder);
     if let Some(stdin) = streams.stdin.filter(|stdin| stdin.travels) {
         spooler.last_name(attr::IN, stdin.path, false);
     }
     if let Some(program) = transfer.program.filter(|_| transfer.brings_program) {
         spooler.last_name(attr::CMD, program, true);
     }
+    if let Some(proxy) = transfer.proxy {
+        spooler.last_name(attr::X509_USER_PROXY, proxy, false);
+    }
+    spooler.plugins(&transfer);
     spooler.outputs(&streams, folder);
     spooler.remaps(&transfer);
     spooler.change(attr::IWD, folder);
@@ -126,8 +130,17 @@ impl Spooler<'_> {
 
     /// The listed files: each under its last name, as it comes to the machine; with
     /// `preserve_relative_paths` under its path.
-    fn list(&mut self, transfer: &Transfer<'_>) {
+    fn list(&mut self, transfer: &Transfer<'_>, folder: &str) {
         let mut items = Vec::new();
+        let keeps = |path: &str| transfer.preserve_relative_paths && leads_down(path);
+        // What is in it goes to the top also where paths are kept: an absolute path has none.
+        let contents = |n| {
+            let (to, item) = contents(n);
+            match transfer.preserve_relative_paths {
+                true => (to, format!("{folder}/{item}")),
+                false => (to, item),
+            }
+        };
         for (n, item) in transfer.inputs.iter().enumerate() {
             let path = match item {
                 job_ad::Input::Path(path) => *path,
@@ -137,11 +150,14 @@ impl Spooler<'_> {
                 }
             };
             let (to, new) = match Path::new(path).file_name() {
-                Some(_) if path.ends_with('/') => contents(n),
-                Some(_) if transfer.preserve_relative_paths && leads_down(path) => {
+                Some(_) if path.ends_with('/') && !keeps(path) => contents(n),
+                Some(_) if keeps(path) => {
                     let parts = Path::new(path).components();
                     let to: PathBuf = parts.filter(|part| *part != Component::CurDir).collect();
-                    let new = to.to_string_lossy().into_owned();
+                    let mut new = to.to_string_lossy().into_owned();
+                    if path.ends_with('/') {
+                        new.push('/');
+                    }
                     (to, new)
                 }
                 Some(name) => (name.into(), name.to_string_lossy().into_owned()),
@@ -159,6 +175,19 @@ impl Spooler<'_> {
         let Some(name) = Path::new(path).file_name() else { return };
         self.take(path, name.into(), is_executable);
         self.change(attr, &name.to_string_lossy());
+    }
+
+    /// The plug-ins that the job brings along, each under its last name.
+    fn plugins(&mut self, transfer: &Transfer<'_>) {
+        let mut items = Vec::new();
+        for plugin in &transfer.plugins {
+            let Some(name) = Path::new(plugin.path).file_name() else { continue };
+            self.take(plugin.path, name.into(), true);
+            items.push(format!("{}={}", plugin.methods.join(","), name.to_string_lossy()));
+        }
+        if !items.is_empty() {
+            self.change(attr::TRANSFER_PLUGINS, &items.join(";"));
+        }
     }
 
     /// Names of our own, so that no input and no output has them.

@@ -19,7 +19,7 @@ pub(crate) fn file_items(list: &str) -> impl Iterator<Item = &str> {
 
 /// New names for outputs, from `TransferOutputRemaps`: `"a = b; c = d/e"`, where `\` takes the
 /// meaning from the character after it.
-pub(crate) fn output_remaps(text: &str) -> BTreeMap<String, String> {
+pub fn output_remaps(text: &str) -> BTreeMap<String, String> {
     let mut remaps = BTreeMap::new();
     let mut parts = vec![String::new()];
     let mut chars = text.chars();

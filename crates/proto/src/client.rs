@@ -306,6 +306,19 @@ pub enum Action {
 }
 
 impl Action {
+    /// Whether doing it twice is as good as once: whoever lost the answer may ask again.
+    pub const fn is_repeatable(&self) -> bool {
+        match self {
+            Self::Remove { .. }
+            | Self::Hold { .. }
+            | Self::Release { .. }
+            | Self::Suspend
+            | Self::Continue
+            | Self::Prioritise(Priority::Set(_)) => true,
+            Self::Vacate { .. } | Self::Prioritise(Priority::Change(_)) => false,
+        }
+    }
+
     /// The command that does this to jobs, as users of this front end know it.
     pub fn command(&self, through: FrontEnd) -> &'static str {
         let [updraft, htcondor, pbs] = match self {

@@ -15,9 +15,11 @@
 //! - `spool`: the folder of what evicted jobs keep and of the files of spooled jobs; `files`: these
 //!   files on their way in and out.
 //! - `store`, `rows`: the SQLite file, and what its rows mean; `mark`: what it must at least have;
-//!   `backup`: a copy of it, and back; `ledger`: where runs of the queue in this place may be.
+//!   `backup`: a copy of it, and back; `ballast`: room for a full disk; `ledger`: where runs of the
+//!   queue in this place may be.
 
 pub(crate) mod backup;
+mod ballast;
 mod clients;
 mod engine;
 mod files;

@@ -209,11 +209,12 @@ impl<'e> Evaluator<'e> {
     }
 
     fn attribute(&mut self, name: &AttrName, scope: &Scope) -> Val {
-        if let Some(which) = scope_of(name.as_str()) {
-            return match which {
-                RefScope::Target => self.other_side(scope).map_or(Val::Undefined, Val::Ad),
-                RefScope::My | RefScope::Unscoped | RefScope::Other => Val::Ad(scope.clone()),
-            };
+        // An attribute that is called like one of the two ads is what its name says, unless
+        // something is looked for in it (HTCondor 25.14).
+        if self.ad(scope).lookup(name).is_none()
+            && let Some(ad) = self.ad_called(name, scope)
+        {
+            return ad;
         }
         if let Some(value) = self.find(name, scope) {
             return value;
@@ -225,6 +226,14 @@ impl<'e> Evaluator<'e> {
             Some(other) => self.find(name, &other).unwrap_or(Val::Undefined),
             None => Val::Undefined,
         }
+    }
+
+    /// One of the two ads, if this is a word for it.
+    fn ad_called(&self, name: &AttrName, scope: &Scope) -> Option<Val> {
+        Some(match scope_of(name.as_str())? {
+            RefScope::Target => self.other_side(scope).map_or(Val::Undefined, Val::Ad),
+            RefScope::My | RefScope::Unscoped | RefScope::Other => Val::Ad(scope.clone()),
+        })
     }
 
     /// Looks in the scope's ad and then outwards. An attribute is evaluated in the ad where it is
@@ -339,7 +348,11 @@ impl<'e> Evaluator<'e> {
     }
 
     fn select(&mut self, base: &Expr, name: &AttrName, scope: &Scope) -> Val {
-        let base = self.eval(base, scope);
+        let ad = match base.node() {
+            Some(Node::Attr(word)) => self.ad_called(word, scope),
+            _ => None,
+        };
+        let base = ad.unwrap_or_else(|| self.eval(base, scope));
         self.select_from(base, name, scope)
     }
 

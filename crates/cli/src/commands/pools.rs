@@ -1,5 +1,6 @@
 //! Verbs that make, configure and end pools.
 
+pub mod condor_qsub;
 pub mod config_val;
 pub mod daemon;
 pub mod duration;

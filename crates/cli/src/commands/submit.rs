@@ -28,8 +28,7 @@ use crate::line::place::Where;
 use crate::render::dialect::Dialect;
 
 /// Options of `condor_submit` that are not built.
-pub const NOT_YET: &[&str] =
-    &["remote", "addr", "capabilities", "debug", "allow-crlf-script", "factory"];
+pub const NOT_YET: &[&str] = &["remote", "addr", "capabilities", "allow-crlf-script", "factory"];
 
 /// Submit jobs: what a submit description asks for goes into the queue.
 #[derive(Debug, clap::Args)]
@@ -127,6 +126,7 @@ pub fn run(mut args: SubmitArgs, call: &Call) -> Result<Outcome> {
         appends: std::mem::take(&mut args.append),
         ..SubmitOptions::default()
     };
+    take_queue(&mut options);
     if let Some(name) = &args.batch_name {
         options.appends.push(format!("batch_name = {name}"));
     }
@@ -153,7 +153,10 @@ pub fn run(mut args: SubmitArgs, call: &Call) -> Result<Outcome> {
         }
     };
     let outcome = match is_sent {
-        false => expand_only(&description, &site, &options).map_err(anyhow::Error::from),
+        false => {
+            let first = first_cluster(&args)?;
+            expand_only(&description, &site, &options, first).map_err(anyhow::Error::from)
+        }
         true => send(&description, &site, &options, call.dialect),
     };
     match outcome {
@@ -192,6 +195,25 @@ fn send(
         Dialect::Updraft => doubt(&home, submission, options, site.now()),
     };
     home.submit_if(description, site, options, accept).map_err(to_error)
+}
+
+/// A `queue` statement among appended lines is as if it had been given by `-queue`.
+fn take_queue(options: &mut SubmitOptions) {
+    let arguments = |line: &str| {
+        let line = line.trim();
+        let (word, rest) = line.split_at_checked("queue".len())?;
+        let is_queue = word.eq_ignore_ascii_case("queue");
+        (is_queue && !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+            .then(|| rest.trim().to_owned())
+            .filter(|rest| !rest.starts_with('='))
+    };
+    let appends = std::mem::take(&mut options.appends);
+    for line in appends {
+        match arguments(&line) {
+            Some(queue) if options.queue.is_none() => options.queue = Some(queue),
+            Some(_) | None => options.appends.push(line),
+        }
+    }
 }
 
 /// Says what speaks against a submission; with `--strict` nothing may.
@@ -258,18 +280,30 @@ fn to_error(error: SubmitError) -> anyhow::Error {
     }
 }
 
-/// Makes the jobs of cluster 1, for nobody.
+/// Makes the jobs, of clusters from this number on, for nobody.
 fn expand_only(
     description: &Description,
     site: &RealSite,
     options: &SubmitOptions,
+    first_cluster: u32,
 ) -> Result<Submission, Wrong> {
-    let mut clusters = 1..;
+    let mut clusters = first_cluster..;
     let mut next = || {
         let too_many = || Diagnostic::error("there are too many clusters").about(About::Submission);
         clusters.next().map(ClusterId).ok_or_else(too_many)
     };
     description.expand(site, &mut next, options).map_err(Wrong)
+}
+
+/// `-dry-run:cluster=N`.
+fn first_cluster(args: &SubmitArgs) -> Result<u32> {
+    let form = args.dry_run_form.as_deref().and_then(|form| form.strip_prefix("cluster="));
+    match form {
+        None => Ok(1),
+        Some(number) => number.parse().ok().filter(|number| *number > 0).ok_or_else(|| {
+            anyhow::anyhow!("-dry-run:cluster={number}: '{number}' is no number of a cluster")
+        }),
+    }
 }
 
 fn shape(args: &SubmitArgs, input: &Input) -> Shape {
@@ -317,20 +351,53 @@ fn read_input(args: &SubmitArgs, options: &mut SubmitOptions) -> Result<Input, S
             let text = site::read(&file).map_err(|error| {
                 format!("Failed to open command file ({file}) ({})", site::plain(&error))
             })?;
-            let text =
-                String::from_utf8(text).map_err(|error| format!("{file} is not text: {error}"))?;
+            let text = description_text(text).map_err(|wrong| format!("{file}: {wrong}"))?;
             Ok(Input { text, name: file, is_file: true, is_dash })
         }
         None if options.queue.is_some() || args.interactive => {
             Ok(Input { text: String::new(), name: "<none>".to_owned(), is_file: false, is_dash })
         }
+        None if args.dry_run.is_some() || args.dump.is_some() => Err(no_description(args)),
         _ => {
-            let text = site::read_stdin().and_then(site::text).map_err(|error| {
-                format!("Failed to read the description from standard input ({error})")
-            })?;
+            let failed =
+                |why| format!("Failed to read the description from standard input ({why})");
+            let text = site::read_stdin().map_err(|error| failed(error.to_string()))?;
+            let text = description_text(text).map_err(failed)?;
             Ok(Input { text, name: "<stdin>".to_owned(), is_file: false, is_dash })
         }
     }
+}
+
+/// The name that follows `-dry-run` is that of what is written (HTCondor 25.14's words).
+fn no_description(args: &SubmitArgs) -> String {
+    let file = args.dry_run.as_ref().or(args.dump.as_ref()).map_or("-", String::as_str);
+    format!(
+        "No submit filename was provided, and '{file}'\n  was given as the output filename for -dump or \
+         -dry-run. Was this intended?\n  To to avoid confusing the output file with the submit file when using \
+         these\n  commands, an explicit submit filename argument must be given. You can use -\n  as the submit \
+         filename argument to read from stdin."
+    )
+}
+
+/// The text of a description. In a comment any byte may stand: nobody reads it.
+fn description_text(bytes: Vec<u8>) -> Result<String, String> {
+    let bytes = match String::from_utf8(bytes) {
+        Ok(text) => return Ok(text),
+        Err(error) => error.into_bytes(),
+    };
+    let mut text = String::new();
+    for (n, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let is_comment = line.trim_ascii_start().starts_with(b"#");
+        match std::str::from_utf8(line) {
+            Ok(line) => text += line,
+            Err(_) if is_comment => text += &String::from_utf8_lossy(line),
+            Err(error) => {
+                let (line, column) = (n + 1, error.valid_up_to() + 1);
+                return Err(format!("byte {column} of line {line} is no text (UTF-8)"));
+            }
+        }
+    }
+    Ok(text)
 }
 
 fn is_name(word: &str) -> bool {

@@ -95,13 +95,17 @@ impl Tell for Acts {
 }
 
 impl Acts {
-    /// Whether it was done to all that were named.
-    pub fn is_done(&self) -> bool {
+    /// Whether it was done to all that were named; under HTCondor's names, to any (25.14).
+    pub fn is_done(&self, dialect: Dialect) -> bool {
         let done = |acted: &Acted| acted.result == ActResult::Done;
-        self.parts.iter().all(|(part, acted)| match part {
+        let part_is_done = |(part, acted): &(Part, Vec<Acted>)| match part {
             Part::One(Selector::Job(_)) => acted.first().is_some_and(done),
             Part::One(_) | Part::Constraint(..) | Part::All => acted.iter().any(done),
-        })
+        };
+        match dialect {
+            Dialect::HtCondor => self.parts.iter().any(part_is_done),
+            Dialect::Updraft | Dialect::Pbs => self.parts.iter().all(part_is_done),
+        }
     }
 
     /// HTCondor's lines of counts; single jobs are counted together, and first.

@@ -135,6 +135,13 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     ("run_command", &[("A command of the shell as a job", "'sort big.txt > sorted.txt'")]),
+    (
+        "sge_qsub",
+        &[
+            ("A script, with two processors", "-l nodes=1:ppn=2 job.sh"),
+            ("After job 12 is over", "-hold_jid 12 job.sh"),
+        ],
+    ),
     ("eval", &[("An expression", "'a = 2' 'a * 3'")]),
     ("classad", &[("An expression, part by part", "eval --explain 'strcat(\"a\", 1 + 2)'")]),
     (

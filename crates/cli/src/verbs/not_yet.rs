@@ -27,7 +27,6 @@ pub(super) const NOT_YET: &[(&str, &str)] = &[
     ("condor_ping", "updraft pool status"),
     ("condor_pool_job_report", "updraft history"),
     ("condor_power", ""),
-    ("condor_qsub", "updraft qsub takes PBS's scripts"),
     ("condor_qusers", "updraft userprio -all lists who has used how much"),
     ("condor_remote_cluster", ""),
     ("condor_restart", "updraft pool stop, then updraft pool start"),

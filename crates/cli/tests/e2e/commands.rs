@@ -184,7 +184,7 @@ fn every_command_of_htcondor_is_linked_and_what_is_not_built_says_so_by_name() {
     pool.ok(&["links", "install", bin.to_str().unwrap()]);
     for (name, instead) in [
         ("condor_top", "updraft status"),
-        ("condor_qsub", "updraft qsub"),
+        ("condor_now", "updraft prio"),
         ("condor_ssh_to_job", "updraft tail"),
     ] {
         let out = pool.program(&bin.join(name), &["anything"]);
@@ -194,6 +194,25 @@ fn every_command_of_htcondor_is_linked_and_what_is_not_built_says_so_by_name() {
     }
     let linked = fs::read_dir(&bin).unwrap().count();
     assert!(linked > 80, "{linked}");
+}
+
+#[test]
+fn condor_qsub_submits_scripts_arrays_and_jobs_that_wait_for_others() {
+    let pool = Pool::start(2);
+    let bin = pool.work().join("names");
+    pool.ok(&["links", "install", bin.to_str().unwrap()]);
+    let script = "#!/bin/sh\n#$ -N named\necho task $SGE_TASK_ID $1\n";
+    fs::write(pool.work().join("j.sh"), script).unwrap();
+    let qsub = |words: &[&str]| text(&pool.program(&bin.join("condor_qsub"), words));
+    let said = qsub(&["-t", "1-2", "j.sh", "x"]);
+    assert!(said.contains("Your job 1 (\"named\") has been submitted\n"), "{said}");
+    let said = qsub(&["-hold_jid", "1", "-N", "after", "-b", "y", "cat", "named.o1.*"]);
+    assert!(said.contains("Your job 2 (\"after\") has been submitted\n"), "{said}");
+    let said = qsub(&["-hold_jid", "99", "j.sh"]);
+    assert!(said.contains("Job dependency 99 doesn't exist"), "{said}");
+    pool.ok(&["wait", "2"]);
+    let after = fs::read_to_string(pool.work().join("after.o2")).unwrap();
+    assert_eq!(after, "task 1 x\ntask 2 x\n");
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn each_job_has_devices_of_its_own_of_the_kind_that_it_asks_for() {
     let none = tell("none", "request_arm = 2\nrequest_actuator = 1");
     eventually("a job without GPUs sees none, and has its arms", || {
         said("none")
-            == "CUDA_VISIBLE_DEVICES=10000\nNVIDIA_VISIBLE_DEVICES=10000\n_CONDOR_AssignedArm=left,right\n"
+            == "CUDA_VISIBLE_DEVICES=10000\nNVIDIA_VISIBLE_DEVICES=none\n_CONDOR_AssignedArm=left,right\n_CONDOR_AssignedGPUs=10000\n"
     });
     let many = tell("many", "request_actuator = 3");
     let reason = || pool.attribute(&format!("{many}.0"), "LastRejMatchReason").join("");

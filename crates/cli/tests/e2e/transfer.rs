@@ -255,6 +255,25 @@ fn plug_ins_fetch_and_store_what_has_a_url() {
     eventually("nobody speaks that", || pool.attribute("5.0", "IdleVerdict") == ["never"]);
 }
 
+#[test]
+fn a_job_brings_plug_ins_of_its_own_and_its_users_proxy() {
+    let pool = Pool::start(1);
+    fs::create_dir(pool.work().join("tools")).unwrap();
+    fs::write(pool.work().join("tools/own.sh"), TOY).unwrap();
+    fs::write(pool.work().join("proxy.pem"), "who I am\n").unwrap();
+    let script = "cat ball; cat $X509_USER_PROXY; stat -c %a $X509_USER_PROXY; ls";
+    let more = "transfer_plugins = toy = tools/own.sh\ntransfer_input_files = toy://red/ball\n\
+                x509userproxy = proxy.pem\ntransfer_output_files = ball\n\
+                transfer_output_remaps = \"ball = toy://kept\"";
+    pool.submit(&away(script, more));
+    pool.until("1.0", "JobStatus", "4");
+    let said = fs::read_to_string(pool.work().join("out")).unwrap();
+    assert!(said.starts_with("red/ballwho I am\n600\n"), "{said}");
+    assert!(said.contains("own.sh\nproxy.pem\n"), "{said}");
+    let left = pool.work().join("ball").exists();
+    assert!(!left, "it was stored by the plug-in, which kept it in the scratch folder");
+}
+
 /// What the job that runs has said so far.
 fn tail(pool: &Pool) -> String {
     let out = pool.updraft(&["q", "-run", "-af", "ClusterId"]);

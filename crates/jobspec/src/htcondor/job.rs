@@ -141,7 +141,11 @@ impl Job<'_> {
                     self.ad.set(keyword.attr, words(&text).collect::<Vec<_>>().join(","));
                 }
                 KeywordKind::Path => {
-                    let path = self.absolute(&text);
+                    // HTCondor 25.14 writes no slash twice here.
+                    let mut path = self.absolute(&text);
+                    while path.contains("//") {
+                        path = path.replace("//", "/");
+                    }
                     self.ad.set(keyword.attr, path);
                 }
                 KeywordKind::Truth => self.set_truth(keyword.name, keyword.attr)?,
@@ -156,11 +160,22 @@ impl Job<'_> {
                 KeywordKind::Made => {}
             }
         }
+        self.advise_of_what_has_no_effect()?;
         self.set_default(attr::JOB_PRIO, 0);
         if self.spool && self.ad.get(attr::LEAVE_JOB_IN_QUEUE).is_none() {
             self.set_expression("leave_in_queue", attr::LEAVE_JOB_IN_QUEUE, STAYS_TO_BE_FETCHED)?;
         }
         self.set_default(attr::LEAVE_JOB_IN_QUEUE, false);
+        Ok(())
+    }
+
+    fn advise_of_what_has_no_effect(&mut self) -> Result<(), Diagnostic> {
+        for name in keywords::WITHOUT_EFFECT {
+            if self.text(name)?.is_some() {
+                let message = format!("{name} stands in the job's ad and has no effect");
+                self.warnings.push(Diagnostic::advice(message).at(self.place(name)));
+            }
+        }
         Ok(())
     }
 
@@ -183,6 +198,12 @@ impl Job<'_> {
             let expr = if text.is_empty() { "undefined" } else { text };
             let expr = self.parsed(name, expr, entry.place.clone())?;
             self.ad.set(name, expr);
+        }
+        // `queue MY.Name in (...)` sets the attribute of each job.
+        for (name, value) in self.scope.macros.loop_variables_from("my.") {
+            let expr = if value.is_empty() { "undefined" } else { value };
+            let expr = self.parsed(&name[3..], expr, None)?;
+            self.ad.set(&name[3..], expr);
         }
         self.check_scripts()?;
         self.check_priorities()

@@ -70,15 +70,11 @@ pub enum Family {
     Checkpoints,
     /// Encrypted transfers and scratch directories.
     Encryption,
-    /// Plug-ins that come with a job, and folders for its output.
-    UrlTransfers,
     /// Input that many jobs on a machine share.
     SharedInput,
     JobSets,
     /// What only Windows has.
     Accounts,
-    /// The standard universe, which is gone from HTCondor too.
-    StandardUniverse,
 }
 
 impl Family {
@@ -93,14 +89,25 @@ impl Family {
             Self::Credentials => "proxies, tokens and OAuth services",
             Self::Checkpoints => "checkpoints that are kept at a URL",
             Self::Encryption => "encryption of transfers and scratch directories",
-            Self::UrlTransfers => "plug-ins that come with a job, and folders for its output,",
             Self::SharedInput => "input shared by jobs of one machine",
             Self::JobSets => "job sets",
             Self::Accounts => "profiles of Windows users",
-            Self::StandardUniverse => "the standard universe, which HTCondor gave up as well",
         }
     }
 }
+
+/// What HTCondor 25.14 takes, writes into the job's ad, and does nothing with.
+pub(super) const WITHOUT_EFFECT: [&str; 9] = [
+    "append_files",
+    "buffer_block_size",
+    "buffer_files",
+    "buffer_size",
+    "compress_files",
+    "fetch_files",
+    "file_remaps",
+    "local_files",
+    "output_directory",
+];
 
 /// The keyword of a name, by any of its spellings.
 pub(super) fn find(name: &str) -> Option<&'static Keyword> {
@@ -278,6 +285,20 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "manifest" => attr::MANIFEST_DESIRED, Truth;
     "manifest_dir" => attr::MANIFEST_DIR, Made;
 
+    "transfer_plugins" => attr::TRANSFER_PLUGINS, Made;
+    "x509userproxy" => attr::X509_USER_PROXY, Made;
+    "use_x509userproxy" => "", Made;
+    // ---- of the standard universe, which is gone: they stand in the job's ad and do nothing
+    "append_files" => "AppendFiles", Text;
+    "buffer_block_size" => "BufferBlockSize", Integer;
+    "buffer_files" => "BufferFiles", Expression;
+    "buffer_size" => "BufferSize", Integer;
+    "compress_files" => "CompressFiles", Text;
+    "fetch_files" => "FetchFiles", Text;
+    "file_remaps" => "FileRemaps", Expression;
+    "local_files" => "LocalFiles", Text;
+    "output_directory" => "OutputDirectory", Path;
+
     // ---- known, and refused by name until their effect is built
     // --------------------------------------------------------
     "docker_image" => "", Made, Containers;
@@ -354,8 +375,6 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "java_vm_args" ["java_vm_arguments" "java_vm_arguments2"] => "", Made, Java;
     "parallel_script_shadow" => "", Made, Parallel;
     "parallel_script_starter" => "", Made, Parallel;
-    "x509userproxy" => "", Made, Credentials;
-    "use_x509userproxy" => "", Made, Credentials;
     "delegate_job_gsi_credentials_lifetime" => "", Made, Credentials;
     "use_scitokens" ["use_scitoken"] => "", Made, Credentials;
     "scitokens_file" => "", Made, Credentials;
@@ -375,8 +394,6 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "encrypt_output_files" => "", Made, Encryption;
     "dont_encrypt_input_files" => "", Made, Encryption;
     "dont_encrypt_output_files" => "", Made, Encryption;
-    "output_directory" => "", Made, UrlTransfers;
-    "transfer_plugins" => "", Made, UrlTransfers;
     "public_input_files" => "", Made, SharedInput;
     "common_input_files" ["transfer_common_input"] => "", Made, SharedInput;
     "skip_if_dataflow" => attr::SKIP_IF_DATAFLOW, Truth;
@@ -385,14 +402,6 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "run_as_owner" => attr::RUN_AS_OWNER, Made;
     "load_profile" => "", Made, Accounts;
     "primary_unix_group" => attr::PRIMARY_UNIX_GROUP, Text;
-    "append_files" => "", Made, StandardUniverse;
-    "buffer_block_size" => "", Made, StandardUniverse;
-    "buffer_files" => "", Made, StandardUniverse;
-    "buffer_size" => "", Made, StandardUniverse;
-    "compress_files" => "", Made, StandardUniverse;
-    "fetch_files" => "", Made, StandardUniverse;
-    "file_remaps" => "", Made, StandardUniverse;
-    "local_files" => "", Made, StandardUniverse;
 };
 
 #[cfg(test)]

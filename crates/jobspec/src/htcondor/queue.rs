@@ -7,7 +7,7 @@ use pest::iterators::Pair;
 use crate::language::ast::Queue;
 use crate::language::evaluate;
 use crate::language::macros::{MacroError, Scope};
-use crate::language::parse::{Rule, SubmitParser};
+use crate::language::parse::{Rule, SubmitParser, join_continued};
 
 /// No statement queues more jobs. A cluster's procs are numbered by a `u32`, and a slip of the
 /// keyboard (`queue 1000000000000`) should not get near its end.
@@ -45,14 +45,18 @@ pub(super) enum QueueError {
     OutOfRange { count: i64 },
     #[error("can't open file {path}: {source}")]
     File { path: String, source: crate::SiteError },
-    #[error("Reached end of file without finding closing brace ')' for Queue command")]
-    Unclosed { items: String },
     #[error("{0}")]
     Command(crate::SiteError),
     #[error("the pattern {pattern} cannot be matched: {source}")]
     Pattern { pattern: String, source: crate::SiteError },
     #[error("the step of the slice {0} is not a positive number")]
     Step(String),
+    /// HTCondor 25.14's words.
+    #[error("Invalid [::] statement")]
+    Slice { text: String },
+    /// HTCondor's words too, but for the line, which is told before.
+    #[error("Reached end of file without finding closing brace ')' for Queue command")]
+    Open { text: String },
     #[error("{0}")]
     Macro(#[from] MacroError),
 }
@@ -66,10 +70,17 @@ impl QueueError {
                 "'{text}' is neither a number nor a list: queue N, or queue NAME in (a b c), or queue NAME from FILE; a slice stands before the list: queue NAME from [1:] FILE"
             )),
             Self::OutOfRange { count } => Some(format!("{count} is not between 0 and {MAX_PROCS}")),
-            Self::Unclosed { items } => {
-                Some(format!("'{items}' begins with '(' and no ')' ends it"))
-            }
             Self::Step(_) => Some("for example [0:10:2]".to_owned()),
+            Self::Slice { text } => {
+                Some(format!("{text} is not [first:end:step] of whole numbers"))
+            }
+            Self::Open { text } => Some(match text.rfind(')') {
+                Some(at) => format!(
+                    "nothing may follow the closing parenthesis: '{}'",
+                    text[at + 1..].trim()
+                ),
+                None => "a list that is opened by '(' is closed by ')'".to_owned(),
+            }),
             Self::File { .. } | Self::Command(_) | Self::Pattern { .. } | Self::Macro(_) => None,
         }
     }
@@ -156,11 +167,14 @@ fn plan_foreach(
             _ => {}
         }
     }
-    let rows = match rows {
+    let mut rows = match rows {
         Some(rows) if kind == ItemSource::From => rows.to_vec(),
         Some(rows) => load(scope, kind, &rows.join(" "))?,
         None => load(scope, kind, items)?,
     };
+    if kind == ItemSource::From {
+        repeat_for_blanks(&mut rows);
+    }
     let selected = match slice {
         Some(slice) => Slice::parse(slice)?.select(rows.len()),
         None => (0..rows.len()).collect(),
@@ -169,6 +183,16 @@ fn plan_foreach(
         variables.push("Item".to_owned());
     }
     Ok(QueuePlan { count: per_item, variables, items: Some(Items { rows, selected }) })
+}
+
+/// A blank row is an item with the values of the one before (HTCondor 25.14), in a list and in a
+/// file.
+fn repeat_for_blanks(rows: &mut [String]) {
+    for at in 1..rows.len() {
+        if rows[at].is_empty() {
+            rows[at] = rows[at - 1].clone();
+        }
+    }
 }
 
 fn kind_of(pair: Pair<'_, Rule>) -> ItemSource {
@@ -185,10 +209,15 @@ fn kind_of(pair: Pair<'_, Rule>) -> ItemSource {
 }
 
 fn load(scope: &Scope<'_>, kind: ItemSource, items: &str) -> Result<Vec<String>, QueueError> {
-    if items.starts_with('(') && !items.ends_with(')') {
-        return Err(QueueError::Unclosed { items: items.to_owned() });
+    if let Some((slice, _)) = items.split_once(']').filter(|_| items.starts_with('[')) {
+        return Err(QueueError::Slice { text: format!("{slice}]") });
     }
-    let inner = items.strip_prefix('(').and_then(|inner| inner.strip_suffix(')'));
+    let inner = match items.strip_prefix('(') {
+        Some(inner) => Some(
+            inner.strip_suffix(')').ok_or_else(|| QueueError::Open { text: items.to_owned() })?,
+        ),
+        None => None,
+    };
     let words = inner.unwrap_or(items).split(SEPARATORS).filter(|word| !word.is_empty());
     match kind {
         ItemSource::In => Ok(words.map(str::to_owned).collect()),
@@ -213,12 +242,15 @@ fn load(scope: &Scope<'_>, kind: ItemSource, items: &str) -> Result<Vec<String>,
                 (None, Some(command)) => {
                     scope.site.run_command(command.trim()).map_err(QueueError::Command)?
                 }
+                (None, None) if items == "-" => scope.site.read_stdin().map_err(|source| {
+                    QueueError::File { path: "standard input".to_owned(), source }
+                })?,
                 (None, None) => scope
                     .site
                     .read_file(items)
                     .map_err(|source| QueueError::File { path: items.to_owned(), source })?,
             };
-            Ok(text.lines().map(|line| line.trim_ascii().to_owned()).collect())
+            Ok(join_continued(text.lines().map(str::trim_ascii)))
         }
     }
 }
@@ -230,8 +262,15 @@ impl Items {
     }
 }
 
+/// Between the values of a row that programs have written (HTCondor 25.14): where it stands,
+/// nothing else separates.
+const UNIT_SEPARATOR: char = '\u{1f}';
+
 /// Splits a row at commas and blanks; the last of `columns` takes the rest.
 pub(super) fn split_row(row: &str, columns: usize) -> Vec<&str> {
+    if row.contains(UNIT_SEPARATOR) {
+        return row.splitn(columns, UNIT_SEPARATOR).map(str::trim_ascii).collect();
+    }
     let mut values = Vec::with_capacity(columns);
     let mut rest = row.trim_ascii();
     while values.len() + 1 < columns && !rest.is_empty() {

@@ -298,8 +298,17 @@ impl Maker<'_, '_> {
         let plan = {
             let scope = Scope::new(&reader.macros, reader.site);
             let plan = queue::plan(&scope, queue);
-            reader.diagnostics.extend(scope.take_complaints());
-            plan.map_err(|error| refused(&error, place))?
+            let complaints = scope.take_complaints();
+            let is_wrong = !complaints.is_empty();
+            let complaints = complaints.into_iter().map(|one| one.at(Some(place.clone())));
+            reader.diagnostics.extend(complaints);
+            let plan = plan.map_err(|error| refused(&error, place))?;
+            if is_wrong && plan.items.is_none() {
+                // A count that could not be worked out is none.
+                let text = queue.arguments.value.clone();
+                return Err(refused(&queue::QueueError::Count { text }, place));
+            }
+            plan
         };
         self.check_limits(&plan)?;
         if plan.items.as_ref().is_some_and(|items| items.iter().len() == 0) {
@@ -485,7 +494,11 @@ impl Making<'_, '_> {
 }
 
 fn refused(error: &queue::QueueError, place: &Place) -> Diagnostic {
-    let diagnostic = Diagnostic::reading(place.clone(), error.to_string());
+    let mut message = error.to_string();
+    if matches!(error, queue::QueueError::Open { .. }) {
+        message += &format!(" on line {}", place.line_column().0);
+    }
+    let diagnostic = Diagnostic::reading(place.clone(), message);
     match error.hint() {
         Some(hint) => diagnostic.hint(hint),
         None => diagnostic,

@@ -41,7 +41,8 @@ pub(crate) fn split_call(from: &str) -> Option<(Function<'_>, &str, &str)> {
         "BASENAME" => Function::BaseName,
         _ => {
             let letters = name.strip_prefix('F')?;
-            letters.chars().all(|c| "abdfnpquwx".contains(c)).then_some(Function::File(letters))?
+            let is_known = |c: char| "abdfnpquwx".contains(c.to_ascii_lowercase());
+            letters.chars().all(is_known).then_some(Function::File(letters))?
         }
     };
     let open = &from[1 + name.len()..];
@@ -81,7 +82,12 @@ pub(crate) fn call(
         }
         Function::File(letters) => {
             let path = value_or_text(expansion, body)?;
-            file(&path, letters, &expansion.scope.site.host().cwd)
+            let letters = letters.to_ascii_lowercase();
+            let folder = match letters.contains('f') {
+                true => initial_folder(expansion)?,
+                false => String::new(),
+            };
+            file(&path, &letters, &folder)
         }
     })
 }
@@ -91,6 +97,28 @@ fn value_or_text(expansion: &mut Expansion<'_, '_>, argument: &str) -> Result<St
     let value = expansion.value(argument)?.unwrap_or_else(|| argument.to_owned());
     expansion.scope.check_mark(&value);
     Ok(value)
+}
+
+/// The folder that the job's paths begin in (HTCondor 25.14): `initialdir`, if that is not just
+/// being worked out.
+fn initial_folder(expansion: &mut Expansion<'_, '_>) -> Result<String, MacroError> {
+    let cwd = expansion.scope.site.host().cwd.clone();
+    let spellings = ["initialdir", "initial_dir", "job_iwd", "iwd"];
+    if spellings.iter().any(|name| expansion.is_open(name)) {
+        return Ok(cwd);
+    }
+    for name in spellings {
+        let Some(folder) = expansion.value(name)?.filter(|folder| !folder.trim().is_empty()) else {
+            continue;
+        };
+        expansion.scope.check_mark(&folder);
+        let folder = folder.trim_ascii();
+        return Ok(match folder.starts_with('/') {
+            true => folder.to_owned(),
+            false => format!("{cwd}/{folder}"),
+        });
+    }
+    Ok(cwd)
 }
 
 fn env(expansion: &mut Expansion<'_, '_>, body: &str) -> Result<String, MacroError> {
@@ -261,14 +289,19 @@ fn substr(expansion: &mut Expansion<'_, '_>, body: &str) -> Result<String, Macro
 /// `p` its folder, `d` the last folder of it (`dd` the last two), `n` the name without, `x` with
 /// extension; no part means all of it. `f` makes it absolute, `b` drops a trailing slash or the dot
 /// of an extension, `u` and `w` turn the slashes, `q` quotes.
-fn file(path: &str, letters: &str, cwd: &str) -> String {
+fn file(path: &str, letters: &str, initial: &str) -> String {
     let has = |letter: char| letters.contains(letter);
     let path = path.trim_matches('"');
-    let absolute =
-        if has('f') && !path.starts_with('/') { format!("{cwd}/{path}") } else { path.to_owned() };
+    let absolute = if has('f') && !path.starts_with('/') {
+        format!("{initial}/{path}")
+    } else {
+        path.to_owned()
+    };
     let folder_end = absolute.rfind(['/', '\\']).map_or(0, |slash| slash + 1);
     let (folder, name) = absolute.split_at(folder_end);
-    let (stem, extension) = name.split_at(name.rfind('.').unwrap_or(name.len()));
+    // The dot that a name begins with begins no extension.
+    let dot = name.rfind('.').filter(|dot| *dot > 0);
+    let (stem, extension) = name.split_at(dot.unwrap_or(name.len()));
     let folders_wanted = letters.matches('d').count();
     let mut part = String::new();
     if !['p', 'd', 'n', 'x'].into_iter().any(has) {

@@ -147,6 +147,10 @@ impl Macros {
         let key = name.to_ascii_lowercase();
         if let Some(variable) = self.loop_variables.iter().find(|variable| variable.key == key) {
             variable.used.set(true);
+            // A line that gives the name a value before is no typo either.
+            if let Some(entry) = self.entries.get(&key) {
+                entry.used.set(true);
+            }
             self.vary();
             return Some(&variable.value);
         }
@@ -193,6 +197,21 @@ impl Macros {
         self.entries.iter().map(|(key, entry)| (key.as_str(), entry))
     }
 
+    /// The loop variables of this item whose names begin so, in lower case: their names as they
+    /// were written, and their values. Marks them as used.
+    pub(crate) fn loop_variables_from(&self, start: &str) -> Vec<(&str, &str)> {
+        let fits = |variable: &&LoopVariable| variable.key.starts_with(start);
+        let found: Vec<&LoopVariable> = self.loop_variables.iter().filter(fits).collect();
+        if !found.is_empty() {
+            self.vary();
+        }
+        found.iter().for_each(|variable| variable.used.set(true));
+        found
+            .into_iter()
+            .map(|variable| (variable.name.as_str(), variable.value.as_str()))
+            .collect()
+    }
+
     /// Assignments that nothing has read, in the order they were made.
     pub(crate) fn unused(&self) -> Vec<&MacroEntry> {
         let of_the_text = |entry: &&MacroEntry| !entry.used.get() && !entry.from_outside;
@@ -213,7 +232,11 @@ impl Macros {
 
     /// Loop variables that nothing has read.
     pub(crate) fn unused_variables(&self) -> impl Iterator<Item = &str> {
-        self.loop_variables.iter().filter(|var| !var.used.get()).map(|var| var.name.as_str())
+        let is_unused = |var: &&LoopVariable| {
+            // Of a name that has a line of its own, that line is told of.
+            !var.used.get() && !self.entries.contains_key(&var.key)
+        };
+        self.loop_variables.iter().filter(is_unused).map(|var| var.name.as_str())
     }
 
     /// Whether any text holds the template's mark, so that no template can be made.
@@ -347,6 +370,11 @@ impl Expansion<'_, '_> {
         let value = self.expand(raw)?;
         self.open.pop();
         Ok(Some(value))
+    }
+
+    /// Whether the value of a name is just being worked out.
+    pub(crate) fn is_open(&self, name: &str) -> bool {
+        self.open.iter().any(|open| open == name)
     }
 
     pub(crate) fn expand(&mut self, text: &str) -> Result<String, MacroError> {

@@ -21,8 +21,8 @@ pub(crate) const MAX_TEXT_BYTES: usize = 64 << 20;
 /// Reads a description. `name` is what messages call it by.
 ///
 /// # Errors
-/// Only if the text is too long: lines that are no statements are told by `expand`, because one
-/// behind a false `if` does no harm.
+/// Only if the text is too long, or is none: lines that are no statements are told by `expand`,
+/// because one behind a false `if` does no harm.
 pub fn parse(text: &str, name: &str) -> Result<Description, Vec<Diagnostic>> {
     if text.len() > MAX_TEXT_BYTES {
         let length = text.len();
@@ -31,6 +31,13 @@ pub fn parse(text: &str, name: &str) -> Result<Description, Vec<Diagnostic>> {
             Diagnostic::error(message).hint("put the items into a file, and queue ... from it"),
         ]);
     }
+    if let Some(at) = text.find('\0') {
+        let line = text[..at].matches('\n').count() + 1;
+        let message = format!("line {line} of {name} has a NUL in it, which no text has");
+        return Err(vec![Diagnostic::error(message)]);
+    }
+    // Editors of other systems begin a file with a mark that is no part of the text.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let source = Arc::new(Source { name: name.to_owned(), text: text.to_owned() });
     let pairs = SubmitParser::parse(Rule::file, text)
         .map_err(|error| vec![Diagnostic::error(format!("{name}: {}", error.variant.message()))])?;
@@ -96,7 +103,7 @@ fn block(pair: Pair<'_, Rule>) -> StatementKind {
         }
     }
     lines.retain(|line| !line.starts_with('#'));
-    StatementKind::Assign { name, value: Text { value: lines.join("\n"), offset } }
+    StatementKind::Assign { name, value: Text { value: join_continued(lines).join("\n"), offset } }
 }
 
 fn condition(pair: Pair<'_, Rule>) -> StatementKind {
@@ -149,13 +156,37 @@ fn queue_rows(pair: Pair<'_, Rule>) -> Queue {
                 let offset = inner.as_span().start();
                 arguments = Text { value: inner.as_str().trim_ascii().to_owned(), offset };
             }
-            Rule::first_row => rows.push(inner.as_str().trim_ascii().to_owned()),
+            // What follows the parenthesis on its line is a row only if anything does.
+            Rule::first_row => {
+                let row = inner.as_str().trim_ascii();
+                rows.extend((!row.is_empty()).then(|| row.to_owned()));
+            }
             Rule::row => rows.push(inner.as_str().trim_ascii().to_owned()),
             _ => {}
         }
     }
-    rows.retain(|row| !row.is_empty() && !row.starts_with('#'));
+    rows.retain(|row| !row.starts_with('#'));
+    let rows = join_continued(rows.iter().map(String::as_str));
     Queue { arguments, rows: Some(rows) }
+}
+
+/// Lines of a value or a list; one that ends with `\` goes on in the next, whose leading white
+/// space is dropped (HTCondor 25.14).
+pub(crate) fn join_continued<'l>(lines: impl IntoIterator<Item = &'l str>) -> Vec<String> {
+    let mut joined: Vec<String> = Vec::new();
+    let mut goes_on = false;
+    for line in lines {
+        let (line, continued) = match line.strip_suffix('\\') {
+            Some(line) => (line, true),
+            None => (line, false),
+        };
+        match joined.last_mut().filter(|_| goes_on) {
+            Some(last) => last.push_str(line.trim_ascii_start()),
+            None => joined.push(line.to_owned()),
+        }
+        goes_on = continued;
+    }
+    joined
 }
 
 impl Text {

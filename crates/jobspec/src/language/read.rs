@@ -196,6 +196,9 @@ impl Reader<'_> {
 
     fn bare_condition(&self, text: &str) -> Result<bool, &'static str> {
         let (word, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
+        if word.eq_ignore_ascii_case("defined") && rest.trim().contains([' ', '\t', '|', '&']) {
+            return Err("complex conditionals are not supported");
+        }
         if word.eq_ignore_ascii_case("defined") {
             return Ok(self.macros.is_defined(rest.trim()));
         }

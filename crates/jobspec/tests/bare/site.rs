@@ -15,6 +15,7 @@ impl Bare {
         let host = Host {
             cwd: "/c".into(),
             user: "u".into(),
+            user_number: 1000,
             arch: "X86_64".into(),
             opsys: "LINUX".into(),
             opsys_version: "100".into(),

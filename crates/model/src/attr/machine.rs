@@ -31,6 +31,7 @@ attrs! {
     FILE_SYSTEM_DOMAIN = "FileSystemDomain";
     UID_DOMAIN = "UidDomain";
     HAS_FILE_TRANSFER = "HasFileTransfer";
+    HAS_JOB_TRANSFER_PLUGINS = "HasJobTransferPlugins";
     MAX_SUPPORTED_VERSION = "MaxSupportedVersion";
     KFLOPS = "KFlops";
     MIPS = "Mips";

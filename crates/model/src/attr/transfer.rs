@@ -8,6 +8,8 @@ attrs! {
     TRANSFER_OUT = "TransferOut";
     TRANSFER_ERR = "TransferErr";
     TRANSFER_INPUT = "TransferInput";
+    TRANSFER_PLUGINS = "TransferPlugins";
+    X509_USER_PROXY = "x509userproxy";
     TRANSFER_OUTPUT = "TransferOutput";
     TRANSFER_OUTPUT_REMAPS = "TransferOutputRemaps";
     TRANSFER_CHECKPOINT = "TransferCheckpoint";

@@ -44,7 +44,7 @@ fn inputs(job: &ClassAd, iwd: &Path) -> BTreeSet<PathBuf> {
     let transfer = Transfer::of(job);
     let program = transfer.program.filter(|_| transfer.brings_program);
     let input = Streams::of(job).stdin.map(|stdin| stdin.path);
-    transfer.input_paths().chain(program).chain(input).map(|path| iwd.join(path)).collect()
+    transfer.brought_paths().chain(program).chain(input).map(|path| iwd.join(path)).collect()
 }
 
 /// What is written by its name, and into which folders files of any name are.

@@ -19,6 +19,10 @@ pub struct Transfer<'a> {
     pub brings_program: bool,
     /// What is brought besides.
     pub inputs: Vec<Input<'a>>,
+    /// Its user's proxy, a plain file (`x509userproxy`).
+    pub proxy: Option<&'a str>,
+    /// Plug-ins that it brings along (`transfer_plugins`).
+    pub plugins: Vec<OwnPlugin<'a>>,
     /// What comes back, by its path where the job ran; otherwise what it has made or changed.
     pub outputs: Option<Vec<&'a str>>,
     /// New names for what comes back: paths from the initial directory, or URLs.
@@ -38,6 +42,15 @@ pub enum Input<'a> {
     Path(&'a str),
     /// What a plug-in fetches.
     Url(&'a str),
+}
+
+/// A program of the user's that fetches and stores by URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnPlugin<'a> {
+    /// The protocols that it is for.
+    pub methods: Vec<&'a str>,
+    /// Where it is, from the initial directory.
+    pub path: &'a str,
 }
 
 /// How much may travel.
@@ -65,6 +78,8 @@ impl<'a> Transfer<'a> {
             program: text(job, attr::CMD),
             brings_program: !is_false(job, attr::TRANSFER_EXECUTABLE),
             inputs: inputs.map(Input::of).collect(),
+            proxy: text(job, attr::X509_USER_PROXY),
+            plugins: OwnPlugin::list(text(job, attr::TRANSFER_PLUGINS).unwrap_or_default()),
             outputs: outputs.map(|list| file_items(list).collect()),
             remaps: output_remaps(text(job, attr::TRANSFER_OUTPUT_REMAPS).unwrap_or_default()),
             preserve_relative_paths: is_true(job, attr::PRESERVE_RELATIVE_PATHS),
@@ -81,10 +96,30 @@ impl<'a> Transfer<'a> {
         })
     }
 
+    /// The paths of all that is brought whole: the inputs, the proxy and the plug-ins.
+    pub fn brought_paths(&self) -> impl Iterator<Item = &'a str> {
+        let plugins = self.plugins.iter().map(|plugin| plugin.path);
+        self.input_paths().chain(self.proxy).chain(plugins)
+    }
+
     /// The new names that are paths.
     pub fn renamed_paths(&self) -> impl Iterator<Item = (&str, &str)> {
         let all = self.remaps.iter().map(|(name, new)| (name.as_str(), new.as_str()));
         all.filter(|(_, new)| url_scheme(new).is_none())
+    }
+}
+
+impl<'a> OwnPlugin<'a> {
+    /// Of a list as `transfer_plugins` has it: `s3,gs=tools/cloud.py; box=box.sh`. What names no
+    /// protocol or no program is none.
+    pub fn list(text: &'a str) -> Vec<Self> {
+        let one = |item: &'a str| {
+            let (methods, path) = item.split_once('=')?;
+            let methods: Vec<&str> = file_items(methods).collect();
+            let path = path.trim();
+            (!methods.is_empty() && !path.is_empty()).then_some(Self { methods, path })
+        };
+        text.split(';').filter_map(one).collect()
     }
 }
 
@@ -194,6 +229,20 @@ mod tests {
             inputs,
             [path("a"), path("b/"), Input::Url("http://h/x"), path("/c"), path("/d")]
         );
+    }
+
+    #[test]
+    fn a_jobs_own_plug_ins_and_its_proxy_are_brought() {
+        let job = ClassAd::parse_old(
+            "TransferInput = \"a\"\nTransferPlugins = \"s3, gs = b/cloud.py;;box=box.sh; =x;y=\"\n\
+             x509userproxy = \"/tmp/x509up_u7\"",
+        );
+        let job = job.unwrap();
+        let transfer = Transfer::of(&job);
+        let cloud = OwnPlugin { methods: vec!["s3", "gs"], path: "b/cloud.py" };
+        assert_eq!(transfer.plugins, [cloud, OwnPlugin { methods: vec!["box"], path: "box.sh" }]);
+        let brought: Vec<&str> = transfer.brought_paths().collect();
+        assert_eq!(brought, ["a", "/tmp/x509up_u7", "b/cloud.py", "box.sh"]);
     }
 
     #[test]

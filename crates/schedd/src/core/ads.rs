@@ -259,6 +259,7 @@ fn set_tally(ad: &mut Written, record: &JobRecord) {
     }
     if tally.runs() > 0 {
         set_runs(ad, tally, record.state.running().is_some());
+        set_slot_times(ad, tally);
         set_troubles(ad, tally);
     } else if let Some(end) = &tally.last_exit {
         set_exit(ad, end);
@@ -333,6 +334,18 @@ fn set_runs(ad: &mut Written, tally: &Tally, running: bool) {
         if ad.get(SKIP_IF_DATAFLOW).is_some() {
             ad.set(Own::DATAFLOW_JOB_SKIPPED, *end == RunEnd::UpToDate);
         }
+    }
+}
+
+/// How long its slots were its own, weighted by their processors, and how much of that was of use:
+/// that of a run which ended by itself.
+fn set_slot_times(ad: &mut Written, tally: &Tally) {
+    let weight = tally.slot_resources.as_ref().map_or(1.0, |slot| f64::from(slot.cpus));
+    ad.set(Own::CUMULATIVE_SLOT_TIME, millis(tally.wall_ms) * weight);
+    let is_of_use = matches!(tally.last_end, Some(RunEnd::Program(_) | RunEnd::UpToDate));
+    if is_of_use {
+        ad.set(Own::COMMITTED_TIME, whole(tally.last_wall_ms.div_ceil(1000)));
+        ad.set(Own::COMMITTED_SLOT_TIME, millis(tally.last_wall_ms) * weight);
     }
 }
 

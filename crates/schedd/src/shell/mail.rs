@@ -3,18 +3,26 @@
 //! A letter is committed with the event that it tells of, and forgotten in a commit after it was
 //! sent: it is sent at least once, whatever is killed in between. A mail server that is away delays
 //! letters and nothing else; one that is away for long, or that refuses a letter, costs that letter
-//! and a line in the daemon's log. What a letter says is made in `mail_text`.
+//! and a line in the daemon's log. A letter that has to wait (its address is not taken yet) waits
+//! beside the others. What a letter says is made in `mail_text`.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::str::FromStr;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use lettre::message::header::To;
 use lettre::message::{Mailbox, Mailboxes};
-use lettre::transport::{sendmail, smtp};
-use lettre::{Message, SendmailTransport, SmtpTransport, Transport};
+use lettre::transport::smtp;
+use lettre::{Message, SmtpTransport, Transport};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use proto::clock;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -25,8 +33,18 @@ use super::engine::EngineInput;
 const QUEUE: usize = 10_000;
 
 /// How long to wait after each failure, seconds. After the last the letter is given up: more than
-/// an hour, as long as a reboot of a mail server may take; others wait behind it meanwhile.
+/// an hour, as long as a reboot of a mail server may take.
 const PATIENCE_S: [u64; 7] = [1, 5, 30, 60, 300, 900, 3600];
+
+/// How long nothing is tried after the server could not be reached: it would cost each letter that
+/// is due the time that a server may take.
+const AWAY_MS: u64 = 1000;
+
+/// How long a program may take with a letter.
+const PROGRAM_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How often it is looked whether that program has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// How long a server may take to answer.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -115,36 +133,123 @@ impl Mailer {
     }
 }
 
+fn now_ms() -> u64 {
+    clock::now().boot_ms
+}
+
 fn deliver_all(
     route: &MailRoute,
     pending: Vec<(u64, Letter)>,
     letters: &Receiver<(u64, Letter)>,
     engine: &mpsc::Sender<EngineInput>,
 ) {
-    for (id, letter) in pending.into_iter().chain(letters) {
-        deliver(route, &letter);
-        if engine.blocking_send(EngineInput::LetterDone(id)).is_err() {
-            return;
+    let mut waiting = Waiting::default();
+    for (id, letter) in pending {
+        waiting.add(now_ms(), id, letter);
+    }
+    let mut is_open = true;
+    let mut away_until = 0;
+    while is_open || !waiting.due.is_empty() {
+        let now = now_ms();
+        let next = waiting.next().map(|due| due.max(away_until));
+        match next {
+            Some(due) if due <= now => {
+                let Some((id, attempt)) = waiting.take() else { continue };
+                match attempt.make(route) {
+                    Made::Done if engine.blocking_send(EngineInput::LetterDone(id)).is_err() => {
+                        return;
+                    }
+                    Made::Done => {}
+                    Made::Again { after_ms, attempt, is_away } => {
+                        away_until = if is_away { now_ms() + AWAY_MS } else { 0 };
+                        waiting.again(now_ms() + after_ms, id, attempt);
+                    }
+                }
+            }
+            // Nobody posts any more: nothing is to be waited for.
+            Some(_) if !is_open => return,
+            Some(due) => match letters.recv_timeout(Duration::from_millis(due - now)) {
+                Ok((id, letter)) => waiting.add(now_ms(), id, letter),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => is_open = false,
+            },
+            None => match letters.recv() {
+                Ok((id, letter)) => waiting.add(now_ms(), id, letter),
+                Err(_) => is_open = false,
+            },
+        }
+        // What came meanwhile has its turn before what was tried already.
+        while waiting.due.len() < QUEUE
+            && let Ok((id, letter)) = letters.try_recv()
+        {
+            waiting.add(now_ms(), id, letter);
         }
     }
 }
 
-/// Sends a letter, or gives it up.
-fn deliver(route: &MailRoute, letter: &Letter) {
-    for wait_s in PATIENCE_S {
-        match send(route, letter) {
-            Ok(()) => return,
-            Err(SendError::Refused(why)) => {
-                tracing::warn!(to = letter.to, why, "a letter cannot be sent");
-                return;
-            }
-            Err(SendError::Later(why)) => {
-                tracing::warn!(to = letter.to, why, wait_s, "mail has to wait");
-                thread::sleep(Duration::from_secs(wait_s));
-            }
-        }
+/// Letters by the moment at which they are tried (milliseconds since boot), and by their numbers.
+#[derive(Default)]
+struct Waiting {
+    due: BTreeMap<(u64, u64), Attempt>,
+}
+
+/// A letter, and how often it was tried in vain.
+struct Attempt {
+    letter: Letter,
+    failures: usize,
+}
+
+/// What came of an attempt.
+enum Made {
+    /// It is sent, or given up.
+    Done,
+    /// It is tried again.
+    Again {
+        after_ms: u64,
+        attempt: Attempt,
+        /// Because the server is not there, and not because of the letter.
+        is_away: bool,
+    },
+}
+
+impl Waiting {
+    fn add(&mut self, due: u64, id: u64, letter: Letter) {
+        self.again(due, id, Attempt { letter, failures: 0 });
     }
-    tracing::warn!(to = letter.to, subject = letter.subject, "a letter was given up");
+
+    fn again(&mut self, due: u64, id: u64, attempt: Attempt) {
+        self.due.insert((due, id), attempt);
+    }
+
+    fn next(&self) -> Option<u64> {
+        self.due.keys().next().map(|(due, _)| *due)
+    }
+
+    fn take(&mut self) -> Option<(u64, Attempt)> {
+        self.due.pop_first().map(|((_, id), attempt)| (id, attempt))
+    }
+}
+
+impl Attempt {
+    fn make(mut self, route: &MailRoute) -> Made {
+        let Letter { to, subject, .. } = &self.letter;
+        let (why, is_away) = match send(route, &self.letter) {
+            Ok(()) => return Made::Done,
+            Err(SendError::Refused(why)) => {
+                tracing::warn!(to, why, "a letter cannot be sent");
+                return Made::Done;
+            }
+            Err(SendError::Later(why)) => (why, false),
+            Err(SendError::Away(why)) => (why, true),
+        };
+        let Some(wait_s) = PATIENCE_S.get(self.failures) else {
+            tracing::warn!(to, subject, why, "a letter was given up");
+            return Made::Done;
+        };
+        tracing::warn!(to, why, wait_s, "a letter has to wait");
+        self.failures += 1;
+        Made::Again { after_ms: wait_s * 1000, attempt: self, is_away }
+    }
 }
 
 /// Why a letter did not go. The mail library's errors are of several types; here they are for the
@@ -153,22 +258,24 @@ fn deliver(route: &MailRoute, letter: &Letter) {
 enum SendError {
     #[error("{0}")]
     Refused(String),
+    /// Not this letter, now: others may go.
     #[error("{0}")]
     Later(String),
+    /// The server is not there, so no letter goes now.
+    #[error("{0}")]
+    Away(String),
 }
 
 fn send(route: &MailRoute, letter: &Letter) -> Result<(), SendError> {
     let message = message(letter)?;
     match route {
         MailRoute::Nowhere => Ok(()),
-        MailRoute::Sendmail(program) => {
-            let failed = |error: sendmail::Error| SendError::Later(error.to_string());
-            SendmailTransport::new_with_command(program).send(&message).map_err(failed)
-        }
+        MailRoute::Sendmail(program) => by_program(program, &message, PROGRAM_TIMEOUT),
         MailRoute::Smtp { host, port } => {
-            let failed = |error: smtp::Error| match error.is_permanent() {
-                true => SendError::Refused(error.to_string()),
-                false => SendError::Later(error.to_string()),
+            let failed = |error: smtp::Error| match (error.is_permanent(), error.is_transient()) {
+                (true, _) => SendError::Refused(error.to_string()),
+                (false, true) => SendError::Later(error.to_string()),
+                (false, false) => SendError::Away(error.to_string()),
             };
             let server = SmtpTransport::builder_dangerous(host.as_str())
                 .port(*port)
@@ -176,6 +283,56 @@ fn send(route: &MailRoute, letter: &Letter) -> Result<(), SendError> {
                 .build();
             server.send(&message).map(|_| ()).map_err(failed)
         }
+    }
+}
+
+/// Has a program send it, as sendmail is called. One that takes too long is ended.
+fn by_program(program: &Path, message: &Message, at_most: Duration) -> Result<(), SendError> {
+    let failed = |error: io::Error| SendError::Later(format!("{}: {error}", program.display()));
+    let envelope = message.envelope();
+    let mut command = Command::new(program);
+    command.arg("-i");
+    if let Some(from) = envelope.from() {
+        command.arg("-f").arg(AsRef::<str>::as_ref(from));
+    }
+    command.arg("--").args(envelope.to().iter().map(AsRef::<str>::as_ref));
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+    let mut child = command.spawn().map_err(failed)?;
+    let letter = message.formatted();
+    // One that does not read must not keep the thread that counts its time.
+    let writer = child.stdin.take().map(|mut stdin| {
+        thread::spawn(move || {
+            let written = stdin.write_all(&letter);
+            drop(stdin);
+            written
+        })
+    });
+    let deadline = now_ms() + u64::try_from(at_most.as_millis()).unwrap_or(u64::MAX);
+    let ended = loop {
+        match child.try_wait().map_err(failed)? {
+            Some(status) => break Some(status),
+            None if now_ms() >= deadline => break None,
+            None => thread::sleep(LOOK_EVERY),
+        }
+    };
+    if ended.is_none() {
+        // Its number is its own as long as it has not been waited for; so is its group's.
+        if let Ok(group) = i32::try_from(child.id()) {
+            let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+        }
+        let _ = child.wait();
+    }
+    // Whoever had the other end of the pipe has ended.
+    let written = writer.map(|writer| writer.join());
+    match (ended, written) {
+        (None, _) => {
+            Err(SendError::Later(format!("{} took longer than {at_most:?}", program.display())))
+        }
+        (Some(status), _) if !status.success() => {
+            Err(SendError::Later(format!("{}: {status}", program.display())))
+        }
+        (Some(_), Some(Ok(Err(error)))) => Err(failed(error)),
+        (Some(_), _) => Ok(()),
     }
 }
 
@@ -194,7 +351,7 @@ fn message(letter: &Letter) -> Result<Message, SendError> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::io::{BufRead, BufReader, Write};
+    use std::io::{BufRead, BufReader};
     use std::net::{TcpListener, TcpStream};
     use std::os::unix::fs::PermissionsExt;
 
@@ -268,6 +425,32 @@ mod tests {
         receive(server.accept().unwrap().0, "451 later");
         receive(server.accept().unwrap().0, "250 taken");
         assert!(matches!(done.blocking_recv(), Some(EngineInput::LetterDone(1))));
+    }
+
+    #[test]
+    fn a_letter_that_has_to_wait_keeps_no_other_waiting() {
+        let (server, route) = server();
+        let (engine, mut done) = mpsc::channel(8);
+        let both = vec![(1, letter("gray@example.org")), (2, letter("bob@example.org"))];
+        let _mailer = Mailer::start(route, both, engine);
+        receive(server.accept().unwrap().0, "451 later");
+        receive(server.accept().unwrap().0, "250 taken");
+        // The second has gone while the first waits.
+        assert!(matches!(done.blocking_recv(), Some(EngineInput::LetterDone(2))));
+        receive(server.accept().unwrap().0, "250 taken");
+        assert!(matches!(done.blocking_recv(), Some(EngineInput::LetterDone(1))));
+    }
+
+    #[test]
+    fn a_program_that_takes_too_long_is_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("sendmail");
+        fs::write(&program, "#!/bin/sh\nsleep 1000\n").unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut long = letter("bob@example.org");
+        long.text = "more than a pipe holds\n".repeat(10_000);
+        let sent = by_program(&program, &message(&long).unwrap(), Duration::from_millis(50));
+        assert!(matches!(sent, Err(SendError::Later(why)) if why.contains("longer than")));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use serde_json::{Value as Json, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Acquire, Row, SqliteConnection, SqlitePool};
 
+use crate::shell::ballast;
 use crate::shell::mark::{self, FileId, Mark, Unfit};
 
 /// Pages in the write-ahead log before SQLite moves them to the main file: large, because moving
@@ -125,6 +126,8 @@ pub struct Store {
     now: Mark,
     marked: Mark,
     marked_ms: u64,
+    /// Whether the mark could not be written the last time.
+    mark_fails: bool,
     /// Whether everything is in the main file.
     rested: bool,
 }
@@ -240,11 +243,26 @@ impl Batch {
 
 impl Store {
     /// Opens the file, makes it if it is not there, and brings its tables to this release's form.
+    /// On a full disk it takes the room that was kept for that.
     ///
     /// # Errors
     ///
     /// If it cannot be opened, or a newer release wrote it.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let opened = match Self::open_as_it_is(path).await {
+            Err(error) if ballast::is_needed(path) && ballast::release(path) => {
+                tracing::warn!(%error, "the disk is full: the room kept for that is used");
+                Self::open_as_it_is(path).await
+            }
+            opened => opened,
+        };
+        if opened.is_ok() {
+            ballast::keep(path);
+        }
+        opened
+    }
+
+    async fn open_as_it_is(path: &Path) -> Result<Self, StoreError> {
         let mark = mark::read(path)?;
         mark::check_file(path, mark)?;
         let options = SqliteConnectOptions::from_str("sqlite://")
@@ -253,7 +271,7 @@ impl Store {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
+            .pragma("wal_autocheckpoint", ballast::log_pages(path, CHECKPOINT_PAGES).to_string())
             .pragma("journal_size_limit", WAL_BYTES.to_string())
             .pragma("cache_size", "-65536");
         let readers = SqlitePoolOptions::new()
@@ -275,6 +293,7 @@ impl Store {
             now,
             marked: Mark::default(),
             marked_ms: 0,
+            mark_fails: false,
             rested: false,
         };
         // Everything is in the main file, so that what is copied by hand is worth something.
@@ -312,24 +331,40 @@ impl Store {
     fn mark(&mut self) {
         self.marked_ms = clock::now().boot_ms;
         match mark::write(&self.path, self.now, true) {
-            Ok(()) => self.marked = self.now,
-            Err(error) => tracing::warn!(%error, "the mark beside the queue stays as it was"),
+            Ok(()) => {
+                self.marked = self.now;
+                self.mark_fails = false;
+            }
+            Err(error) if !self.mark_fails => {
+                tracing::warn!(%error, "the mark beside the queue stays as it was");
+                self.mark_fails = true;
+            }
+            // Said once.
+            Err(_) => {}
         }
+    }
+
+    /// Whether the mark is to be written: where that has failed, not again at once, because it
+    /// would be tried every second for as long as the disk is full.
+    fn wants_mark(&self, now_ms: u64) -> bool {
+        self.marked != self.now && (!self.mark_fails || now_ms >= self.marked_ms + MARK_EVERY_MS)
     }
 
     /// Whether there is nothing to do in a pause.
     pub fn is_rested(&self) -> bool {
-        self.rested && self.marked == self.now
+        self.rested && !self.wants_mark(clock::now().boot_ms)
     }
 
     /// In a pause: everything into the main file, and the mark as it is.
     pub async fn rest(&mut self) {
-        if let Err(error) = self.checkpoint(CHECKPOINT_SOME).await {
+        if !self.rested
+            && let Err(error) = self.checkpoint(CHECKPOINT_SOME).await
+        {
             tracing::warn!(%error, "the write-ahead log stays as it is");
             // Not again until something has changed.
             self.rested = true;
         }
-        if self.marked != self.now {
+        if self.wants_mark(clock::now().boot_ms) {
             self.mark();
         }
     }

@@ -4,7 +4,7 @@
 use anyhow::{Result, bail};
 use clap::Args;
 use classad::{AttrName, Expr};
-use client::Schedd;
+use client::{AskError, Schedd};
 use jiff::tz::TimeZone;
 use model::attr;
 use proto::client::{ActResult, Acted, Action, Query, Select, Selector};
@@ -73,15 +73,30 @@ pub fn run(target: &Target, action: &Action, words: &Words, call: &Call) -> Resu
     let with_totals = target.totals;
     let mut acts = Acts { words: *words, with_totals, parts: Vec::new(), whys: Vec::new() };
     for part in parts {
-        let acted =
-            client.act_through(call.dialect.front_end(), action.clone(), selected(&part, also)?)?;
+        let front_end = call.dialect.front_end();
+        let acted = client
+            .act_through(front_end, action.clone(), selected(&part, also)?)
+            .map_err(unknown)?;
         if call.dialect == Dialect::Updraft {
             acts.whys.push(why_not(&mut client, &part, &acted, words)?);
         }
         acts.parts.push((part, acted));
     }
-    let exit = if acts.is_done() { Exit::Done } else { Exit::Failed };
+    let exit = if acts.is_done(call.dialect) { Exit::Done } else { Exit::Failed };
     Ok(Outcome::of(&acts, target.json, call, exit))
+}
+
+/// Why nobody can say what came of it. An act that the schedd has begun it finishes, also after it
+/// was started again.
+fn unknown(error: AskError) -> anyhow::Error {
+    let is_lost = matches!(error, AskError::Net(_));
+    let error = anyhow::Error::from(error);
+    match is_lost {
+        true => error.context(
+            "what came of it is not known: if the schedd had begun, it goes on to its end (see updraft q)",
+        ),
+        false => error,
+    }
 }
 
 /// Why it was not done, if it was not done to all: the jobs are looked up, in the queue and past
@@ -190,7 +205,27 @@ mod tests {
         let acts = Acts { words: *words, with_totals: false, parts, whys: Vec::new() };
         let err = if err.is_empty() { String::new() } else { format!("\n{err}") };
         assert_eq!(acts.tell(Dialect::HtCondor), Said { out: out.to_owned(), err }, "{word}");
-        assert_eq!(acts.is_done(), results.contains(&ActResult::Done), "{word}");
+        let is_done = results.contains(&ActResult::Done);
+        assert_eq!(acts.is_done(Dialect::HtCondor), is_done, "{word}");
+    }
+
+    #[test]
+    fn who_lost_the_answer_is_told_that_nothing_is_known() {
+        let lost = unknown(AskError::Net(proto::net::NetError::NoHello)).to_string();
+        assert!(lost.starts_with("what came of it is not known"), "{lost}");
+        let other = AskError::Unexpected { ask: "an action", answer: "x".to_owned() };
+        assert_eq!(unknown(other).to_string(), "the daemon answered x to an action");
+    }
+
+    #[test]
+    fn what_was_done_to_some_is_done_under_htcondors_names_and_not_under_ours() {
+        let part = |word: &str, result| {
+            let acted = Acted { selector: None, job: Some(JobId::new(1, 0)), result };
+            (Part::One(select::selector(word)), vec![acted])
+        };
+        let parts = vec![part("1.0", ActResult::Done), part("1.7", ActResult::NotFound)];
+        let acts = Acts { words: rm::WORDS, with_totals: false, parts, whys: Vec::new() };
+        assert!(acts.is_done(Dialect::HtCondor) && !acts.is_done(Dialect::Updraft));
     }
 
     /// Each line is a golden output of HTCondor 25.14.

@@ -15,7 +15,7 @@ use crate::render::acting::Prioritised;
 use crate::render::dialect::Dialect;
 
 /// Options of HTCondor's `condor_prio` that are not built.
-pub const NOT_YET: &[&str] = &["debug"];
+pub const NOT_YET: &[&str] = &[];
 
 /// Change which of your jobs go first: the higher the priority, the sooner. It counts at once.
 #[derive(Debug, Args)]

@@ -23,7 +23,7 @@ use crate::render::jobs::finished;
 use crate::render::said::Said;
 
 /// Options of HTCondor's `condor_qedit` that are not built.
-pub const NOT_YET: &[&str] = &["debug", "forward"];
+pub const NOT_YET: &[&str] = &["forward"];
 
 const SAYS_TOO_LITTLE: &str = "name jobs, and what is to be set in them";
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Result, bail};
 use clap::Args;
 use client::Home;
+use client::retry::RetryError;
 use jiff::tz::TimeZone;
 use model::JobId;
 use proto::client::{Action, Query, Select, Selector};
@@ -42,6 +43,8 @@ pub struct RetryArgs {
 struct Retried {
     submitted: Vec<Again>,
     released: Vec<String>,
+    /// Those that were done again before, and are in the queue.
+    already: Vec<Again>,
     /// Jobs that wait or run, or, with `--failed`, ended well or were removed.
     left_alone: usize,
 }
@@ -50,6 +53,12 @@ struct Retried {
 struct Again {
     job: String,
     now: String,
+}
+
+impl Again {
+    fn of((job, now): (&JobId, &JobId)) -> Self {
+        Self { job: job.to_string(), now: now.to_string() }
+    }
 }
 
 impl Tell for Retried {
@@ -61,7 +70,11 @@ impl Tell for Retried {
         for job in &self.released {
             out += &format!("{job} is released\n");
         }
-        if self.submitted.is_empty() && self.released.is_empty() {
+        for Again { job, now } in &self.already {
+            out += &format!("{job} was submitted again before: it is {now}\n");
+        }
+        let is_nothing = self.submitted.is_empty() && self.released.is_empty();
+        if is_nothing && self.already.is_empty() {
             out += &format!("nothing to do again: {} jobs are left alone\n", self.left_alone);
         }
         Said::out(out)
@@ -111,12 +124,29 @@ pub fn run(args: &RetryArgs, call: &Call) -> Result<Outcome> {
         schedd.act(Action::Release { reason }, which)?;
         retried.released = held.iter().map(ToString::to_string).collect();
     }
-    let again = Home::from_environment().retry(&over.into_iter().collect::<Vec<_>>())?;
-    retried.submitted = again
-        .iter()
-        .map(|(job, now)| Again { job: job.to_string(), now: now.to_string() })
-        .collect();
+    let home = Home::from_environment();
+    let mut over: Vec<JobId> = over.into_iter().collect();
+    let already = home.retried_already(&over)?;
+    over.retain(|job| !already.contains_key(job));
+    retried.already = already.iter().map(Again::of).collect();
+    let failed = match home.retry(&over) {
+        Ok(again) => {
+            retried.submitted = again.iter().map(|(job, now)| Again::of((job, now))).collect();
+            None
+        }
+        // What was done is told beside why the rest was not.
+        Err(RetryError::Partly { done, source }) => {
+            retried.submitted = done.iter().map(|(job, now)| Again::of((job, now))).collect();
+            Some(*source)
+        }
+        Err(error) if !retried.released.is_empty() => Some(error),
+        Err(error) => return Err(error.into()),
+    };
     let is_done = !retried.submitted.is_empty() || !retried.released.is_empty();
-    let exit = if is_done { Exit::Done } else { Exit::Failed };
-    Ok(Outcome::of(&retried, args.json, call, exit))
+    let exit = if is_done && failed.is_none() { Exit::Done } else { Exit::Failed };
+    let mut outcome = Outcome::of(&retried, args.json, call, exit);
+    if let Some(error) = failed {
+        outcome.said.err += &format!("updraft retry: {:#}\n", anyhow::Error::from(error));
+    }
+    Ok(outcome)
 }

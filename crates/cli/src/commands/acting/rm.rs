@@ -9,7 +9,7 @@ use crate::line::outcome::Outcome;
 use crate::render::acting::Words;
 
 /// Options of HTCondor's verbs that act on jobs which are not built.
-pub const NOT_YET: &[&str] = &["addr", "long", "transfer", "debug"];
+pub const NOT_YET: &[&str] = &["addr", "long", "transfer"];
 
 /// HTCondor's words.
 pub const WORDS: Words = Words {

@@ -26,7 +26,7 @@ use crate::render::acting::{Fetched, FetchedAll, Part};
 use crate::render::dialect::Dialect;
 
 /// Options of `condor_transfer_data` that are not built.
-pub const NOT_YET: &[&str] = &["addr", "stm", "debug"];
+pub const NOT_YET: &[&str] = &["addr", "stm"];
 
 /// Fetch what jobs that were submitted with -spool have made.
 #[derive(Debug, clap::Args)]

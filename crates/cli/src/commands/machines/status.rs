@@ -27,7 +27,7 @@ use client::home::Home;
 
 /// Options of HTCondor's `condor_status` that are not built.
 pub const NOT_YET: &[&str] =
-    &["merge", "cod", "healthy", "lvm", "snapshot", "aaf", "data", "diagnose", "debug"];
+    &["merge", "cod", "healthy", "lvm", "snapshot", "aaf", "data", "diagnose"];
 
 /// List the machines of the pool and their slots.
 #[derive(Debug, Args)]

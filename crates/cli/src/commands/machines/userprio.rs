@@ -33,7 +33,6 @@ pub const NOT_YET: &[&str] = &[
     "cancelfloor",
     "cancelceiling",
     "snapshot",
-    "debug",
     "modular",
 ];
 

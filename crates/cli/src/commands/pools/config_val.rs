@@ -34,7 +34,6 @@ pub const NOT_YET: &[&str] = &[
     "tilde",
     "writeconfig",
     "root-config",
-    "debug",
     "stats",
     "schedd",
     "startd",

@@ -17,8 +17,7 @@ use crate::render::said::Said;
 
 /// Options of `condor_reconfig` that are not built: there is one pool, on this machine, and all of
 /// it is told.
-pub const NOT_YET: &[&str] =
-    &["daemon", "subsystem", "name", "pool", "addr", "constraint", "full", "debug"];
+pub const NOT_YET: &[&str] = &["daemon", "subsystem", "name", "pool", "addr", "constraint", "full"];
 
 /// Make the pool take its configuration as the files have it now. Running jobs go on.
 #[derive(Debug, Args)]

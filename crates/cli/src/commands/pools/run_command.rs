@@ -4,7 +4,8 @@
 use std::fs;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::process::{self, ExitCode};
 
 use anyhow::{Context, Result};
@@ -49,16 +50,26 @@ struct Asked {
 /// If there is no command, or it cannot be submitted.
 pub fn run(args: &RunCommandArgs, _: &Call) -> Result<ExitCode> {
     let asked = Asked::of(&args.words).ok_or(Mistake("condor_run: there is no command to run"))?;
-    let files = Files::make(&asked)?;
+    let files = Files::make(&asked, Path::new("."))?;
     let home = Home::from_environment();
     let description =
         htcondor::parse(&files.description(&asked), "condor_run").map_err(client::submit::Wrong)?;
     let submitted = home.submit(&description, &RealSite::new()?, &SubmitOptions::default())?;
     let Some((cluster, _)) = submitted.clusters.first() else { return Ok(Exit::Failed.into()) };
-    remove_when_interrupted(*cluster);
-    let exit = wait(&home, *cluster)?;
-    files.print()?;
-    Ok(exit)
+    remove_when_interrupted(*cluster, files.names());
+    match wait(&home, *cluster) {
+        Ok(exit) => {
+            files.print()?;
+            Ok(exit)
+        }
+        Err(error) => {
+            // The job needs them: it may wait, or run, without this command.
+            let (out, err) = files.keep();
+            Err(error.context(format!(
+                "what becomes of job {cluster}.0 is not known; its output goes to {out} and {err}"
+            )))
+        }
+    }
 }
 
 impl Asked {
@@ -79,27 +90,82 @@ impl Asked {
 }
 
 /// The files of one such command, in the current folder: there the job finds what the command
-/// names.
+/// names. Each is made and was not there: another command's, on another host too, is not taken, and
+/// no link is followed.
+#[derive(Debug)]
 struct Files {
     script: String,
     out: String,
     err: String,
+    is_kept: bool,
 }
 
+/// Names that are tried before there is something wrong with the folder.
+const MOST_NAMES: u32 = 1000;
+
 impl Files {
-    fn make(asked: &Asked) -> Result<Self> {
-        let pid = process::id();
-        let name = |what: &str| format!(".condor_{what}.{pid}");
-        let files = Self { script: name("run"), out: name("out"), err: name("error") };
+    fn make(asked: &Asked, folder: &Path) -> Result<Self> {
         let shell = std::env::var("SHELL").unwrap_or_else(|_| "/bin/sh".to_owned());
-        fs::write(&files.script, format!("#!{shell}\n{}\n", asked.command))
-            .and_then(|()| fs::set_permissions(&files.script, fs::Permissions::from_mode(0o700)))
-            .with_context(|| format!("write {} into the current folder", files.script))?;
-        Ok(files)
+        let script = format!("#!{shell}\n{}\n", asked.command);
+        let pid = process::id();
+        for n in 0..MOST_NAMES {
+            let suffix = if n == 0 { pid.to_string() } else { format!("{pid}.{n}") };
+            let name = |what: &str| {
+                folder.join(format!(".condor_{what}.{suffix}")).to_string_lossy().into_owned()
+            };
+            let (run, out, err) = (name("run"), name("out"), name("error"));
+            let mut made = Self { script: run, out, err, is_kept: true };
+            match made.fill(&script) {
+                Ok(()) => {
+                    made.is_kept = false;
+                    return Ok(made);
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => {
+                    let context = format!("write {} into the current folder", made.script);
+                    return Err(error).context(context);
+                }
+            }
+        }
+        anyhow::bail!("the current folder has {MOST_NAMES} files .condor_run.{pid}.*: remove them")
+    }
+
+    /// Makes the files, which are the names' from then on; what was made is removed if another is
+    /// there already.
+    fn fill(&self, script: &str) -> io::Result<()> {
+        let make = |path: &str, mode| {
+            fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)
+        };
+        let mut made: Vec<&str> = Vec::new();
+        let mut fill = || {
+            let mut run = make(&self.script, 0o700)?;
+            made.push(&self.script);
+            run.write_all(script.as_bytes())?;
+            for path in [&self.out, &self.err] {
+                make(path, 0o600)?;
+                made.push(path);
+            }
+            Ok(())
+        };
+        let filled = fill();
+        if filled.is_err() {
+            made.into_iter().for_each(remove_file);
+        }
+        filled
+    }
+
+    fn names(&self) -> [String; 3] {
+        [&self.script, &self.out, &self.err].map(Clone::clone)
+    }
+
+    /// Leaves them to the job; gives back where its output goes.
+    fn keep(mut self) -> (String, String) {
+        self.is_kept = true;
+        (self.out.clone(), self.err.clone())
     }
 
     fn description(&self, asked: &Asked) -> String {
-        let Self { script, out, err } = self;
+        let Self { script, out, err, is_kept: _ } = self;
         let universe = asked.universe.as_deref().unwrap_or("vanilla");
         let mut text = format!(
             "universe = {universe}\nexecutable = {script}\noutput = {out}\nerror = {err}\nnotification = never\n"
@@ -129,11 +195,15 @@ impl Files {
 
 impl Drop for Files {
     fn drop(&mut self) {
-        for file in [&self.script, &self.out, &self.err] {
-            // One that was never made is gone already.
-            let _ = fs::remove_file(file);
+        if !self.is_kept {
+            self.names().iter().for_each(|name| remove_file(name));
         }
     }
+}
+
+fn remove_file(path: &str) {
+    // One that is gone already is gone.
+    let _ = fs::remove_file(path);
 }
 
 /// Waits until the job is over, and gives its exit code. What is held is told: it may be released.
@@ -174,11 +244,12 @@ fn remove(cluster: ClusterId, reason: &str) {
 }
 
 /// The job goes with the command that waits for it.
-fn remove_when_interrupted(cluster: ClusterId) {
+fn remove_when_interrupted(cluster: ClusterId, files: [String; 3]) {
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         if let Ok(Ok(())) = runtime.map(|runtime| runtime.block_on(tokio::signal::ctrl_c())) {
             remove(cluster, "condor_run was interrupted");
+            files.iter().for_each(|file| remove_file(file));
             process::exit(130);
         }
     });
@@ -187,6 +258,24 @@ fn remove_when_interrupted(cluster: ClusterId) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_of_a_command_are_nobody_elses() {
+        let folder = tempfile::tempdir().unwrap();
+        let asked = Asked { command: "true".to_owned(), ..Asked::default() };
+        let first = folder.path().join(format!(".condor_run.{}", process::id()));
+        let elsewhere = folder.path().join("elsewhere");
+        std::os::unix::fs::symlink(&elsewhere, &first).unwrap();
+        let files = Files::make(&asked, folder.path()).unwrap();
+        assert!(!elsewhere.exists(), "no link is followed");
+        let others = Files::make(&asked, folder.path()).unwrap();
+        assert_ne!(files.script, others.script);
+        let (script, kept) = (files.script.clone(), others.script.clone());
+        let (out, _) = others.keep();
+        drop(files);
+        assert!(!Path::new(&script).exists(), "they go with the command");
+        assert!(Path::new(&kept).exists() && Path::new(&out).exists(), "the job still needs them");
+    }
 
     #[test]
     fn options_come_before_or_among_the_words_of_the_command() {

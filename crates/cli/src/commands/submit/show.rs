@@ -124,15 +124,15 @@ impl Manner {
                 (head + &to_file(file, &full_ads(submission, now))?, false)
             }
             Shape::DryRun { file, full: false } if file == "-" => (
-                format!("\n{}{}", as_set(submission, now, "."), counts(submission, "dry-run")),
+                format!("\n{}{}", as_set(submission, now, ".\n"), counts(submission, "dry-run")),
                 false,
             ),
             Shape::DryRun { file, full: false } => {
-                to_file(file, &format!("\n{}", as_set(submission, now, "")))?;
+                to_file(file, &format!("\n{}", as_set(submission, now, "\n")))?;
                 (format!("{}\n{}", dots(submission), counts(submission, "dry-run")), false)
             }
             Shape::Dump { file } => {
-                to_file(file, &format!("\n{}", as_set(submission, now, "")))?;
+                to_file(file, &format!("\n{}", as_set(submission, now, "\n")))?;
                 (format!("{}\n{}", dots(submission), counts(submission, "submitted")), true)
             }
             Shape::Explain { json } => {
@@ -348,33 +348,52 @@ fn full_ads(submission: &Submission, now: i64) -> String {
 }
 
 /// Attributes as HTCondor 25.14 sets them: those of the cluster with its first job, then what
-/// differs; each name by its length and then by its letters, a job's number and state last.
+/// differs; each name by its length and then by its letters. A job's number and state are last of
+/// the first job, and first of the others.
 fn as_set(submission: &Submission, now: i64, after_each: &str) -> String {
     let mut text = String::new();
     for (cluster, spec) in &submission.clusters {
+        let is_factory = FACTORY.iter().any(|name| spec.ad.get(*name).is_some());
+        if is_factory {
+            // Of jobs that are made later there is the cluster alone.
+            let job = JobId { cluster: *cluster, proc: ProcId(0) };
+            let mut ad = whole_ad(job, &spec.ad, now);
+            ad.update(&spec.delta(ProcId(0)).unwrap_or_default());
+            let is_of_factory = |name: &str| name.starts_with("JobMaterialize");
+            text += &set_lines(&ad, |name| !is_set_last(name) && !is_of_factory(name));
+            text.push('\n');
+            continue;
+        }
         for proc in (0..spec.count()).map(ProcId) {
             let job = JobId { cluster: *cluster, proc };
             let mut ad = if proc.0 == 0 { whole_ad(job, &spec.ad, now) } else { ClassAd::new() };
             ad.update(&spec.delta(proc).unwrap_or_default());
             let state = ad.get(attr::JOB_STATUS).or_else(|| spec.ad.get(attr::JOB_STATUS)).cloned();
-            let mut names: Vec<_> =
-                ad.iter().filter(|(name, _)| !is_set_last(name.as_str())).collect();
-            names.sort_by_key(|(name, _)| {
-                let name = name.as_str();
-                (name != attr::CLUSTER_ID, name.len(), name.to_owned())
-            });
-            for (name, expr) in names {
-                let _ = writeln!(text, "{name}={expr}");
-            }
             let state = state.map_or_else(|| "1".to_owned(), |state| state.to_string());
-            let _ = writeln!(text, "{}={proc}\n{}={state}", attr::PROC_ID, attr::JOB_STATUS);
+            let which = format!("{}={proc}\n{}={state}\n", attr::PROC_ID, attr::JOB_STATUS);
+            if proc.0 > 0 {
+                text += &which;
+            }
+            text += &set_lines(&ad, |name| !is_set_last(name));
+            if proc.0 == 0 {
+                text += &which;
+            }
             text += after_each;
         }
     }
-    if !after_each.is_empty() {
-        text.push('\n');
-    }
     text
+}
+
+/// What says that jobs are made later.
+const FACTORY: [&str; 2] = [attr::JOB_MATERIALIZE_LIMIT, attr::JOB_MATERIALIZE_MAX_IDLE];
+
+fn set_lines(ad: &ClassAd, is_wanted: impl Fn(&str) -> bool) -> String {
+    let mut names: Vec<_> = ad.iter().filter(|(name, _)| is_wanted(name.as_str())).collect();
+    names.sort_by_key(|(name, _)| {
+        let name = name.as_str();
+        (name != attr::CLUSTER_ID, name.len(), name.to_owned())
+    });
+    names.into_iter().map(|(name, expr)| format!("{name}={expr}\n")).collect()
 }
 
 fn is_set_last(name: &str) -> bool {

@@ -28,7 +28,7 @@ use crate::render::jobs::history;
 use crate::render::values::view::{Moment, View};
 
 /// Options of HTCondor's `condor_history` that are not built.
-pub const NOT_YET: &[&str] = &["transfer-history", "inherit", "debug"];
+pub const NOT_YET: &[&str] = &["transfer-history", "inherit"];
 
 /// List jobs that have left the queue, the last one first.
 #[derive(Debug, Args)]

@@ -19,8 +19,6 @@ pub struct Wanted {
     pub status: bool,
     /// Repeat the events in this form (`-echo`).
     pub echo: Option<Echo>,
-    /// Go on when all jobs have ended (`-allevents`).
-    pub all_events: bool,
     /// The user's time zone and the year, to read dates.
     pub zone: TimeZone,
     /// The year of dates that have none.
@@ -94,10 +92,7 @@ impl LogWait {
             }
         }
         self.read += entries.consumed();
-        let over = self.seen_any
-            && self.waiting.is_empty()
-            && self.wanted.number.is_none()
-            && !self.wanted.all_events;
+        let over = self.seen_any && self.waiting.is_empty() && self.wanted.number.is_none();
         (out, if over { Waited::AllDone } else { Waited::Waiting })
     }
 
@@ -171,7 +166,6 @@ mod tests {
             number: None,
             status: true,
             echo: None,
-            all_events: false,
             zone: TimeZone::UTC,
             year: 2026,
         }

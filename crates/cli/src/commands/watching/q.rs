@@ -4,16 +4,17 @@ mod args;
 mod found;
 
 use anyhow::Result;
-use classad::ClassAd;
+use classad::{ClassAd, Value};
 use client::Schedd;
 use jiff::tz::TimeZone;
-use model::attr;
+use model::{ClusterId, Universe, attr};
 use proto::client::{Query, Select};
 
 pub use crate::commands::watching::q::args::QArgs;
 use crate::commands::watching::q::args::{Analysis, LayoutArgs};
 pub(crate) use crate::commands::watching::q::found::Absent;
 use crate::commands::watching::q::found::Found;
+use crate::commands::workflows::dag;
 use crate::line::call::Call;
 use crate::line::connect;
 use crate::line::outcome::Outcome;
@@ -28,7 +29,7 @@ use crate::render::reasons::analysis;
 use crate::render::values::view::{Moment, View};
 
 /// Options of HTCondor's `condor_q` that are not built.
-pub const NOT_YET: &[&str] = &["addr", "schedd-constraint", "jobset", "grid", "userprios", "debug"];
+pub const NOT_YET: &[&str] = &["addr", "schedd-constraint", "jobset", "grid", "userprios"];
 
 /// Does it.
 ///
@@ -56,13 +57,15 @@ pub fn run(args: &QArgs, call: &Call) -> Result<Outcome> {
     if call.dialect == Dialect::Updraft {
         args.check_views(instead.as_ref(), wanted)?;
     }
-    let query = found::query(args, instead.as_ref(), wanted)?;
+    // For programs `-totals` is one ad of counts.
+    let is_summary = instead.is_some() && args.layout.layout() == queue::Layout::Totals;
+    let query = found::query(args, instead.as_ref().filter(|_| !is_summary), wanted)?;
     let asked = query.clone();
     let mut client = None;
     let mut found = match found::elsewhere(args, &query, &moment)? {
         Some(found) => found,
         None => {
-            let with_head = found::has_head(instead.as_ref());
+            let with_head = is_summary || found::has_head(instead.as_ref());
             found::from_schedd(client.insert(connect::schedd()?), query, with_head)?
         }
     };
@@ -74,6 +77,9 @@ pub fn run(args: &QArgs, call: &Call) -> Result<Outcome> {
         found.jobs.extend(absent.history(client, asked.clone())?);
     }
     let mut text = match (&instead, wanted) {
+        (Some(instead), _) if is_summary => {
+            instead.render(&[found.summary(args, &moment)], &moment, call.dialect)
+        }
         (Some(Instead::Table(table)), _) => {
             found.show(args, &moment, call.dialect, |answer| queue::render_table(answer, table))
         }
@@ -112,9 +118,24 @@ fn table(
             advice::render(&found.jobs, moment).around(&table)
         }
         (Dialect::Updraft | Dialect::Pbs, Some(client)) => {
-            found::advice(args, client, select, &found, moment)?.around(&table)
+            let advice = found::advice(args, client, select.clone(), &found, moment)?;
+            advice.around(&(table + &halted(client, select, &found)?))
         }
     })
+}
+
+/// Which of the DAGs begin nothing new.
+fn halted(client: &mut Schedd, select: Select, found: &Found) -> Result<String> {
+    let scheduler = Universe::Scheduler.number();
+    let is_dag =
+        |ad: &ClassAd| ad.literal(attr::JOB_UNIVERSE).and_then(Value::as_i64) == Some(scheduler);
+    if !found.jobs.iter().any(is_dag) {
+        return Ok(String::new());
+    }
+    let all = dag::halted(client, select)?;
+    let one =
+        |job: &ClusterId| format!("The DAG {job} is halted; to go on:  updraft dag resume {job}\n");
+    Ok(all.iter().map(one).collect())
 }
 
 /// How many jobs have the same values. HTCondor's own command shows none.

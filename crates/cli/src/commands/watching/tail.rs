@@ -25,7 +25,7 @@ use crate::render::values::view::status;
 use crate::render::values::view::{Moment, View};
 
 /// Options of HTCondor's `condor_tail` that are not built.
-pub const NOT_YET: &[&str] = &["debug"];
+pub const NOT_YET: &[&str] = &[];
 
 /// How often a file that grows is looked at: soon for a person, cheap for the machine.
 const LOOK_EVERY: Duration = Duration::from_millis(250);

@@ -54,7 +54,7 @@ pub struct WaitArgs {
     echo: bool,
     #[arg(long, hide = true, value_name = "FORMS")]
     echo_form: Option<String>,
-    /// Go on when all jobs have ended.
+    /// Wait for all jobs of the log, as without it: it is read to its end in any case.
     #[arg(long, conflicts_with = "num")]
     allevents: bool,
     /// Say how each job ended as JSON, one a line. Needs jobs, not a log.
@@ -168,10 +168,9 @@ fn wanted(args: &WaitArgs, job: Option<(u32, Option<u32>)>) -> Result<Wanted> {
     let year = now.to_zoned(zone.clone()).year();
     Ok(Wanted {
         job,
-        number: args.num,
+        number: args.num.filter(|_| !args.allevents),
         status: args.status,
         echo,
-        all_events: args.allevents,
         zone,
         year,
     })

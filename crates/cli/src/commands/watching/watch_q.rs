@@ -33,7 +33,7 @@ use crate::render::values::view::status;
 use crate::render::values::view::{Moment, View};
 
 /// Options of HTCondor's `condor_watch_q` that are not built.
-pub const NOT_YET: &[&str] = &["debug"];
+pub const NOT_YET: &[&str] = &[];
 
 /// News that may wait to be shown.
 const QUEUE: usize = 64;

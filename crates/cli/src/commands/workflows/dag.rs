@@ -3,12 +3,14 @@
 
 mod steer;
 
+use std::convert::Infallible;
 use std::path::Path;
+use std::str::FromStr;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Subcommand;
-use classad::{ClassAd, Value};
-use client::{Home, Query, Select, Selector};
+use classad::{ClassAd, Expr, Value};
+use client::{Home, Query, Schedd, Select, Selector};
 use dagman::Workflow;
 use dagman::record::Names;
 use dagman::shell::{Knobs, Order};
@@ -29,14 +31,93 @@ pub struct DagArgs {
     action: Action,
 }
 
+/// How a DAG is named: by the number of its job, or by its first file, whose newest job is meant.
+#[derive(Clone, Debug)]
+pub(super) struct DagJob(String);
+
+impl FromStr for DagJob {
+    type Err = Infallible;
+
+    fn from_str(word: &str) -> Result<Self, Infallible> {
+        Ok(Self(word.to_owned()))
+    }
+}
+
+impl From<ClusterId> for DagJob {
+    fn from(job: ClusterId) -> Self {
+        Self(job.to_string())
+    }
+}
+
+/// Finished jobs beside the schedd that are looked through for the one that ran a DAG file.
+const LOOKED_THROUGH: u64 = 1000;
+
+impl DagJob {
+    /// The job.
+    ///
+    /// # Errors
+    ///
+    /// If the word is neither a number nor a DAG file that a job runs or ran, or no pool answers.
+    pub(super) fn cluster(&self) -> Result<ClusterId> {
+        let word = &self.0;
+        if let Ok(number) = word.parse() {
+            return Ok(ClusterId(number));
+        }
+        if !Path::new(word).is_file() {
+            bail!("{word} is neither the number of a DAG's job nor a DAG file: updraft q -dag");
+        }
+        match in_the_queue(word)? {
+            Some(job) => Ok(job),
+            None => newest_of(word)?.with_context(|| {
+                format!("no job runs {word} or ran it: updraft submit_dag {word}")
+            }),
+        }
+    }
+}
+
+/// The newest of the jobs that ran a DAG file and are over.
+fn newest_of(file: &str) -> Result<Option<ClusterId>> {
+    let constraint = Some(beside_the_schedd()?);
+    let (limit, select) = (Some(LOOKED_THROUGH), Select::All);
+    let query = Query { constraint, limit, finished: true, ..Query::of(select) };
+    let found = Home::from_environment().schedd()?.jobs(query)?;
+    let Ok(file) = std::fs::canonicalize(file) else { return Ok(None) };
+    let ran = |ad: &&ClassAd| {
+        dag_file(ad).and_then(|path| std::fs::canonicalize(path).ok()).as_ref() == Some(&file)
+    };
+    let number = |ad: &ClassAd| u32::try_from(ad.literal(attr::CLUSTER_ID)?.as_i64()?).ok();
+    Ok(found.iter().filter(ran).filter_map(number).max().map(ClusterId))
+}
+
+fn beside_the_schedd() -> Result<Expr> {
+    let dagmans = format!("{} == {}", attr::JOB_UNIVERSE, Universe::Scheduler.number());
+    dagmans.parse().map_err(|error| anyhow!("{dagmans}: {error}"))
+}
+
+/// The DAGs of the queue that are halted, of those that run.
+///
+/// # Errors
+///
+/// If no pool answers.
+pub(crate) fn halted(schedd: &mut Schedd, select: Select) -> Result<Vec<ClusterId>> {
+    let query = Query { constraint: Some(beside_the_schedd()?), ..Query::of(select) };
+    let found = schedd.jobs(query)?;
+    let is_halted = |ad: &&ClassAd| {
+        !is_over(ad)
+            && dag_file(ad).is_some_and(|file| Path::new(&Names::new(&file, false).halt()).exists())
+    };
+    let number = |ad: &ClassAd| u32::try_from(ad.literal(attr::CLUSTER_ID)?.as_i64()?).ok();
+    Ok(found.iter().filter(is_halted).filter_map(number).map(ClusterId).collect())
+}
+
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Say everything that is wrong or odd about DAG files, without running them.
     Check(CheckArgs),
     /// Say how far a DAG is: its nodes by state, and those that failed.
     Status {
-        /// The DAG's job.
-        job: u32,
+        /// The DAG's job: its number, or the DAG file that it runs.
+        job: DagJob,
         /// As JSON.
         #[arg(long)]
         json: bool,
@@ -49,24 +130,24 @@ enum Action {
     Report(ReportArgs),
     /// Let the nodes of a DAG that run end, and begin no others.
     Halt {
-        /// The DAG's job.
-        job: u32,
+        /// The DAG's job: its number, or the DAG file that it runs.
+        job: DagJob,
         /// As JSON.
         #[arg(long)]
         json: bool,
     },
     /// Take that back.
     Resume {
-        /// The DAG's job.
-        job: u32,
+        /// The DAG's job: its number, or the DAG file that it runs.
+        job: DagJob,
         /// As JSON.
         #[arg(long)]
         json: bool,
     },
     /// Try nodes again that failed, while the DAG runs: what depends on them waits again.
     Retry {
-        /// The DAG's job.
-        job: u32,
+        /// The DAG's job: its number, or the DAG file that it runs.
+        job: DagJob,
         #[arg(value_name = "NODE", required = true)]
         nodes: Vec<String>,
         /// As JSON.
@@ -75,8 +156,8 @@ enum Action {
     },
     /// Let nodes that are not under way count as done, while the DAG runs.
     Skip {
-        /// The DAG's job.
-        job: u32,
+        /// The DAG's job: its number, or the DAG file that it runs.
+        job: DagJob,
         #[arg(value_name = "NODE", required = true)]
         nodes: Vec<String>,
         /// As JSON.
@@ -86,8 +167,8 @@ enum Action {
     /// Set limits of a DAG that runs: `maxjobs=10`, `maxidle`, `maxpre`, `maxpost`, `maxhold`; 0
     /// is without limit.
     Set {
-        /// The DAG's job.
-        job: u32,
+        /// The DAG's job: its number, or the DAG file that it runs.
+        job: DagJob,
         #[arg(value_name = "NAME=NUMBER", required = true)]
         settings: Vec<String>,
         /// As JSON.
@@ -96,8 +177,8 @@ enum Action {
     },
     /// Run a DAG that is over once more: the nodes that had not been done.
     Rerun {
-        /// The DAG's job.
-        job: u32,
+        /// The DAG's job: its number, or the DAG file that it runs.
+        job: DagJob,
         /// What failed, and what depends on it: so it is without `--from`.
         #[arg(long, conflicts_with = "from")]
         failed: bool,
@@ -135,27 +216,27 @@ pub struct CheckArgs {
 pub fn run(args: &DagArgs, call: &Call) -> Result<Outcome> {
     match &args.action {
         Action::Check(args) => check(args, call),
-        Action::Status { job, json } => Ok(seeing::status(ClusterId(*job), *json)?.into()),
+        Action::Status { job, json } => Ok(seeing::status(job.cluster()?, *json)?.into()),
         Action::Watch(args) => Ok(seeing::watch(args)?.into()),
         Action::Plot(args) => Ok(seeing::plot(args)?.into()),
         Action::Report(args) => Ok(seeing::report(args)?.into()),
         Action::Halt { job, json } => {
-            Ok(Outcome::of(&halt(ClusterId(*job), true)?, *json, call, Exit::Done))
+            Ok(Outcome::of(&halt(job.cluster()?, true)?, *json, call, Exit::Done))
         }
         Action::Resume { job, json } => {
-            Ok(Outcome::of(&halt(ClusterId(*job), false)?, *json, call, Exit::Done))
+            Ok(Outcome::of(&halt(job.cluster()?, false)?, *json, call, Exit::Done))
         }
         Action::Retry { job, nodes, json } => {
             let order = Order::Retry { nodes: nodes.clone() };
-            steer::nodes(ClusterId(*job), &order, "is tried again", *json, call)
+            steer::nodes(job.cluster()?, &order, "is tried again", *json, call)
         }
         Action::Skip { job, nodes, json } => {
             let order = Order::Skip { nodes: nodes.clone() };
-            steer::nodes(ClusterId(*job), &order, "counts as done", *json, call)
+            steer::nodes(job.cluster()?, &order, "counts as done", *json, call)
         }
-        Action::Set { job, settings, json } => steer::set(ClusterId(*job), settings, *json, call),
+        Action::Set { job, settings, json } => steer::set(job.cluster()?, settings, *json, call),
         Action::Rerun { job, failed: _, from, json } => {
-            steer::rerun(ClusterId(*job), from, *json, call)
+            steer::rerun(job.cluster()?, from, *json, call)
         }
     }
 }
@@ -278,8 +359,7 @@ pub(super) fn is_over(ad: &ClassAd) -> bool {
 pub(super) fn in_the_queue(file: &str) -> Result<Option<ClusterId>> {
     let real = |path: &str| std::fs::canonicalize(path).ok();
     let Some(file) = real(file) else { return Ok(None) };
-    let dagmans = format!("{} == {}", attr::JOB_UNIVERSE, Universe::Scheduler.number());
-    let constraint = Some(dagmans.parse().map_err(|error| anyhow!("{dagmans}: {error}"))?);
+    let constraint = Some(beside_the_schedd()?);
     let found =
         Home::from_environment().schedd()?.jobs(Query { constraint, ..Query::of(Select::All) })?;
     let runs = |ad: &&ClassAd| {
@@ -310,6 +390,13 @@ fn halt(job: ClusterId, halted: bool) -> Result<Halted> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dag_is_named_by_a_number_and_by_nothing_else_that_is_not_there() {
+        assert_eq!(DagJob("12".to_owned()).cluster().unwrap(), ClusterId(12));
+        let error = DagJob("no.dag".to_owned()).cluster().unwrap_err().to_string();
+        assert!(error.starts_with("no.dag is neither the number of a DAG's job nor"), "{error}");
+    }
 
     #[test]
     fn a_dag_that_does_not_begin_with_the_newest_rescue_file_names_the_option() {

@@ -16,7 +16,7 @@ use model::job_ad::{Streams, initial_directory};
 use model::{ClusterId, JobStatus, attr};
 use proto::plain_file;
 
-use super::dag::{STATES, Submitted, dag_ad};
+use super::dag::{DagJob, STATES, Submitted, dag_ad};
 use super::dag_files::{self, Reading};
 use super::standing::of_story;
 use super::telling::Telling;
@@ -29,8 +29,8 @@ use crate::render::workflow::{View, gantt, graph, report};
 /// Draw a DAG as SVG: its graph, coloured by state, or its run over time.
 #[derive(Debug, clap::Args)]
 pub struct PlotArgs {
-    /// The DAG's job.
-    job: u32,
+    /// The DAG's job: its number, or the DAG file that it runs.
+    job: DagJob,
     /// The run over time, with the slowest chain, in place of the graph.
     #[arg(long)]
     gantt: bool,
@@ -45,8 +45,8 @@ pub struct PlotArgs {
 /// Write a page about a run: over time, its graph, time and memory of each node, retries.
 #[derive(Debug, clap::Args)]
 pub struct ReportArgs {
-    /// The DAG's job.
-    job: u32,
+    /// The DAG's job: its number, or the DAG file that it runs.
+    job: DagJob,
     /// Where the page goes; without it, beside the DAG file, as DAG.report.html.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -58,8 +58,8 @@ pub struct ReportArgs {
 /// Show how far a DAG is until it is over.
 #[derive(Debug, clap::Args)]
 pub struct WatchArgs {
-    /// The DAG's job.
-    job: u32,
+    /// The DAG's job: its number, or the DAG file that it runs.
+    job: DagJob,
     /// Seconds between two looks.
     #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     interval: u64,
@@ -71,7 +71,7 @@ pub struct WatchArgs {
 impl WatchArgs {
     /// To watch a DAG that was just submitted.
     pub fn new(job: ClusterId, json: bool) -> Self {
-        Self { job: job.0, interval: 1, json }
+        Self { job: job.into(), interval: 1, json }
     }
 }
 
@@ -105,7 +105,7 @@ pub fn status(job: ClusterId, json: bool) -> Result<ExitCode> {
 pub fn watch(args: &WatchArgs) -> Result<ExitCode> {
     let (mut last, mut lines) = (String::new(), 0);
     let in_place = output::is_terminal() && !args.json;
-    let mut looking = Looking::at(ClusterId(args.job));
+    let mut looking = Looking::at(args.job.cluster()?);
     loop {
         let standing = looking.look()?;
         let text = match args.json {
@@ -139,7 +139,7 @@ fn without_time(standing: &Standing) -> String {
 /// If there is no such DAG, its files cannot be read, or the picture cannot be written.
 pub fn plot(args: &PlotArgs) -> Result<ExitCode> {
     let place = args.output.as_deref().map(std::path::absolute).transpose()?;
-    let (view, _) = view(ClusterId(args.job))?;
+    let (view, _) = view(args.job.cluster()?)?;
     let text = match (args.json, args.gantt) {
         (true, _) => said::json(&view.json()),
         (false, true) => gantt::svg(&view),
@@ -161,7 +161,7 @@ pub fn plot(args: &PlotArgs) -> Result<ExitCode> {
 /// If there is no such DAG, its files cannot be read, or the page cannot be written.
 pub fn report(args: &ReportArgs) -> Result<ExitCode> {
     let place = args.output.as_deref().map(std::path::absolute).transpose()?;
-    let (view, primary) = view(ClusterId(args.job))?;
+    let (view, primary) = view(args.job.cluster()?)?;
     if args.json {
         output::put(&said::json(&view.json()))?;
         return Ok(Exit::Done.into());

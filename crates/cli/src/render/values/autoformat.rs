@@ -54,7 +54,7 @@ pub enum Between {
 
 /// A letter after `-af:` that means nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("-af:{letters}: '{letter}' is none of j l h V r T Y , t n g")]
+#[error("-af:{letters}: '{letter}' is none of j l h v V r T Y , t n g")]
 pub struct UnknownLetter {
     letters: String,
     letter: char,
@@ -70,6 +70,8 @@ impl Style {
         let mut style = Self::default();
         for letter in letters.chars() {
             match letter {
+                // It changes nothing (HTCondor 25.14).
+                'v' => {}
                 'j' => style.job_id = true,
                 'l' => style.labels = true,
                 'h' => style.headings = true,

@@ -8,6 +8,7 @@ use model::{Universe, attr};
 use super::{Job, words};
 use crate::htcondor::keywords::Family;
 use crate::htcondor::submission::Interactive;
+use crate::language::evaluate;
 use crate::site::FileKind;
 use model::diagnostic::{About, Diagnostic};
 
@@ -136,16 +137,62 @@ impl Job<'_> {
         Ok(())
     }
 
+    /// A script whose lines end as on DOS does not run: the kernel looks for an interpreter whose
+    /// name ends with CR. The words are HTCondor 25.14's.
+    fn check_script(&mut self, path: &str, written: &str) -> Result<(), Diagnostic> {
+        let beginning = self.scope.site.beginning(path);
+        let first = beginning.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        if self.disable_file_checks || !first.starts_with(b"#!") || !first.ends_with(b"\r") {
+            return Ok(());
+        }
+        let message = format!(
+            "Executable file {written} is a script with CRLF (DOS/Windows) line endings.\n\
+             This generally doesn't work, and you should probably run 'dos2unix {written}' -- or a \
+             similar tool -- before you resubmit."
+        );
+        let place = self.place("executable");
+        if self.only_warns_of_files()? {
+            self.warnings.push(Diagnostic::warning(message).at(place));
+            return Ok(());
+        }
+        Err(Diagnostic::error(message).at(place))
+    }
+
+    /// `skip_filechecks = warn`. Any truth value changes nothing here (HTCondor 25.14).
+    fn only_warns_of_files(&self) -> Result<bool, Diagnostic> {
+        const KEYWORD: &str = "skip_filechecks";
+        let Some(text) = self.word(KEYWORD)? else { return Ok(false) };
+        if text.eq_ignore_ascii_case("warn") {
+            return Ok(true);
+        }
+        if evaluate::truth(&text).is_none() {
+            // Its words, too.
+            let message =
+                format!("SUBMIT_CMD_{KEYWORD}={text} is invalid, must be 'warn' or a boolean");
+            return Err(Diagnostic::error(message).at(self.place(KEYWORD)));
+        }
+        Ok(false)
+    }
+
     /// The size of the executable, which must be there unless `-disable` was given.
-    fn checked_size_kib(&self, path: &str, written: &str) -> Result<i64, Diagnostic> {
+    fn checked_size_kib(&mut self, path: &str, written: &str) -> Result<i64, Diagnostic> {
+        let only_warns = self.only_warns_of_files()?;
         match self.scope.site.file_kind(path) {
-            Ok(FileKind::File { size_bytes, .. }) => Ok(kib(size_bytes)),
+            Ok(FileKind::File { size_bytes, .. }) => {
+                self.check_script(path, written)?;
+                Ok(kib(size_bytes))
+            }
             Ok(FileKind::Directory) => Ok(0),
             Ok(FileKind::Other) => {
                 let message = format!("executable {written} is not a plain file");
                 Err(Diagnostic::error(message).at(self.place("executable")))
             }
             Err(_) if self.disable_file_checks => Ok(0),
+            Err(why) if only_warns => {
+                let message = format!("Can't access executable file {written}: {why}");
+                self.warn("executable", message);
+                Ok(0)
+            }
             Err(why) => {
                 let message = format!("Can't access executable file {written}: {why}");
                 let error = Diagnostic::error(message)
@@ -293,7 +340,7 @@ impl Job<'_> {
     fn inherited(&mut self) -> Result<BTreeMap<String, String>, Diagnostic> {
         let environ = self.scope.site.environ();
         let Some(text) = self.word("getenv")? else { return Ok(BTreeMap::new()) };
-        match crate::language::evaluate::truth(&text) {
+        match evaluate::truth(&text) {
             Some(true) => return Ok(environ.clone()),
             Some(false) => return Ok(BTreeMap::new()),
             None => {}

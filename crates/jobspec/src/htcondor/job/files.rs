@@ -47,9 +47,7 @@ const STREAMS: [Stream; 3] = [
 
 impl Job<'_> {
     pub(super) fn set_streams(&mut self) -> Result<(), Diagnostic> {
-        // read, so that it is no typo: HTCondor 25.14 looks at no stream's file at submit either
-        // way
-        self.truth("skip_filechecks")?;
+        // HTCondor 25.14 looks at no stream's file at submit, whatever `skip_filechecks` says.
         if self.interactive.is_some() {
             return STREAMS.iter().try_for_each(|stream| self.set_no_stream(stream));
         }

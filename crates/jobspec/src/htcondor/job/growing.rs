@@ -52,16 +52,27 @@ impl Job<'_> {
     }
 
     fn set_steps(&mut self, growing: &Growing) -> Result<(), Diagnostic> {
-        let Growing { attr, retry, increase, .. } = growing;
+        let Growing { attr, retry, increase, max, .. } = growing;
         let steps = self.steps(growing)?;
         let by = self.word(increase)?;
+        let most = self.word(max)?;
         if by.is_some() && self.word(retry)?.is_some() {
             let message = format!("{increase} will be ignored because {retry} was used");
             self.warn(increase, message);
         }
         let newline = TRANSFORM_NEWLINE;
         let transform = match (steps.as_slice(), by) {
-            ([], None) => return Ok(()),
+            ([], None) => match most {
+                None => return Ok(()),
+                // HTCondor 25.14: the most, alone, is what is asked for next.
+                Some(most) => match size(&most, growing.unit_bytes) {
+                    Some(most) => format!("SET {attr} {most}"),
+                    None => {
+                        let most = self.parsed(max, &most, self.place(max))?;
+                        format!("EVALSET {attr} {most}")
+                    }
+                },
+            },
             ([], Some(by)) => self.increased(growing, &by)?,
             ([one], _) if one.parse::<i64>().is_ok() => format!("SET {attr} {one}"),
             ([one], _) => format!("EVALSET {attr} {one}"),
@@ -114,6 +125,15 @@ impl Job<'_> {
         steps.map_err(|message| Diagnostic::error(message).at(self.place(keyword)))
     }
 
+    /// What comes after the first request, if both are numbers. HTCondor 25.14 lets a request
+    /// without a most grow that one time.
+    fn once(&self, attr: &str, next: &str) -> Option<i64> {
+        let mut ad = classad::ClassAd::new();
+        ad.set(attr, self.ad.literal(attr).and_then(classad::Value::as_i64)?);
+        let next = Expr::parse(next).ok()?;
+        ad.eval_expr(&next, None, &classad::Env::at(0)).as_i64()
+    }
+
     /// A size that is added each time, or an expression of the request.
     fn increased(&mut self, growing: &Growing, by: &str) -> Result<String, Diagnostic> {
         let Growing { attr, increase, max, unit_bytes, .. } = growing;
@@ -131,6 +151,11 @@ impl Job<'_> {
         let names_request = |expr: &Expr| expr.references().iter().any(|(_, name)| *name == **attr);
         if !names_request(&self.parsed(increase, &next, self.place(increase))?) {
             return wrong(self);
+        }
+        if self.text(max)?.is_none()
+            && let Some(next) = self.once(attr, &next)
+        {
+            return Ok(format!("SET {attr} {next}"));
         }
         self.set_expression(increase, &format!("Next{attr}"), &next)?;
         if self.text(max)?.is_none() {

@@ -102,9 +102,7 @@ impl Job<'_> {
         if self.asks_for_more_than(attr::REQUEST_MEMORY, 1.0) {
             clauses.push("(TARGET.Memory >= RequestMemory)".to_owned());
         }
-        let cpus_given = self.text("request_cpus")?.is_some();
-        if cpus_given && !named.any(attr::CPUS) && self.asks_for_more_than(attr::REQUEST_CPUS, 0.0)
-        {
+        if !named.any(attr::CPUS) && self.asks_for_processors()? {
             clauses.push("(TARGET.Cpus >= RequestCpus)".to_owned());
         }
         for request in self.custom_requests()? {
@@ -128,6 +126,21 @@ impl Job<'_> {
         Ok(())
     }
 
+    /// Whether it asks for more than the one processor that every machine has (HTCondor 25.14), be
+    /// it by `+RequestCpus`.
+    fn asks_for_processors(&self) -> Result<bool, Diagnostic> {
+        let forced = self.text("MY.RequestCpus")?;
+        let literal = match &forced {
+            Some(text) => Expr::parse(text).ok().and_then(|expr| expr.as_literal().cloned()),
+            None if self.ad.get(attr::REQUEST_CPUS).is_none() => return Ok(false),
+            None => self.ad.literal(attr::REQUEST_CPUS).cloned(),
+        };
+        let number = literal.as_ref().and_then(Value::as_f64);
+        let is_given = forced.is_some() || self.text("request_cpus")?.is_some();
+        let is_undefined = literal.is_some_and(|value| value.is_undefined());
+        Ok(is_given && !is_undefined && number.is_none_or(|number| number > 1.0))
+    }
+
     /// Whether a request is there, and not a number that asks for nothing.
     fn asks_for_more_than(&self, attr: &str, nothing: f64) -> bool {
         self.ad.get(attr).is_some_and(|request| {
@@ -143,8 +156,12 @@ impl Job<'_> {
         let shared = (!named.any(attr::FILE_SYSTEM_DOMAIN))
             .then_some("(TARGET.FileSystemDomain == MY.FileSystemDomain)");
         let methods = self.transfer_capabilities()?;
-        let transferred = (!named.any(attr::HAS_FILE_TRANSFER))
-            .then(|| format!("(TARGET.HasFileTransfer{methods})"));
+        let ability = match self.ad.get(attr::TRANSFER_PLUGINS) {
+            Some(_) => attr::HAS_JOB_TRANSFER_PLUGINS,
+            None => attr::HAS_FILE_TRANSFER,
+        };
+        let transferred =
+            (!named.any(attr::HAS_FILE_TRANSFER)).then(|| format!("(TARGET.{ability}{methods})"));
         let clause = match (self.transfer, shared, transferred) {
             (Transfer::Always, _, transferred) => transferred,
             (Transfer::Never, shared, _) => shared.map(str::to_owned),

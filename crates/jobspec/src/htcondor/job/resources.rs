@@ -51,6 +51,7 @@ impl Job<'_> {
         self.set_growing()?;
         self.set_sizes()?;
         self.point_out_forgotten_units()?;
+        self.point_out_no_processors()?;
         self.set_rank()
     }
 
@@ -183,11 +184,28 @@ impl Job<'_> {
             let Some(number) = self.text(keyword)?.and_then(|text| text.parse::<i64>().ok()) else {
                 continue;
             };
+            if number < 0 {
+                let message = format!("{keyword} = {number} asks for less than nothing");
+                let advice = Diagnostic::advice(message).at(self.place(keyword));
+                self.warnings.push(advice.hint("a size is a number and K, M, G or T: 5 GB"));
+            }
             if (1..suspicious).contains(&number) {
                 let message = format!("{keyword} = {number} asks for {number} {unit}");
                 let advice = Diagnostic::advice(message).at(self.place(keyword));
                 self.warnings.push(advice.hint(format!("write {number}GB if gigabytes are meant")));
             }
+        }
+        Ok(())
+    }
+
+    fn point_out_no_processors(&mut self) -> Result<(), Diagnostic> {
+        const KEYWORD: &str = "request_cpus";
+        let Some(number) = self.text(KEYWORD)?.and_then(|text| text.parse::<i64>().ok()) else {
+            return Ok(());
+        };
+        if number < 1 {
+            let message = format!("{KEYWORD} = {number} asks for no processor, and gets one");
+            self.warnings.push(Diagnostic::advice(message).at(self.place(KEYWORD)));
         }
         Ok(())
     }

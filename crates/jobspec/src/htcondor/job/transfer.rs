@@ -1,5 +1,6 @@
 //! Which files travel between the submitter's folder and the scratch directory, and when.
 
+use model::job_ad::OwnPlugin;
 use model::{CheckpointEnd, attr, stays_inside, url_scheme};
 
 use super::command::kib;
@@ -140,9 +141,55 @@ impl Job<'_> {
         if let Some(outputs) = outputs.as_ref().map(split) {
             self.ad.set(attr::TRANSFER_OUTPUT, outputs.join(","));
         }
+        self.set_plugins()?;
+        self.set_proxy()?;
         self.set_checkpoint()?;
         self.set_manifest_folder()?;
         Ok(inputs.unwrap_or_default())
+    }
+
+    /// Plug-ins that the job brings along.
+    fn set_plugins(&mut self) -> Result<(), Diagnostic> {
+        const KEYWORD: &str = "transfer_plugins";
+        let Some(text) = self.text(KEYWORD)? else { return Ok(()) };
+        let text = unquoted(&text);
+        self.scope.check_mark(text);
+        let written = text.split(';').filter(|item| !item.trim().is_empty()).count();
+        if OwnPlugin::list(text).len() != written {
+            let message = format!("{KEYWORD} = {text} is no list of plug-ins");
+            let hint = "PROTOCOL,PROTOCOL = PROGRAM; PROTOCOL = PROGRAM";
+            return Err(Diagnostic::error(message).at(self.place(KEYWORD)).hint(hint));
+        }
+        self.ad.set(attr::TRANSFER_PLUGINS, text);
+        Ok(())
+    }
+
+    /// Whether the job brings a plug-in for a protocol along.
+    fn has_plugin_for(&self, scheme: &str) -> bool {
+        let list = self.ad.literal(attr::TRANSFER_PLUGINS).and_then(classad::Value::as_str);
+        OwnPlugin::list(list.unwrap_or_default())
+            .iter()
+            .any(|plugin| plugin.methods.iter().any(|method| method.eq_ignore_ascii_case(scheme)))
+    }
+
+    /// The user's proxy: a file that only has to be there and readable. With `use_x509userproxy`
+    /// it is where grid tools look for it.
+    fn set_proxy(&mut self) -> Result<(), Diagnostic> {
+        let wanted = self.truth("use_x509userproxy")? == Some(true);
+        let (keyword, path) = match self.word("x509userproxy")? {
+            Some(path) => ("x509userproxy", unquoted(&path).to_owned()),
+            None if wanted => ("use_x509userproxy", self.scope.site.users_proxy()),
+            None => return Ok(()),
+        };
+        let path = self.absolute(&path);
+        if !matches!(self.scope.site.file_kind(&path), Ok(FileKind::File { .. })) {
+            let hint =
+                format!("there is no plain file {path}; make it with your grid's proxy command");
+            let error = Diagnostic::error("unable to read proxy file");
+            return Err(error.at(self.place(keyword)).hint(hint));
+        }
+        self.ad.set(attr::X509_USER_PROXY, path);
+        Ok(())
     }
 
     /// How the job says that it has taken a checkpoint, and which files are that (HTCondor 25.14).
@@ -203,10 +250,17 @@ impl Job<'_> {
         }
         self.advise_of_urls(inputs);
         let destination = self.word("output_destination")?;
-        let mut schemes: Vec<String> =
-            inputs.iter().chain(&destination).filter_map(|input| url_scheme(input)).collect();
-        schemes.sort_unstable();
-        schemes.dedup();
+        let remaps = self.text("transfer_output_remaps")?.unwrap_or_default();
+        let remapped: Vec<String> = model::output_remaps(unquoted(&remaps)).into_values().collect();
+        let named = inputs.iter().chain(&destination).chain(&remapped);
+        // As they are written (HTCondor 25.14); compared without regard to case.
+        let mut schemes: Vec<&str> = named
+            .filter(|named| url_scheme(named).is_some())
+            .filter_map(|url| url.split_once("://").map(|(scheme, _)| scheme))
+            .filter(|scheme| !self.has_plugin_for(scheme))
+            .collect();
+        schemes.sort_unstable_by_key(|scheme| scheme.to_ascii_lowercase());
+        schemes.dedup_by_key(|scheme| scheme.to_ascii_lowercase());
         if !schemes.is_empty() {
             self.ad.set("WantTransferPluginMethods", schemes.join(","));
         }

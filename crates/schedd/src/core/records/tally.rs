@@ -117,7 +117,10 @@ impl Tally {
                 }
                 self.failures = 0;
             }
-            RunEnd::StartFailed(_) => self.failures += 1,
+            RunEnd::StartFailed(_) => {
+                self.failures += 1;
+                self.executions += u32::from(end.is_failed_execution());
+            }
             RunEnd::Lost { .. } => {
                 self.failures += 1;
                 self.losses += 1;

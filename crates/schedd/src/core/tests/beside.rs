@@ -55,6 +55,15 @@ impl Trial {
     }
 }
 
+#[test]
+fn a_run_beside_the_schedd_that_its_policy_holds_is_told_to_be_evicted_first() {
+    let (mut trial, batch) =
+        trial(1, 1, &format!("{LOCAL}UserLog = \"/log\"\nOnExitHold = true\n"));
+    trial.hears(status(&trial, vec![]));
+    let run = trial.grants(&batch)[0];
+    assert_eq!(entries(&trial.run_ends(1, run)), ["004", "012"]);
+}
+
 /// What the startd is told.
 fn said(batch: &Batch) -> impl Iterator<Item = &ToStartd> {
     batch.effects.iter().filter_map(|effect| {

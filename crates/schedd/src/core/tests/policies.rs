@@ -133,6 +133,43 @@ fn a_hold_by_policy_is_logged_without_an_eviction_and_a_vacate_with_one() {
 }
 
 #[test]
+fn the_log_tells_of_no_growth_of_what_did_not_run_and_of_no_hold_of_what_was_submitted_on_hold() {
+    for (stage, expected, starts) in [
+        (StartStage::Output, &["021", "004", "012"][..], "0"),
+        // What could not be executed was to be, and counts (HTCondor 25.14).
+        (StartStage::Execute, &["001", "021", "004", "012"], "1"),
+    ] {
+        let mut trial = Trial::with_jobs(1, "UserLog = \"/log\"");
+        trial.matched();
+        trial.hears(granted(&trial));
+        let usage = Usage { peak_rss_kib: 4096, ..Usage::default() };
+        let end = RunEnd::StartFailed(StartFailure::at(stage, "/bin/none", 2));
+        let batch = trial.hears(FromStartd::RunEnded { claim: CLAIM, run: RAN, end, usage });
+        assert_eq!(entries(&batch), expected, "{stage:?}");
+        let ad = trial.core.job_ad(trial.now, JOB).unwrap();
+        assert_eq!(ad.get(attr::NUM_JOB_STARTS).unwrap().to_string(), starts, "{stage:?}");
+    }
+
+    let mut trial = Trial::new();
+    let (by, token) = (user("alice"), SubmitToken([1; 16]));
+    trial.take(&[Input::Reserve { by: by.clone(), token }]);
+    let held = Arc::new(spec(1, "UserLog = \"/log\"\nJobStatus = 5\nHoldReasonCode = 15"));
+    let batch = trial.take(&[Input::Submit { by, token, cluster: ClusterId(1), spec: held }]);
+    assert_eq!(entries(&batch), ["000"]);
+    assert_eq!(trial.stands(), (5, Some(15)));
+}
+
+#[test]
+fn another_priority_is_told_and_the_same_one_is_not() {
+    let mut trial = Trial::with_jobs(1, "UserLog = \"/log\"");
+    for (priority, expected) in [(5, &["033"][..]), (5, &[]), (-1, &["033"])] {
+        let select = Select::Any(vec![Selector::Job(JOB)]);
+        let act = act("alice", Action::Prioritise(Priority::Set(priority)), select);
+        assert_eq!(entries(&trial.take(&[act])), expected, "{priority}");
+    }
+}
+
+#[test]
 fn a_runs_usage_reaches_its_policies() {
     let mut trial = Trial::executing("UserLog = \"/log\"\nPeriodicHold = MemoryUsage > 100");
     let usage = |peak_rss_kib| Usage { peak_rss_kib, ..Usage::default() };

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use classad::{ClassAd, Expr};
 use model::userlog::UserLogEvent;
 use model::{
-    AfterRun, Hold, JobEvent, JobId, JobState, Now, ProcId, Resources, RunEnd, RunId, RunLimit,
-    StopCause, Timestamp, Universe, Usage, attr,
+    AfterRun, Hold, HoldCode, JobEvent, JobId, JobState, Now, ProcId, Resources, RunEnd, RunId,
+    RunLimit, StopCause, Timestamp, Universe, Usage, attr,
 };
 
 use crate::core::ads;
@@ -83,11 +83,24 @@ impl Core {
             }
             JobFact::Said { text } => self.log_said(job, text, now, log),
             JobFact::Left => self.log_last_of_factory(job.cluster, now.wall, log),
-            JobFact::Edited { .. }
-            | JobFact::Matched { .. }
+            JobFact::Edited { changes } => self.log_priority(job, changes, now, log),
+            JobFact::Matched { .. }
             | JobFact::Spooled { .. }
             | JobFact::Timed
             | JobFact::BackoffOver => {}
+        }
+    }
+
+    /// 033, for another priority: of other attributes HTCondor 25.14 tells nothing.
+    fn log_priority(&self, job: JobId, changes: &ClassAd, now: Now, log: &mut Vec<LogEntry>) {
+        let Some(new) = changes.get_own(attr::JOB_PRIO) else { return };
+        let Some(job) = self.job(job).filter(|job| self.may_log(job)) else { return };
+        let ad = ads::job_ad(job, now, self);
+        let old = ad.get(attr::JOB_PRIO).map(ToString::to_string);
+        let new = new.to_string();
+        if old.as_ref() != Some(&new) {
+            let kind = UserLogEvent::AttributeUpdated { name: attr::JOB_PRIO.to_owned(), old, new };
+            self.push(log, job, &ad, now, [kind]);
         }
     }
 
@@ -173,14 +186,20 @@ impl Core {
             }
             JobEvent::RunOver { end, usage, next, .. } => {
                 let run = EndedRun::of(job, ad, end, *usage, now);
-                let image = grown(job, ad, usage.peak_rss_kib);
+                // What was not executed has not grown (HTCondor 25.14).
+                let is_executed = began || usage.started.is_some();
+                let image = is_executed.then(|| grown(job, ad, usage.peak_rss_kib)).flatten();
                 let transfers = self.transfers(ad, began, event);
+                let failed = end.is_failed_execution() && !began;
+                let executing = failed.then(|| self.executing(job, ad, now)).flatten();
                 let over = run_over(&job.state(), &run, next);
-                image.into_iter().chain(transfers).chain(over).collect()
+                image.into_iter().chain(transfers).chain(executing).chain(over).collect()
             }
             JobEvent::Skipped { end, .. } => {
                 vec![EndedRun::of(job, ad, end, Usage::default(), now).terminated()]
             }
+            // HTCondor 25.14 tells of a job that is submitted on hold that it was submitted.
+            JobEvent::Held(hold) if hold.code == HoldCode::SubmittedOnHold => Vec::new(),
             JobEvent::Held(hold) => vec![held(hold)],
             JobEvent::Released { reason, .. } => {
                 vec![UserLogEvent::Released { reason: Some(reason.clone()) }]
@@ -362,6 +381,18 @@ fn run_over(state: &JobState, run: &EndedRun, next: &AfterRun) -> Vec<UserLogEve
         AfterRun::Hold(hold) => {
             let failed = stop_cause(state).is_none() && is_failure(&run.end, hold);
             let error = failed.then(|| start_error(run, hold));
+            // Beside the schedd a run that its job's policy holds is evicted first (HTCondor
+            // 25.14).
+            let by_policy = || {
+                let is_by_policy = matches!(run.end, RunEnd::Program(_));
+                let eviction = Eviction {
+                    code: hold.code.number(),
+                    subcode: hold.subcode,
+                    reason: hold.reason.clone(),
+                };
+                (run.universe == Universe::Local && is_by_policy).then(|| run.evicted(&eviction))
+            };
+            let evicted = evicted.or_else(by_policy);
             error.into_iter().chain(evicted).chain([held(hold)]).collect()
         }
         AfterRun::Remove { reason } => evicted.into_iter().chain([aborted(reason)]).collect(),

@@ -66,10 +66,10 @@ impl Route<'_> {
         let item = item.strip_prefix("file://").unwrap_or(item);
         let source = from.join(item);
         let is_folder = self.from.look(&source, Links::Followed)?.kind == EntryKind::Folder;
-        if is_folder && item.ends_with('/') {
+        let path = Path::new(item);
+        if is_folder && item.ends_with('/') && !(preserve && is_below(path)) {
             return self.contents(&source, to, 0);
         }
-        let path = Path::new(item);
         let target = match path.file_name() {
             Some(_) if preserve && is_below(path) => to.join(path),
             Some(name) => to.join(name),

@@ -60,7 +60,7 @@ pub(crate) struct UrlTransfer {
 }
 
 /// The plug-ins of a machine, by the protocols that they speak.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Plugins {
     by_method: BTreeMap<String, Vec<PathBuf>>,
 }
@@ -84,6 +84,17 @@ impl Plugins {
             }
         }
         Self { by_method }
+    }
+
+    /// These, and in their place those that a job has brought into its scratch folder.
+    pub(crate) fn with(&self, own: &[(Vec<String>, PathBuf)], scratch: &Path) -> Self {
+        let mut all = self.clone();
+        for (methods, name) in own {
+            for method in methods {
+                all.by_method.insert(method.clone(), vec![scratch.join(name)]);
+            }
+        }
+        all
     }
 
     /// The protocols, as the machine's ad lists them (`HasFileTransferPluginMethods`); `None` if

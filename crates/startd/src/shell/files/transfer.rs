@@ -34,6 +34,9 @@ use crate::shell::run::tool;
 /// it was).
 const EXECUTABLE_MODE: u32 = 0o755;
 
+/// What a user's proxy becomes: nobody else reads it.
+const PROXY_MODE: u32 = 0o600;
+
 /// What is to be brought back at the end of a run. Kept in a file while the run lasts, outside the
 /// job's reach.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +71,12 @@ pub(crate) struct OutputPlan {
     /// The program that was brought: whatever has become of it, it is no output.
     #[serde(default)]
     program: Option<OsString>,
+    /// Nor are the user's proxy and the plug-ins that were brought.
+    #[serde(default)]
+    helpers: Vec<OsString>,
+    /// The plug-ins that were brought: their protocols, and their names in the scratch folder.
+    #[serde(default)]
+    plugins: Vec<(Vec<String>, PathBuf)>,
     /// More files that come back if they are there.
     #[serde(default)]
     more: Vec<String>,
@@ -196,7 +205,9 @@ pub(crate) fn plan(
 ) -> Result<OutputPlan, TransferError> {
     let (transfer, limits) = (Transfer::of(job), limits(job));
     let BroughtIn { bytes, transfers } = brought;
-    let received_bytes = bytes + by_plugins(plugins, Way::Fetch, scratch, &transfers, run_log)?;
+    let own = own_plugins(&transfer);
+    let plugins = plugins.with(&own, scratch);
+    let received_bytes = bytes + by_plugins(&plugins, Way::Fetch, scratch, &transfers, run_log)?;
     let listed = |names: &Vec<&str>| names.iter().copied().map(str::to_owned).collect();
     let files = match &transfer.outputs {
         Some(names) => Wanted::Listed(listed(names)),
@@ -228,6 +239,8 @@ pub(crate) fn plan(
         files,
         remaps,
         program: brought.and_then(|path| path.file_name().map(OsStr::to_owned)),
+        helpers: helpers(&transfer).filter_map(last_name).map(OsStr::to_owned).collect(),
+        plugins: own,
         preserve_relative_paths: transfer.preserve_relative_paths,
         destination: transfer.destination.map(str::to_owned),
         only_after_exit_code: transfer.only_after_exit_code,
@@ -296,6 +309,7 @@ fn bring_inputs(
         let copy = || route.item(iwd, path, scratch, preserve);
         received_bytes += run_log.moving(|| format!("Input {path}"), copy)?;
     }
+    received_bytes += bring_helpers(route, &transfer, iwd, scratch, run_log)?;
     let stdin_path = Streams::of(job).stdin.map(|stdin| stdin.below(iwd));
     if let (Some(path), Some(target)) = (stdin_path, stdin(job, scratch))
         && path != target
@@ -312,6 +326,53 @@ fn bring_inputs(
     Ok(BroughtIn { bytes: received_bytes, transfers })
 }
 
+/// The user's proxy and the plug-ins that the job brings along, each under its last name.
+fn bring_helpers(
+    route: Route<'_>,
+    transfer: &Transfer<'_>,
+    iwd: &Path,
+    scratch: &Path,
+    run_log: &RunLog,
+) -> Result<u64, TransferError> {
+    let mut bytes = 0;
+    if let Some((proxy, target)) = transfer.proxy.zip(proxy_in(transfer, scratch)) {
+        let copy = || route.file(&iwd.join(proxy), &target);
+        bytes += run_log.moving(|| format!("Proxy {proxy}"), copy)?;
+        // Whoever reads it is who it says, and its readers refuse one that others may read.
+        let private = fs::Permissions::from_mode(PROXY_MODE);
+        fs::set_permissions(&target, private).map_err(|error| failed(&target, &error))?;
+    }
+    for plugin in &transfer.plugins {
+        let Some(target) = last_name(plugin.path).map(|name| scratch.join(name)) else { continue };
+        let copy = || route.file(&iwd.join(plugin.path), &target);
+        bytes += run_log.moving(|| format!("Plug-in {}", plugin.path), copy)?;
+        make_executable(&target).map_err(|error| failed(&target, &error))?;
+    }
+    Ok(bytes)
+}
+
+/// Where a run whose files travel has its user's proxy.
+pub(crate) fn proxy_in(transfer: &Transfer<'_>, scratch: &Path) -> Option<PathBuf> {
+    transfer.proxy.and_then(last_name).map(|name| scratch.join(name))
+}
+
+fn last_name(path: &str) -> Option<&OsStr> {
+    Path::new(path).file_name()
+}
+
+fn helpers<'a>(transfer: &Transfer<'a>) -> impl Iterator<Item = &'a str> {
+    transfer.proxy.into_iter().chain(transfer.plugins.iter().map(|plugin| plugin.path))
+}
+
+/// The plug-ins that the job brings along: their protocols, and their names in the scratch folder.
+fn own_plugins(transfer: &Transfer<'_>) -> Vec<(Vec<String>, PathBuf)> {
+    let own = transfer.plugins.iter().filter_map(|plugin| {
+        let methods = plugin.methods.iter().map(|method| method.to_ascii_lowercase()).collect();
+        Some((methods, PathBuf::from(last_name(plugin.path)?)))
+    });
+    own.collect()
+}
+
 /// What came back to the submitter's disk, and what is still to be stored elsewhere.
 #[derive(Debug)]
 pub(crate) struct BroughtBack {
@@ -319,6 +380,8 @@ pub(crate) struct BroughtBack {
     /// The first file that could not be brought.
     first: Option<TransferError>,
     transfers: Vec<UrlTransfer>,
+    /// The plug-ins that the job has brought along.
+    plugins: Vec<(Vec<String>, PathBuf)>,
 }
 
 impl BroughtBack {
@@ -339,7 +402,8 @@ impl BroughtBack {
         plugins: &Plugins,
         run_log: &RunLog,
     ) -> (u64, Result<(), TransferError>) {
-        let stored = by_plugins(plugins, Way::Store, scratch, &self.transfers, run_log);
+        let plugins = plugins.with(&self.plugins, scratch);
+        let stored = by_plugins(&plugins, Way::Store, scratch, &self.transfers, run_log);
         self.note(stored);
         (self.bytes, self.first.map_or(Ok(()), Err))
     }
@@ -357,7 +421,8 @@ pub(crate) fn bring_back(
     run_log: &RunLog,
 ) -> BroughtBack {
     let route = Route { from: &SameDisk, to: side };
-    let mut back = BroughtBack { bytes: 0, first: None, transfers: Vec::new() };
+    let plugins = plan.plugins.clone();
+    let mut back = BroughtBack { bytes: 0, first: None, transfers: Vec::new(), plugins };
     for (name, target) in [(STDOUT, &plan.stdout), (STDERR, &plan.stderr)] {
         let source = scratch.join(name);
         if let Some(target) = target.as_ref().filter(|_| source.exists()) {
@@ -510,7 +575,7 @@ fn check_input_size(
     let (transfer, iwd) = (Transfer::of(job), iwd(job, scratch));
     let stdin = Streams::of(job).stdin.filter(|stdin| !stdin.in_place);
     let program = transfer.program.filter(|_| transfer.brings_program);
-    let all = transfer.input_paths().map(|path| iwd.join(path));
+    let all = transfer.brought_paths().map(|path| iwd.join(path));
     let all = all.chain(stdin.map(|stdin| stdin.below(iwd)));
     let all = all.chain(program.map(|program| iwd.join(program)));
     check_sizes(all.map(|path| (bytes_below(side, &path), path)), most)
@@ -582,7 +647,10 @@ impl OutputPlan {
             Wanted::Changed(before) => {
                 let after = top_level(scratch)?;
                 let new = after.difference(before).map(|stamp| &stamp.name);
-                new.filter(|name| self.program.as_ref() != Some(*name)).map(PathBuf::from).collect()
+                let is_ours = |name: &&OsString| {
+                    self.program.as_ref() == Some(*name) || self.helpers.contains(name)
+                };
+                new.filter(|name| !is_ours(name)).map(PathBuf::from).collect()
             }
         };
         let manifest = self.manifest.as_ref().map(Manifest::name);
@@ -640,7 +708,49 @@ impl OutputPlan {
                 false => route.file(&source, &target),
             };
         }
+        if item.ends_with('/')
+            && let Some(bytes) = self.contents_back(route, scratch, item)?
+        {
+            return Ok(bytes);
+        }
         route.item(scratch, item, &self.iwd, self.preserve_relative_paths)
+    }
+
+    /// What is in a folder, if something in it has a new name: that is known as any output is
+    /// (HTCondor 25.14).
+    fn contents_back(
+        &self,
+        route: Route<'_>,
+        scratch: &Path,
+        item: &str,
+    ) -> Result<Option<u64>, TransferError> {
+        let folder = scratch.join(item);
+        let Ok(entries) = fs::read_dir(&folder) else { return Ok(None) };
+        let names: io::Result<Vec<OsString>> =
+            entries.map(|entry| entry.map(|entry| entry.file_name())).collect();
+        let names = names.map_err(|error| failed(&folder, &error))?;
+        if !names.iter().any(|name| self.remapped(&Path::new(item).join(name)).is_some()) {
+            return Ok(None);
+        }
+        let base = match self.preserve_relative_paths {
+            true => self.iwd.join(item),
+            false => self.iwd.clone(),
+        };
+        let mut bytes = 0;
+        for name in names {
+            let inner = Path::new(item).join(&name);
+            if self.remapped(&inner).is_some() {
+                bytes += self.bring_back(route, scratch, &inner)?;
+                continue;
+            }
+            let (source, target) = (scratch.join(&inner), base.join(&name));
+            route.make_parent(&target)?;
+            bytes += match source.is_dir() {
+                true => route.folder(&source, &target)?,
+                false => route.file(&source, &target)?,
+            };
+        }
+        Ok(Some(bytes))
     }
 }
 

@@ -118,6 +118,7 @@ fn look(
     ad.set(attr::MACHINE_RESOURCES, names.join(" "));
     ad.update(&inventory);
     ad.set(attr::HAS_FILE_TRANSFER, true);
+    ad.set(attr::HAS_JOB_TRANSFER_PLUGINS, true);
     ad.set("HasJobDeferral", true);
     ad.set("HasReconnect", true);
     ad.set("HasJICLocalStdin", true);

@@ -8,9 +8,11 @@ use std::path::Path;
 
 use classad::{ClassAd, Value};
 use model::cmdline::{CmdlineError, environ_of};
-use model::{JobId, Universe, attr};
+use model::job_ad::Transfer;
+use model::{JobId, Universe};
 use proto::chirp;
 
+use crate::shell::files::transfer::proxy_in;
 use crate::shell::machine::devices::GPUS;
 
 /// Variables by which libraries learn how many threads to use (HTCondor 25.14:
@@ -32,10 +34,22 @@ const THREAD_COUNTS: [&str; 12] = [
 ];
 
 /// Variables by which libraries learn which GPUs they may use.
-const GPU_VARIABLES: [&str; 2] = ["CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"];
+/// Each with what it says where there is none (HTCondor 25.14), so that no library takes one that
+/// is somebody else's.
+const GPU_VARIABLES: [(&str, &str); 3] = [
+    ("CUDA_VISIBLE_DEVICES", NO_GPU),
+    ("GPU_DEVICE_ORDINAL", NO_GPU),
+    ("NVIDIA_VISIBLE_DEVICES", "none"),
+];
 
-/// What these say where there is none.
+/// A device that does not exist.
 const NO_GPU: &str = "10000";
+
+/// Where container programs keep what they have unpacked, if the job does not say.
+const CACHE_FOLDERS: [&str; 2] = ["APPTAINER_CACHEDIR", "SINGULARITY_CACHEDIR"];
+
+/// Where grid tools look for the user's proxy.
+const PROXY: &str = "X509_USER_PROXY";
 
 /// How attributes begin that name the devices of a slot.
 const ASSIGNED: &str = "Assigned";
@@ -73,6 +87,8 @@ pub(crate) struct Place<'a> {
     pub(crate) temporary: &'a Path,
     /// Its working directory.
     pub(crate) cwd: &'a Path,
+    /// Where our programs are.
+    pub(crate) bin: &'a Path,
     /// Its slot, for example `slot1_2@host`; runs beside a schedd have none.
     pub(crate) slot: &'a str,
     pub(crate) cpus: u32,
@@ -95,7 +111,18 @@ pub(crate) fn of(
     job: &ClassAd,
     place: Place<'_>,
 ) -> Result<BTreeMap<String, String>, CmdlineError> {
-    Ok(around(environ_of(job)?, place))
+    let mut environ = environ_of(job)?;
+    let transfer = Transfer::of(job);
+    if let Some(proxy) = transfer.proxy {
+        let brought = (place.cwd == place.scratch).then(|| proxy_in(&transfer, place.scratch));
+        let found = brought.flatten().unwrap_or_else(|| proxy.into());
+        environ.insert(PROXY.to_owned(), text(&found));
+    }
+    Ok(around(environ, place))
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }
 
 /// The variables of a program of a run that asks for these.
@@ -103,7 +130,6 @@ pub(crate) fn around(
     mut environ: BTreeMap<String, String>,
     place: Place<'_>,
 ) -> BTreeMap<String, String> {
-    let text = |path: &Path| path.to_string_lossy().into_owned();
     let scratch = text(place.scratch);
     let job_ad = text(&place.scratch.join(JOB_AD));
     if place.calls {
@@ -122,12 +148,14 @@ pub(crate) fn around(
     let unless_set = THREAD_COUNTS.map(|name| (name, place.cpus.to_string()));
     let temporary = text(place.temporary);
     let folders = ["TMPDIR", "TMP", "TEMP"].map(|name| (name, temporary.clone()));
+    let caches = CACHE_FOLDERS.map(|name| (name, scratch.clone()));
     let home = place.home.map(|home| ("HOME", text(home)));
-    for (name, value) in unless_set.into_iter().chain(folders).chain(home) {
+    for (name, value) in unless_set.into_iter().chain(folders).chain(caches).chain(home) {
         environ.entry(name.to_owned()).or_insert(value);
     }
     for (name, value) in [
         ("BATCH_SYSTEM", "HTCondor".to_owned()),
+        ("_CONDOR_BIN", text(place.bin)),
         ("_CONDOR_JOB_AD", job_ad),
         ("_CONDOR_JOB_IWD", text(place.cwd)),
         ("_CONDOR_JOB_PIDS", String::new()),
@@ -159,6 +187,7 @@ pub fn added_variables(id: JobId, job: &ClassAd) -> Result<Vec<String>, CmdlineE
         scratch: nowhere,
         temporary: nowhere,
         cwd: nowhere,
+        bin: nowhere,
         slot: "",
         cpus: 1,
         home: Some(nowhere),
@@ -170,8 +199,8 @@ pub fn added_variables(id: JobId, job: &ClassAd) -> Result<Vec<String>, CmdlineE
 }
 
 /// Which devices the run has: `_CONDOR_AssignedGPUs` and its like, and for GPUs what their
-/// libraries look at. A run without one on a machine that has some is told of one that does not
-/// exist (HTCondor 25.14: `ENVIRONMENT_VALUE_FOR_UnAssignedGPUs`).
+/// libraries look at. A run without one is told of one that does not exist (HTCondor 25.14:
+/// `ENVIRONMENT_VALUE_FOR_UnAssignedGPUs`).
 fn devices(slot: &ClassAd) -> Vec<(String, String)> {
     let mut all = Vec::new();
     let mut gpus = None;
@@ -186,10 +215,11 @@ fn devices(slot: &ClassAd) -> Vec<(String, String)> {
             gpus = Some(ids.to_owned());
         }
     }
-    let has_some = slot.literal(attr::TOTAL_GPUS).and_then(Value::as_i64).unwrap_or(0) > 0;
-    if let Some(ids) = gpus.or_else(|| has_some.then(|| NO_GPU.to_owned())) {
-        all.extend(GPU_VARIABLES.map(|name| (name.to_owned(), ids.clone())));
+    if gpus.is_none() {
+        all.push((format!("_CONDOR_{ASSIGNED}{GPUS}"), NO_GPU.to_owned()));
     }
+    let value = |none: &str| gpus.clone().unwrap_or_else(|| none.to_owned());
+    all.extend(GPU_VARIABLES.map(|(name, none)| (name.to_owned(), value(none))));
     all
 }
 
@@ -210,6 +240,7 @@ mod tests {
             scratch: Path::new("/execute/dir_1"),
             temporary: Path::new("/tmp/updraft-1/1-1"),
             cwd: Path::new("/home/alice/work"),
+            bin: Path::new("/usr/bin"),
             slot: "slot1_2@host",
             cpus: 4,
             home: Some(Path::new("/home/alice")),
@@ -229,23 +260,30 @@ mod tests {
             Universe::Vanilla,
             "",
             &expect![[r#"
+                APPTAINER_CACHEDIR=/execute/dir_1
                 BATCH_SYSTEM=HTCondor
                 CUBACORES=4
+                CUDA_VISIBLE_DEVICES=10000
                 GOMAXPROCS=4
+                GPU_DEVICE_ORDINAL=10000
                 HOME=/home/alice
                 JULIA_NUM_THREADS=4
                 MKL_NUM_THREADS=4
                 NUMEXPR_NUM_THREADS=4
+                NVIDIA_VISIBLE_DEVICES=none
                 OMP_NUM_THREADS=4
                 OMP_THREAD_LIMIT=4
                 OPENBLAS_NUM_THREADS=4
                 PYTHON_CPU_COUNT=4
                 ROOT_MAX_THREADS=4
+                SINGULARITY_CACHEDIR=/execute/dir_1
                 TEMP=/tmp/updraft-1/1-1
                 TF_LOOP_PARALLEL_ITERATIONS=4
                 TF_NUM_THREADS=4
                 TMP=/tmp/updraft-1/1-1
                 TMPDIR=/tmp/updraft-1/1-1
+                _CONDOR_AssignedGPUs=10000
+                _CONDOR_BIN=/usr/bin
                 _CONDOR_JOB_AD=/execute/dir_1/.job.ad
                 _CONDOR_JOB_IWD=/home/alice/work
                 _CONDOR_JOB_PIDS=
@@ -271,6 +309,7 @@ mod tests {
             Universe::Local,
             "",
             &expect![[r#"
+                APPTAINER_CACHEDIR=/execute/dir_1
                 BATCH_SYSTEM=HTCondor
                 CUBACORES=4
                 GOMAXPROCS=4
@@ -283,11 +322,13 @@ mod tests {
                 OPENBLAS_NUM_THREADS=4
                 PYTHON_CPU_COUNT=4
                 ROOT_MAX_THREADS=4
+                SINGULARITY_CACHEDIR=/execute/dir_1
                 TEMP=/tmp/updraft-1/1-1
                 TF_LOOP_PARALLEL_ITERATIONS=4
                 TF_NUM_THREADS=4
                 TMP=/tmp/updraft-1/1-1
                 TMPDIR=/tmp/updraft-1/1-1
+                _CONDOR_BIN=/usr/bin
                 _CONDOR_JOB_AD=/execute/dir_1/.job.ad
                 _CONDOR_JOB_IWD=/home/alice/work
                 _CONDOR_JOB_PIDS=
@@ -307,6 +348,7 @@ mod tests {
             scratch: Path::new("/s"),
             temporary: Path::new("/s"),
             cwd: Path::new("/s"),
+            bin: Path::new("/usr/bin"),
             slot: "slot1_1@host",
             cpus: 2,
             home: None,
@@ -333,6 +375,29 @@ mod tests {
         }
         assert_eq!(environ.get("HOME"), None);
         assert_eq!(environ.get("PATH"), None);
+    }
+
+    #[test]
+    fn the_users_proxy_is_found_where_it_is() {
+        let mut job = ClassAd::new();
+        job.set("x509userproxy", "/tmp/x509up_u7");
+        let place = Place {
+            universe: Universe::Vanilla,
+            job: JobId::new(7, 2),
+            scratch: Path::new("/s"),
+            temporary: Path::new("/s"),
+            cwd: Path::new("/s"),
+            bin: Path::new("/usr/bin"),
+            slot: "slot1_1@host",
+            cpus: 2,
+            home: None,
+            slot_ad: &ClassAd::new(),
+            calls: false,
+        };
+        let proxy = |place| of(&job, place).unwrap().remove(PROXY);
+        assert_eq!(proxy(place).as_deref(), Some("/s/x509up_u7"), "it was brought");
+        let at_home = Place { cwd: Path::new("/home/alice"), ..place };
+        assert_eq!(proxy(at_home).as_deref(), Some("/tmp/x509up_u7"));
     }
 
     #[test]

@@ -84,6 +84,8 @@ pub(crate) struct Sandboxes {
     uid: Uid,
     gid: Gid,
     home: Option<PathBuf>,
+    /// Where our programs are.
+    bin: PathBuf,
     plugins: Arc<Plugins>,
     short_scratches: ShortScratches,
     /// Where jobs that call their schedd find it.
@@ -127,6 +129,7 @@ impl Sandboxes {
             uid,
             gid: Gid::effective(),
             home,
+            bin: std::env::current_exe()?.parent().unwrap_or(Path::new("/")).to_owned(),
             plugins,
             short_scratches: ShortScratches::new(folder),
             schedd: PathBuf::new(),
@@ -274,6 +277,7 @@ impl Sandboxes {
             scratch: &layout.scratch,
             temporary: &self.short_scratches.of(run.key, &layout.scratch),
             cwd: &layout.cwd,
+            bin: &self.bin,
             slot: &run.slot,
             cpus: processors(run),
             home: self.home.as_deref(),

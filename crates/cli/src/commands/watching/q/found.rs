@@ -114,6 +114,15 @@ pub(crate) fn advice(
 }
 
 impl Found {
+    /// What is counted, as one ad.
+    pub(crate) fn summary(&self, args: &QArgs, moment: &Moment) -> ClassAd {
+        let me = me();
+        let shown = format!("{me}@{}", domain(self));
+        let jobs: Vec<View<'_>> = self.jobs.iter().map(|ad| View::new(ad, moment)).collect();
+        let whose = is_mine(args).then_some((me.as_str(), shown.as_str()));
+        totals::summary(&jobs, &self.totals, whose, moment.now)
+    }
+
     /// The answer, handed to a view.
     pub(crate) fn show(
         &self,

@@ -211,6 +211,32 @@ fn an_output_is_renamed_by_its_last_name_be_it_a_folder_or_a_stream() {
 }
 
 #[test]
+fn what_is_in_a_folder_that_is_named_with_a_slash_is_renamed_by_its_own_name() {
+    check_back(
+        &[("TransferOutput", "sub/"), ("TransferOutputRemaps", "more=keep/mm")],
+        &GOOD,
+        &expect![[r#"
+            keep/mm: 43
+            new/out: said
+            9 bytes in, 6 back
+        "#]],
+    );
+}
+
+#[test]
+fn a_folder_that_is_named_with_a_slash_keeps_its_path_for_who_wants_that() {
+    for both in Both::over_each() {
+        let mut job = both.job(&[("TransferInput", "data/deep/")]);
+        job.set("PreserveRelativePaths", true);
+        job.set("TransferExecutable", false);
+        let (side, scratch) = (both.side(&job), both.path("scratch"));
+        bring_in(&*side, &job, &scratch, None, &Plugins::default(), &RunLog::default()).unwrap();
+        let list = both.list("scratch");
+        assert!(list.contains("data/deep/c.txt: "), "{list}");
+    }
+}
+
+#[test]
 fn the_program_is_no_output_whatever_it_has_done_to_itself() {
     for both in Both::over_each() {
         let scratch = both.path("scratch");

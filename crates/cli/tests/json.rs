@@ -12,8 +12,17 @@ use proptest::prelude::*;
 #[test]
 fn every_verb_has_json() {
     // Not for users, or its output is a protocol of others.
-    let without =
-        ["daemon", "curl_plugin", "terminal", "chirp", "dagman", "pbs_job", "eval", "run_command"];
+    let without = [
+        "daemon",
+        "curl_plugin",
+        "terminal",
+        "chirp",
+        "dagman",
+        "pbs_job",
+        "eval",
+        "run_command",
+        "sge_qsub",
+    ];
     // They speak PBS's dialect, which has a form of its own for programs: `qstat -F json`.
     let pbs = ["qsub", "qstat", "qdel", "qhold", "qrls", "qsig"];
     for command in verbs::commands() {

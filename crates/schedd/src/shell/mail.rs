@@ -323,7 +323,7 @@ fn by_program(program: &Path, message: &Message, at_most: Duration) -> Result<()
         let _ = child.wait();
     }
     // Whoever had the other end of the pipe has ended.
-    let written = writer.map(|writer| writer.join());
+    let written = writer.map(thread::JoinHandle::join);
     match (ended, written) {
         (None, _) => {
             Err(SendError::Later(format!("{} took longer than {at_most:?}", program.display())))

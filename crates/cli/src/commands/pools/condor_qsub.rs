@@ -192,8 +192,7 @@ impl Asked {
         for line in script.lines() {
             let options = ["#PBS ", "#$ "].iter().find_map(|start| line.strip_prefix(start));
             if let Some(options) = options {
-                let words: Vec<String> =
-                    cmdline::parse_v1(options).into_iter().map(String::from).collect();
+                let words = cmdline::parse_v1(options);
                 self.take(&words).with_context(|| line.to_owned())?;
                 self.words.clear();
             }

@@ -353,7 +353,7 @@ fn full_ads(submission: &Submission, now: i64) -> String {
 fn as_set(submission: &Submission, now: i64, after_each: &str) -> String {
     let mut text = String::new();
     for (cluster, spec) in &submission.clusters {
-        let is_factory = FACTORY.iter().any(|name| spec.ad.get(*name).is_some());
+        let is_factory = FACTORY.iter().any(|name| spec.ad.get(name).is_some());
         if is_factory {
             // Of jobs that are made later there is the cluster alone.
             let job = JobId { cluster: *cluster, proc: ProcId(0) };

@@ -107,8 +107,7 @@ impl Trial {
     }
 
     fn ends(&mut self, end: RunEnd) -> Batch {
-        let usage = Usage::default();
-        self.hears(FromStartd::RunEnded { claim: CLAIM, run: RAN, end, usage })
+        self.hears(FromStartd::RunEnded { claim: CLAIM, run: RAN, end, usage: Usage::default() })
     }
 
     fn acts(&mut self, by: &str, action: Action) -> ActResult {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::harness::{Pool, eventually, signal, text, updraft};
+use crate::harness::{Pool, eventually, text, updraft};
 
 /// How many workflows, and from which seed: of the environment, where `cargo xtask chaos` says it.
 const DAGS: (&str, u64) = ("UPDRAFT_CHAOS_DAGS", 3);
@@ -96,7 +96,9 @@ impl Running {
         // The number may be another process's meanwhile.
         let command = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         if command.contains("dagman") && command.contains("main.dag") {
-            signal(pid, "KILL");
+            let pid = nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap());
+            // It may have ended since.
+            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
         }
     }
 

@@ -412,6 +412,56 @@ fn a_sub_dag_is_a_node() {
 }
 
 #[test]
+fn a_sub_dag_that_many_nodes_name_is_described_once_and_one_that_contains_itself_is_refused() {
+    let pool = Pool::start(1);
+    write(&pool, "node.sub", "executable = /bin/true\nqueue\n");
+    for level in 0..25 {
+        let below = format!("level{}.dag", level + 1);
+        let dag = format!("SUBDAG EXTERNAL A {below}\nSUBDAG EXTERNAL B {below}\n");
+        write(&pool, &format!("level{level}.dag"), &dag);
+    }
+    write(&pool, "level25.dag", "JOB X node.sub\n");
+    // Along every way there are more than thirty million.
+    pool.ok(&["submit_dag", "-no_submit", "-do_recurse", "level0.dag"]);
+    assert!(pool.work().join("level25.dag.condor.sub").exists());
+    write(&pool, "self.dag", "JOB X node.sub\nSUBDAG EXTERNAL S self.dag\n");
+    let refused = pool.updraft(&["submit_dag", "-no_submit", "-do_recurse", "self.dag"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("contains itself"), "{said}");
+}
+
+#[test]
+fn a_node_that_is_tried_again_may_ask_for_what_its_last_try_used() {
+    let pool = Pool::start(1);
+    // The shell holds a text of some sixty megabytes at its end.
+    script(
+        &pool,
+        "much.sh",
+        "#!/bin/sh\nx=$(head -c 20000000 /dev/zero | tr '\\0' x)\necho $1 >> runs\ntest $1 = 1\n",
+    );
+    write(
+        &pool,
+        "node.sub",
+        "executable = much.sh\narguments = $(RETRY)\nrequest_memory = max({130, 10 * $(LAST_MEMORY:0)})\nqueue\n",
+    );
+    write(&pool, "main.dag", "JOB A node.sub\nRETRY A 1\n");
+    let job = submit(&pool, &["main.dag"]);
+    assert_eq!(exit_of(&pool, &job), "0", "{}", said(&pool));
+    let asked = |retry: &str| -> i64 {
+        let all =
+            pool.ok(&["history", "-af", "DAGManNodeRetry", "RequestMemory", "ResidentSetSize"]);
+        let line = all.lines().find(|line| line.starts_with(&format!("{retry} "))).unwrap();
+        let words: Vec<&str> = line.split(' ').collect();
+        words[1].parse().unwrap()
+    };
+    let used = pool.ok(&["history", "-af", "DAGManNodeRetry", "ResidentSetSize"]);
+    let first = used.lines().find_map(|line| line.strip_prefix("0 ")).unwrap();
+    let mib = (first.parse::<i64>().unwrap() + 1023) / 1024;
+    assert!(mib >= 20, "it was measured: {used}");
+    assert_eq!((asked("0"), asked("1")), (130, 10 * mib), "{used}");
+}
+
+#[test]
 fn a_pipe_in_the_place_of_a_file_that_a_node_names_fails_the_node_and_stops_nobody() {
     let pool = Pool::start(2);
     let work = pool.work();

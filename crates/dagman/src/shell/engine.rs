@@ -109,6 +109,8 @@ struct Engine {
     place: Place,
     /// Clusters that an earlier life submitted, by node and attempt.
     known: BTreeMap<(String, u32), (ClusterId, u32)>,
+    /// The last cluster of each node that may be tried again.
+    clusters: BTreeMap<NodeIndex, ClusterId>,
     inputs: Vec<Input>,
     began: Stamp,
     rescue: u32,
@@ -203,6 +205,7 @@ impl Engine {
             removals: JoinSet::new(),
             place: Place { taken: next, applied: next },
             known,
+            clusters: BTreeMap::new(),
             inputs,
             began: Stamp::new(model::Timestamp::from_millis(began_ms), zone),
             rescue: number.unwrap_or(0),
@@ -223,6 +226,7 @@ impl Engine {
             }
             let now = now();
             let inputs = std::mem::take(&mut self.inputs);
+            self.note_clusters(&inputs);
             let records = &mut self.records;
             let batch = run_batch(&mut self.core, now, &inputs, |core, event| {
                 records.note(core, event, now.wall);
@@ -423,6 +427,16 @@ impl Engine {
         Ok(None)
     }
 
+    fn note_clusters(&mut self, inputs: &[Input]) {
+        for input in inputs {
+            if let Input::Submitted { node, cluster, .. } = input
+                && self.core.workflow().node(*node).retry().is_some()
+            {
+                self.clusters.insert(*node, *cluster);
+            }
+        }
+    }
+
     /// Has a node submitted, if an earlier life has not done so.
     fn submit(&mut self, node: NodeIndex, retry: u32) {
         let name = self.core.workflow().node(node).name().to_owned();
@@ -431,7 +445,8 @@ impl Engine {
             self.inputs.push(Input::Submitted { node, retry, cluster, jobs });
             return;
         }
-        match self.submitter.prepare(&self.core, node, retry) {
+        let last = self.clusters.get(&node).copied();
+        match self.submitter.prepare(&self.core, node, retry, last) {
             Ok(one) => self.submissions.put(one),
             Err(why) => {
                 self.inputs.push(Input::SubmitFailed { node, retry, lasting: true, why });

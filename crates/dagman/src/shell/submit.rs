@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use classad::ClassAd;
-use client::RealSite;
+use classad::{ClassAd, Expr, Value};
+use client::{Query, RealSite, Select, Selector};
 use jobspec::htcondor::{Description as SubmitDescription, SubmitOptions};
 use model::{ClusterId, ClusterSpec, SubmitToken, attr};
 use sha2::Digest;
@@ -53,7 +53,12 @@ pub(super) struct Prepared {
     without_log: bool,
     /// Whether it must be of one job.
     one_job: bool,
+    /// Who knows how much memory the last attempt used, if the description asks for it.
+    last: Option<Query>,
 }
+
+/// The macro that has how much memory the jobs of the last attempt used at most, in MiB.
+const LAST_MEMORY: &str = "LAST_MEMORY";
 
 impl Submitter {
     pub(super) fn new(
@@ -81,10 +86,12 @@ impl Submitter {
         core: &Core,
         index: NodeIndex,
         retry: u32,
+        last: Option<ClusterId>,
     ) -> Result<Prepared, String> {
         let node = core.workflow().node(index);
         let site = self.site(Path::new(node.dir().unwrap_or(".")))?;
         let (name, text) = self.text(&node)?;
+        let asks = text.contains(LAST_MEMORY);
         let description = match self.parsed.get(&(name.clone(), text.clone())) {
             Some(description) => Arc::clone(description),
             None => {
@@ -98,18 +105,42 @@ impl Submitter {
                 parsed
             }
         };
+        let mut options = self.options(core, &node, retry);
+        if asks {
+            options.assignments.push((LAST_MEMORY.to_owned(), "0".to_owned()));
+        }
+        let last = (asks && retry > 0).then(|| self.attempt(&node, retry - 1, last));
         Ok(Prepared {
             node: index,
             retry,
             token: token(self.dag, self.generation, node.name(), retry),
             description,
             site,
-            options: self.options(core, &node, retry),
+            options,
             own: self.own_attributes(core, &node, retry),
             batch_name: self.batch_name.clone(),
             without_log: self.manner.suppress_job_logs,
             one_job: self.manner.prohibit_multi_jobs,
+            last,
         })
+    }
+
+    /// The jobs of an attempt, which are over: of this cluster, or of what carries its number.
+    fn attempt(&self, node: &Node<'_>, retry: u32, cluster: Option<ClusterId>) -> Query {
+        let select = cluster.map_or(Select::All, |id| Select::Any(vec![Selector::Cluster(id)]));
+        let name = Expr::from(node.name());
+        let (dag, attempt) = (attr::DAGMAN_JOB_ID, NODE_RETRY);
+        let constraint = format!(
+            "{dag} == {} && {} == {name} && {attempt} == {retry}",
+            self.dag,
+            attr::DAG_NODE_NAME
+        );
+        Query {
+            constraint: constraint.parse().ok(),
+            projection: vec![attr::RESIDENT_SET_SIZE.into()],
+            finished: true,
+            ..Query::of(select)
+        }
     }
 
     /// The site of a node's folder.
@@ -268,6 +299,21 @@ impl Submitter {
 const MASK: &str = "0,1,2,4,5,7,9,10,11,12,13,16,17,24,27,35,36,40";
 
 impl Prepared {
+    /// What is to be asked before its cluster is made: how much the last attempt used.
+    pub(super) fn asks(&self) -> Option<&Query> {
+        self.last.as_ref()
+    }
+
+    /// The answer to that: the jobs of the last attempt.
+    pub(super) fn measured(&mut self, jobs: &[ClassAd]) {
+        let used = jobs
+            .iter()
+            .filter_map(|ad| ad.literal(attr::RESIDENT_SET_SIZE).and_then(Value::as_i64));
+        let mib = used.max().unwrap_or(0).saturating_add(1023) / 1024;
+        self.last = None;
+        self.options.assignments.push((LAST_MEMORY.to_owned(), mib.to_string()));
+    }
+
     /// The node's cluster, once its number is known.
     pub(super) fn make(&self, cluster: ClusterId) -> Result<ClusterSpec, String> {
         let mut numbers = std::iter::once(cluster);

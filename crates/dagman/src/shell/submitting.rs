@@ -89,8 +89,23 @@ impl Submissions {
     }
 }
 
+/// Finds out what some nodes want to know of their last attempts, for as long as no schedd answers.
+async fn measure(schedd: &Schedd, part: &mut [Prepared]) {
+    for one in part {
+        while let Some(query) = one.asks() {
+            match schedd.jobs(query.clone()).await {
+                Ok(jobs) => one.measured(&jobs),
+                Err(AskError::Net(_)) => tokio::time::sleep(AGAIN).await,
+                // Nothing is known of it then.
+                Err(AskError::Refused(_) | AskError::Unexpected { .. }) => one.measured(&[]),
+            }
+        }
+    }
+}
+
 /// Submits some nodes, for as long as no schedd answers.
-async fn submit(schedd: &Schedd, part: Vec<Prepared>) -> Vec<Input> {
+async fn submit(schedd: &Schedd, mut part: Vec<Prepared>) -> Vec<Input> {
+    measure(schedd, &mut part).await;
     let tokens: Vec<SubmitToken> = part.iter().map(|one| one.token).collect();
     let mut jobs = vec![0; part.len()];
     let (why, lasting) = loop {

@@ -2,7 +2,9 @@
 //! dagmans make them anew when they start, unless DAGMAN_GENERATE_SUBDAG_SUBMITS is False. What is
 //! in a description, the job of a DAG knows.
 
+use std::collections::BTreeSet;
 use std::env;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use client::Home;
@@ -10,26 +12,42 @@ use dagman::Workflow;
 use dagman::shell::Knobs;
 use dagman::workflow::{Description, NodeKind};
 use model::diagnostic::Diagnostic;
+use proto::whole_file;
 
 use super::{Site, SubmitDagArgs, job};
 use crate::commands::workflows::dag_files::{self, Reading};
 use crate::line::call::Call;
 
-/// Sub-DAGs in sub-DAGs: one that names itself would never end.
-const DEEPEST: usize = 100;
+/// The permissions of a description that is made, but for what the user's mask takes away.
+const MODE: u32 = 0o666;
 
-/// Makes the description of each sub-DAG of a workflow, and of those inside.
+/// Makes the description of each sub-DAG of a workflow, and of those inside: once, however many
+/// nodes name it.
 ///
 /// # Errors
 ///
-/// If a DAG file is not there or wrong, or a description cannot be written.
+/// If a DAG file is not there or wrong or contains itself, or a description cannot be written.
 pub(super) fn describe(
     args: &SubmitDagArgs,
     call: &Call,
     workflow: &Workflow,
     site: &Site,
 ) -> Result<()> {
-    below(args, call, workflow, site, 0)
+    let here = env::current_dir().context("find out the working directory")?;
+    let mut seen = Seen::default();
+    let described = below(args, call, workflow, site, &mut seen);
+    // Also after a failure, what comes next is seen from where the command was called.
+    env::set_current_dir(&here).with_context(|| format!("go back to {}", here.display()))?;
+    described
+}
+
+/// Which DAG files have been met, by their whole paths.
+#[derive(Default)]
+struct Seen {
+    /// Each with the folder that it is seen from: from another, its names mean other files.
+    described: BTreeSet<(PathBuf, PathBuf)>,
+    /// Those that the one is in that is being read.
+    around: Vec<PathBuf>,
 }
 
 fn below(
@@ -37,15 +55,20 @@ fn below(
     call: &Call,
     workflow: &Workflow,
     site: &Site,
-    depth: usize,
+    seen: &mut Seen,
 ) -> Result<()> {
-    if depth > DEEPEST {
-        bail!("sub-DAGs are more than {DEEPEST} deep: one of them names itself");
-    }
     let here = env::current_dir().context("find out the working directory")?;
     for node in workflow.nodes().filter(|node| node.kind() == NodeKind::Subdag) {
         let Description::File(dag) = node.description() else { continue };
         let folder = here.join(node.dir().unwrap_or("."));
+        let file = folder.join(dag);
+        let file = file.canonicalize().with_context(|| format!("find {}", file.display()))?;
+        if seen.around.contains(&file) {
+            bail!("the sub-DAG {} contains itself: {}", node.name(), file.display());
+        }
+        if !seen.described.insert((folder.clone(), file.clone())) {
+            continue;
+        }
         // What the sub-DAG names is seen from there.
         env::set_current_dir(&folder).with_context(|| format!("go to {}", folder.display()))?;
         let inner = SubmitDagArgs {
@@ -61,8 +84,11 @@ fn below(
         let read = read(dag).with_context(|| format!("the sub-DAG {}", node.name()))?;
         let made = job(&inner, call, Some(&read), site)?;
         let path = made.names().condor_sub();
-        std::fs::write(&path, made.text()).with_context(|| format!("write {path}"))?;
-        below(&inner, call, &read, site, depth + 1)?;
+        whole_file::replace(Path::new(&path), MODE, made.text().as_bytes())
+            .with_context(|| format!("write {path}"))?;
+        seen.around.push(file);
+        below(&inner, call, &read, site, seen)?;
+        seen.around.pop();
     }
     env::set_current_dir(&here).with_context(|| format!("go back to {}", here.display()))
 }

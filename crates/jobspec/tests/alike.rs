@@ -89,6 +89,26 @@ fn a_job_made_with_others_is_the_job_made_alone() {
 }
 
 #[test]
+fn warnings_that_each_job_gives_are_said_of_the_first_ones() {
+    let rows: String = (0..100).map(|n| format!("{n}\n")).collect();
+    let lines = "executable = /bin/x\ntransfer_input_files = http://h/$(v)\n";
+    let made = submission(&format!("{lines}queue v from (\n{rows})\n")).unwrap();
+    let said: Vec<_> = made.warnings.iter().map(|warning| warning.message.as_str()).collect();
+    assert!(said.len() <= 21, "{}", said.len());
+    assert!(said.last().unwrap().contains("more warnings of this kind"), "{said:?}");
+}
+
+#[test]
+fn a_function_that_calls_itself_for_ever_is_refused() {
+    let text = "executable = /bin/x\nx = strcat(\"$\", \"EVAL(x)\")\narguments = $EVAL(x)\nqueue\n";
+    let description = htcondor::parse(text, "any.sub").unwrap();
+    let options = SubmitOptions { disable_file_checks: true, ..SubmitOptions::default() };
+    let refused = description.expand(&Bare::new(), &mut || Ok(ClusterId(1)), &options).unwrap_err();
+    let message = &refused.last().unwrap().message;
+    assert!(message.contains("calls macro functions more than"), "{message}");
+}
+
+#[test]
 fn jobs_looked_at_for_one_attribute_are_as_many_as_may_differ_in_it() {
     for (lines, expected) in [
         ("output = o/$(Process)\nqueue 3", &["0 o/0", "1 o/1", "2 o/2"][..]),

@@ -154,6 +154,9 @@ impl Job<'_> {
                         self.ad.set(keyword.attr, number);
                     }
                 }
+                KeywordKind::LeadingInteger => {
+                    self.ad.set(keyword.attr, evaluate::leading_integer(&text));
+                }
                 KeywordKind::Expression => {
                     self.set_expression(keyword.name, keyword.attr, &text)?;
                 }

@@ -37,6 +37,8 @@ pub enum KeywordKind {
     Truth,
     /// A constant integer.
     Integer,
+    /// The number that the text begins with; 0 where it begins with none.
+    LeadingInteger,
     /// A ClassAd expression.
     Expression,
     /// Made by code, together with other keywords. The attribute's name is a spelling too if it is
@@ -73,8 +75,6 @@ pub enum Family {
     /// Input that many jobs on a machine share.
     SharedInput,
     JobSets,
-    /// What only Windows has.
-    Accounts,
 }
 
 impl Family {
@@ -91,7 +91,6 @@ impl Family {
             Self::Encryption => "encryption of transfers and scratch directories",
             Self::SharedInput => "input shared by jobs of one machine",
             Self::JobSets => "job sets",
-            Self::Accounts => "profiles of Windows users",
         }
     }
 }
@@ -246,7 +245,7 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "kill_sig" => attr::KILL_SIG, Made;
     "remove_kill_sig" => attr::REMOVE_KILL_SIG, Made;
     "hold_kill_sig" => attr::HOLD_KILL_SIG, Made;
-    "kill_sig_timeout" => attr::KILL_SIG_TIMEOUT, Expression;
+    "kill_sig_timeout" => attr::KILL_SIG_TIMEOUT, LeadingInteger;
     "job_max_vacate_time" => attr::JOB_MAX_VACATE_TIME, Expression;
     "max_job_retirement_time" => attr::MAX_JOB_RETIREMENT_TIME, Expression;
     "want_graceful_removal" => attr::WANT_GRACEFUL_REMOVAL, Expression;
@@ -400,7 +399,7 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "jobset" => "", Made, JobSets;
     "want_job_networking" => attr::WANT_JOB_NETWORKING, Made;
     "run_as_owner" => attr::RUN_AS_OWNER, Made;
-    "load_profile" => "", Made, Accounts;
+    "load_profile" => "LoadProfile", Truth;
     "primary_unix_group" => attr::PRIMARY_UNIX_GROUP, Text;
 };
 

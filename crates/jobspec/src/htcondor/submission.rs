@@ -218,7 +218,7 @@ fn warn_of_unused(
             None => warning,
         });
     }
-    for name in variables.iter().filter(|name| !name.eq_ignore_ascii_case("item")) {
+    for name in variables {
         warnings.push(told(format!(
             "the Queue variable '{name}' was unused by condor_submit. Is it a typo?"
         )));
@@ -317,8 +317,7 @@ impl Maker<'_, '_> {
         let cluster = self.cluster_for(reader)?;
         reader.macros.set_loop_variables(&plan.variables);
         let made = self.make_jobs(reader, &plan, cluster, place);
-        self.unused_variables.extend(reader.macros.unused_variables().map(str::to_owned));
-        reader.macros.set_loop_variables(&[]);
+        self.unused_variables.extend(reader.macros.end_loop());
         made
     }
 
@@ -390,7 +389,7 @@ impl Maker<'_, '_> {
         let SubmitOptions { disable_file_checks, spool, .. } = *self.options;
         let interactive = self.options.interactive.as_ref();
         let setting = Setting { file, disable_file_checks, spool, interactive };
-        let mut making = Making { reader, cluster, setting, place, common: None };
+        let mut making = Making { reader, cluster, setting, place, common: None, warned: 0 };
         if plan.items.is_none()
             && plan.count > 1
             && folder.count() == 0
@@ -412,6 +411,10 @@ impl Maker<'_, '_> {
     }
 }
 
+/// How many warnings the jobs of one statement may give, each of its own: nobody reads more, and
+/// each is compared with all before it.
+const MOST_WARNINGS: usize = 20;
+
 /// The jobs of one statement, being made.
 struct Making<'m, 'r> {
     reader: &'m mut Reader<'r>,
@@ -420,6 +423,8 @@ struct Making<'m, 'r> {
     place: &'m Place,
     /// What the first job has told about the others.
     common: Option<Common>,
+    /// How many warnings its jobs have given.
+    warned: usize,
 }
 
 impl Making<'_, '_> {
@@ -483,12 +488,19 @@ impl Making<'_, '_> {
         Ok(())
     }
 
-    /// Keeps warnings; what was said of an earlier job of the statement is not said again.
+    /// Keeps warnings; what was said of an earlier job of the statement is not said again, and
+    /// where each job has one of its own only the first are said.
     fn note(&mut self, warnings: Vec<Diagnostic>) {
         for warning in warnings {
-            if !self.reader.diagnostics.contains(&warning) {
-                self.reader.diagnostics.push(warning);
+            if self.warned > MOST_WARNINGS || self.reader.diagnostics.contains(&warning) {
+                continue;
             }
+            self.warned += 1;
+            self.reader.diagnostics.push(if self.warned > MOST_WARNINGS {
+                Diagnostic::warning("there are more warnings of this kind, for other jobs")
+            } else {
+                warning
+            });
         }
     }
 }

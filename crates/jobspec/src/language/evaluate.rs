@@ -9,13 +9,25 @@ pub(crate) fn constant(text: &str) -> Option<Value> {
     Some(ClassAd::new().eval_expr(&expr, None, &Env::at(0)))
 }
 
-/// A constant integer: booleans count, reals are cut off.
+/// A constant integer: booleans count, reals are cut off. Digits alone are decimal whatever they
+/// begin with, though an expression takes no `007` (HTCondor 25.14).
 pub(crate) fn integer(text: &str) -> Option<i64> {
+    if let Ok(number) = text.trim().parse() {
+        return Some(number);
+    }
     let value = constant(text)?;
     match value {
         Value::Real(real) => whole(real.trunc()),
         _ => value.as_i64().or_else(|| value.as_bool().map(i64::from)),
     }
+}
+
+/// The number that a text begins with, 0 where it begins with none: C's `atoi`.
+pub(crate) fn leading_integer(text: &str) -> i64 {
+    let text = text.trim_start();
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+    text[..text.len() - digits.len() + end].parse().unwrap_or(0)
 }
 
 /// A constant number.

@@ -27,6 +27,10 @@ pub(crate) const MAX_DEPTH: usize = 64;
 /// How long a value may become. Doubling macros (`b = $(a)$(a)`) would otherwise fill the memory.
 pub(crate) const MAX_VALUE_BYTES: usize = 1 << 20;
 
+/// How many calls of functions one value may make. What a function gives is looked at again, so
+/// that `$ENV(X)` of a variable that says `$ENV(X)` would go on for ever.
+pub(crate) const MAX_CALLS: usize = 10_000;
+
 /// A value cannot be expanded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum MacroError {
@@ -34,6 +38,8 @@ pub(crate) enum MacroError {
     Cycle(Vec<String>),
     #[error("macros refer to macros more than {MAX_DEPTH} levels deep, at $({0})")]
     TooDeep(String),
+    #[error("a value calls macro functions more than {MAX_CALLS} times: does one call itself?")]
+    Endless,
     #[error("the value of $({0}) is longer than {MAX_VALUE_BYTES} bytes")]
     TooLong(String),
 }
@@ -116,6 +122,24 @@ impl Macros {
                 used: Cell::new(false),
             })
             .collect();
+    }
+
+    /// Ends the statement, and gives its variables that nothing has read. As in HTCondor 25.14 a
+    /// variable takes the place of what was assigned to its name before, and leaves it empty: its
+    /// line is then what was read or not.
+    pub(crate) fn end_loop(&mut self) -> Vec<String> {
+        let mut unused = Vec::new();
+        for variable in std::mem::take(&mut self.loop_variables) {
+            match self.entries.get_mut(&variable.key) {
+                Some(entry) => {
+                    entry.value.clear();
+                    entry.used.set(entry.used.get() || variable.used.get());
+                }
+                None if variable.used.get() || unused.contains(&variable.name) => {}
+                None => unused.push(variable.name),
+            }
+        }
+        unused
     }
 
     /// The values of the loop variables for the next jobs. Variables without a value are empty.
@@ -230,15 +254,6 @@ impl Macros {
         self.predefined.get(name.to_ascii_lowercase().as_str()).map(String::as_str)
     }
 
-    /// Loop variables that nothing has read.
-    pub(crate) fn unused_variables(&self) -> impl Iterator<Item = &str> {
-        let is_unused = |var: &&LoopVariable| {
-            // Of a name that has a line of its own, that line is told of.
-            !var.used.get() && !self.entries.contains_key(&var.key)
-        };
-        self.loop_variables.iter().filter(is_unused).map(|var| var.name.as_str())
-    }
-
     /// Whether any text holds the template's mark, so that no template can be made.
     pub(crate) fn mention_mark(&self) -> bool {
         self.entries.values().any(|entry| entry.value.contains(MARK))
@@ -305,12 +320,12 @@ impl<'a> Scope<'a> {
         if !text.contains('$') {
             return Ok(text.to_owned());
         }
-        Expansion { scope: self, open: Vec::new() }.expand(text)
+        Expansion { scope: self, open: Vec::new(), calls: 0 }.expand(text)
     }
 
     /// The value of a macro, expanded.
     pub(crate) fn value(&self, name: &str) -> Result<Option<String>, MacroError> {
-        Expansion { scope: self, open: Vec::new() }.value(name)
+        Expansion { scope: self, open: Vec::new(), calls: 0 }.value(name)
     }
 
     /// A complaint of a macro function. HTCondor 25.14 prints it and submits all the same.
@@ -347,6 +362,7 @@ impl<'a> Scope<'a> {
 pub(crate) struct Expansion<'s, 'a> {
     pub(crate) scope: &'s Scope<'a>,
     open: Vec<String>,
+    calls: usize,
 }
 
 impl Expansion<'_, '_> {
@@ -412,6 +428,10 @@ impl Expansion<'_, '_> {
         }
         if let Some((function, body, rest)) = functions::split_call(from) {
             self.scope.check_mark(body);
+            self.calls += 1;
+            if self.calls > MAX_CALLS {
+                return Err(MacroError::Endless);
+            }
             let value = functions::call(self, function, body)?;
             // HTCondor 25.14: the result and what follows it are looked at again together
             return Ok(value + rest);

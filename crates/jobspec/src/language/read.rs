@@ -186,7 +186,7 @@ impl Reader<'_> {
         let negated = expanded[..expanded.len() - bare.len()].matches('!').count() % 2 == 1;
         let bare = bare.trim();
         let truth = self.bare_condition(bare).map_err(|why| {
-            let message = format!("{expanded} is not a valid if condition because {why}");
+            let message = format!("{} is not a valid if condition because {why}", text.value.trim());
             Diagnostic::reading(place, message).hint(
                 "a condition is 'defined NAME', 'version >= 9.0', true, false, a number, or a macro that is one of these",
             )

@@ -5,7 +5,7 @@
 //! leaves that clause out. `Memory` and `Disk` are different: their clauses stay, and a warning
 //! says that naming them is obsolete.
 
-use classad::{Expr, RefScope, Value};
+use classad::{Expr, RefScope};
 use model::{CheckpointEnd, Universe, attr};
 
 use super::Job;
@@ -107,7 +107,7 @@ impl Job<'_> {
         }
         for request in self.custom_requests()? {
             let (name, attr) = (&request.name, format!("{}{}", attr::REQUEST_PREFIX, request.name));
-            if named.any(name) || !self.asks_for_more_than(&attr, 0.0) {
+            if named.any(name) || !request.is_string && !self.counts_more_than(&attr, 0.0) {
                 continue;
             }
             clauses.push(match request.is_string {
@@ -115,7 +115,7 @@ impl Job<'_> {
                 false => format!("(TARGET.{name} >= {attr})"),
             });
         }
-        if !named.any(attr::GPUS) && self.asks_for_more_than(attr::REQUEST_GPUS, 0.0) {
+        if !named.any(attr::GPUS) && self.counts_more_than(attr::REQUEST_GPUS, 0.0) {
             clauses.push(match self.ad.get(attr::REQUIRE_GPUS) {
                 Some(_) => {
                     "(countMatches(MY.RequireGPUs, TARGET.AvailableGPUs) >= RequestGPUs)".to_owned()
@@ -135,17 +135,26 @@ impl Job<'_> {
             None if self.ad.get(attr::REQUEST_CPUS).is_none() => return Ok(false),
             None => self.ad.literal(attr::REQUEST_CPUS).cloned(),
         };
-        let number = literal.as_ref().and_then(Value::as_f64);
         let is_given = forced.is_some() || self.text("request_cpus")?.is_some();
-        let is_undefined = literal.is_some_and(|value| value.is_undefined());
-        Ok(is_given && !is_undefined && number.is_none_or(|number| number > 1.0))
+        Ok(is_given && literal.is_none_or(|value| value.as_f64().is_some_and(|n| n > 1.0)))
     }
 
-    /// Whether a request is there, and not a number that asks for nothing.
+    /// Whether a request is there, and not a constant that asks for nothing: for memory and disk
+    /// that is a number, or nothing at all.
     fn asks_for_more_than(&self, attr: &str, nothing: f64) -> bool {
-        self.ad.get(attr).is_some_and(|request| {
-            request.as_literal().and_then(Value::as_f64).is_none_or(|number| number > nothing)
-                && request.as_literal().is_none_or(|value| !value.is_undefined())
+        self.ad.get(attr).is_some_and(|request| match request.as_literal() {
+            Some(constant) if constant.is_undefined() => false,
+            Some(constant) => constant.as_f64().is_none_or(|number| number > nothing),
+            None => true,
+        })
+    }
+
+    /// The same of what is counted: there every constant but a number asks for nothing (HTCondor
+    /// 25.14).
+    fn counts_more_than(&self, attr: &str, nothing: f64) -> bool {
+        self.ad.get(attr).is_some_and(|request| match request.as_literal() {
+            Some(constant) => constant.as_f64().is_some_and(|number| number > nothing),
+            None => true,
         })
     }
 

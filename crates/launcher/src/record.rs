@@ -50,12 +50,16 @@ impl Records {
         Ok(Self { dir })
     }
 
-    /// Creates a run's file, which must not exist.
+    /// Creates a run's file, which must not exist. There is none after an error: an empty one would
+    /// be a run that nobody asked for.
     pub(crate) fn create(&self, key: &RunKey, first: &RecordEntry) -> io::Result<()> {
         let mut options = OpenOptions::new();
         let mut file =
             options.create_new(true).append(true).mode(0o600).open(self.dir.join(key.as_str()))?;
-        append(&mut file, first)
+        append(&mut file, first).inspect_err(|_| {
+            // Nothing better can be done about a file that cannot be removed either.
+            let _ = self.remove(key);
+        })
     }
 
     /// Opens a run's file to append to.
@@ -136,6 +140,17 @@ mod tests {
         assert_eq!(records.keys().unwrap(), std::slice::from_ref(&key));
         records.remove(&key).unwrap();
         records.remove(&key).unwrap();
+        assert_eq!(records.keys().unwrap(), []);
+    }
+    #[test]
+    fn no_file_is_left_of_a_run_whose_first_entry_cannot_be_written() {
+        let state = tempfile::tempdir().unwrap();
+        let records = Records::open(state.path()).unwrap();
+        let key = RunKey::try_from("1.0-1").unwrap();
+        let keeper = ProcessId { pid: 7, start_ticks: 9 };
+        // Longer than a frame may be: it fails where a full disk does.
+        let boot_id = "b".repeat(64 << 20);
+        assert!(records.create(&key, &RecordEntry::Assigned { keeper, boot_id, uid: 0 }).is_err());
         assert_eq!(records.keys().unwrap(), []);
     }
 }

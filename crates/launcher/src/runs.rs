@@ -80,11 +80,23 @@ impl Runs {
             match keeper_now {
                 _ if over => self.alive -= 1,
                 Some(keeper) => orphaned.push(Orphaned { run_key, keeper }),
-                // Another boot, or the file was never written: nothing of it can be left.
-                None => self.lose(&run_key).map(drop)?,
+                None => self.lose_of_another_boot(&run_key),
             }
         }
         Ok(orphaned)
+    }
+
+    /// Of another boot, or of a file that was never written, nothing can be left. Where that cannot
+    /// be written down (a full disk) it is tried again with the runs that are cleared away: no other
+    /// run has to wait for it.
+    fn lose_of_another_boot(&mut self, run_key: &RunKey) {
+        if self.lose(run_key).is_err()
+            && let Some(run) = self.runs.get_mut(run_key)
+        {
+            // Their numbers belong to others by now.
+            run.sessions.clear();
+            run.state = RunState::Clearing;
+        }
     }
 
     pub(crate) fn adopted(&mut self, run_key: &RunKey, keeper_pid: u32) {
@@ -347,4 +359,29 @@ pub(crate) fn check_signal(run_key: &RunKey, signal: i32) -> Result<(), Refusal>
         field: "signal".to_owned(),
         why: format!("{signal} is not a signal's number, which is 1 to {SIGNAL_MAX}"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_loss_that_cannot_be_written_down_keeps_no_launcher_from_starting() {
+        let state = tempfile::tempdir().unwrap();
+        let records = Records::open(state.path()).unwrap();
+        // A file that can be neither read nor written, as on a full disk.
+        symlink("/nowhere/at/all", state.path().join("runs/1.0-1")).unwrap();
+        let mut runs = Runs::new(records, "now".to_owned(), 8);
+        assert_eq!(runs.load().unwrap().len(), 0, "nobody is asked about it");
+        let waiting: Vec<_> = runs.clearing().iter().map(|mark| mark.key.to_string()).collect();
+        assert_eq!(waiting, ["1.0-1"], "it is tried again");
+
+        std::fs::remove_file(state.path().join("runs/1.0-1")).unwrap();
+        std::fs::write(state.path().join("runs/1.0-1"), []).unwrap();
+        let run = RunKey::try_from("1.0-1").unwrap();
+        assert!(runs.lose(&run).unwrap().is_some(), "when there is room it is told");
+        assert_eq!(runs.clearing().len(), 0);
+    }
 }

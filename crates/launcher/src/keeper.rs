@@ -340,6 +340,14 @@ impl Keeper {
     /// Starts the program whose turn it is.
     fn take_turn(&mut self, mut run: Run) {
         let before_boot_ms = sys::boot_clock_ms();
+        if before_boot_ms >= run.lease_until_boot_ms {
+            // An order that is read late, or a script that ended while the machine slept: somebody
+            // else may have the job by now.
+            run.killed_by.get_or_insert(KilledBy::Lease);
+            self.run = Some(run);
+            self.reap();
+            return;
+        }
         let step = run.steps.current();
         if matches!(step, Step::Main) || run.started_boot_ms == 0 {
             run.started_boot_ms = before_boot_ms;

@@ -392,6 +392,17 @@ fn a_run_past_its_lease_is_killed_and_an_extended_one_is_not() {
 }
 
 #[test]
+fn an_order_that_is_read_after_its_lease_starts_nothing() {
+    let mut host = Host::new();
+    let mut request = host.script("late", "echo begun >begun");
+    request.lease_until_boot_ms = launcher::boot_clock_ms();
+    host.client.start(request);
+    let end = host.client.ended("late");
+    assert_eq!((end.outcome, end.killed_by), (Outcome::NotExecuted, Some(KilledBy::Lease)));
+    assert_eq!(host.read("begun"), "");
+}
+
+#[test]
 fn usage_counts_every_process() {
     let mut host = Host::new();
     let burn = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done";

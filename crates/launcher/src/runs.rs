@@ -87,8 +87,8 @@ impl Runs {
     }
 
     /// Of another boot, or of a file that was never written, nothing can be left. Where that cannot
-    /// be written down (a full disk) it is tried again with the runs that are cleared away: no other
-    /// run has to wait for it.
+    /// be written down (a full disk) it is tried again with the runs that are cleared away: no
+    /// other run has to wait for it.
     fn lose_of_another_boot(&mut self, run_key: &RunKey) {
         if self.lose(run_key).is_err()
             && let Some(run) = self.runs.get_mut(run_key)

@@ -47,6 +47,7 @@ mod net;
 mod oracle;
 mod plant;
 mod queues;
+mod reservations;
 mod rng;
 mod run;
 mod scenario;

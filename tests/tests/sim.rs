@@ -93,6 +93,7 @@ const INSIDE: &[(Bug, u64, &str)] = &[
     (Bug::QueueLimitIgnored, 3, "beyond its limits"),
     (Bug::ArrayLimitIgnored, 3, "of which 1 may"),
     (Bug::QueueStopIgnored, 3, "its queue is not started"),
+    (Bug::BackfillTooLong, 3, "what is not over by then leaves|is said to last"),
     (Bug::RunNowIgnored, 3, "is idle, can run: true"),
     (Bug::DagChildTooEarly, 3, "and N1 is Open(0)"),
     (Bug::DagFailureReleases, 3, "and N0 is Failed(0)"),

@@ -84,6 +84,8 @@ pub enum Bug {
     QueueStopIgnored,
     /// The schedd lets a job wait for its queue that was told to run now.
     RunNowIgnored,
+    /// The negotiator lets jobs run on a machine that is kept for another, however long they take.
+    BackfillTooLong,
     /// dagman takes a node for ready when the first of its parents is done.
     DagChildTooEarly,
     /// dagman takes a parent that failed for one that is over.
@@ -104,7 +106,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 46] = [
         Self::NoMargin,
         Self::LostRequeue,
         Self::AttemptNotCounted,
@@ -142,6 +144,7 @@ impl Bug {
         Self::ArrayLimitIgnored,
         Self::QueueStopIgnored,
         Self::RunNowIgnored,
+        Self::BackfillTooLong,
         Self::DagChildTooEarly,
         Self::DagFailureReleases,
         Self::DagRetryNotCounted,

@@ -7,7 +7,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Timestamp;
 use crate::limits::LimitAmount;
+
+/// Machines say in whole seconds when something is over, and messages take their time: moments that
+/// differ by so little are one.
+const SAME_MOMENT_S: u64 = 10;
 
 /// Why the idle jobs of a class are not running.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,10 +27,19 @@ impl IdleReason {
     /// Whether it says more than the other did. How much of what is short is free at the moment
     /// changes all the time, and tells nobody anything new.
     pub fn is_news_after(&self, other: &Self) -> bool {
+        let moment = |reason: &Self| match &reason.cause {
+            Cause::Reserved { at, .. } | Cause::Kept { at, .. } => at.as_secs(),
+            _ => 0,
+        };
+        if moment(self).abs_diff(moment(other)) > SAME_MOMENT_S {
+            return true;
+        }
         let timeless = |reason: &Self| {
             let mut reason = reason.clone();
-            if let Cause::Busy { free, .. } = &mut reason.cause {
-                *free = 0;
+            match &mut reason.cause {
+                Cause::Busy { free, .. } => *free = 0,
+                Cause::Reserved { at, .. } | Cause::Kept { at, .. } => *at = Timestamp::default(),
+                _ => {}
             }
             reason
         };
@@ -171,6 +185,22 @@ pub enum Cause {
         /// How many may run.
         most: u64,
     },
+    /// The first of these jobs has a place: what runs there is over by then, by its walltime, and
+    /// nothing is started that takes longer.
+    Reserved {
+        machine: String,
+        /// When it starts at the latest.
+        at: Timestamp,
+    },
+    /// A machine has room, which is kept for a job that comes first: this one would not be over by
+    /// then.
+    Kept {
+        machine: String,
+        /// From when it is kept.
+        at: Timestamp,
+        /// What the job asks for, seconds; nothing if it may take as long as it likes.
+        walltime_s: Option<u32>,
+    },
     /// It was matched, and the machine has not answered yet.
     Claiming,
     /// Its run waits on a slot for the end of the one in front.
@@ -284,6 +314,8 @@ impl fmt::Display for Cause {
                 f.write_str(&full(queue.as_deref(), *most, *of_owner))
             }
             Self::ArrayLimit { most } => f.write_str(&full_array(*most)),
+            Self::Reserved { machine, at } => f.write_str(&reserved(machine, *at)),
+            Self::Kept { machine, at, walltime_s } => f.write_str(&kept(machine, *at, *walltime_s)),
             Self::Claiming => f.write_str("matched; the machine is being claimed"),
             Self::Turn { slot } => write!(f, "it is next on {slot}, behind a job that is short"),
             Self::Deferred { seconds } => write!(f, "it is to start in {}", span(*seconds)),
@@ -312,6 +344,32 @@ fn many_machines(needed: u32, pool: u32) -> String {
 
 fn full_array(most: u64) -> String {
     format!("{most} subjobs of its array run, and no more may (max_run_subjobs)")
+}
+
+fn reserved(machine: &str, at: Timestamp) -> String {
+    format!(
+        "the first of these jobs starts on {machine} by {}, when what runs there is over",
+        utc(at)
+    )
+}
+
+fn kept(machine: &str, at: Timestamp, walltime_s: Option<u32>) -> String {
+    let from = format!("{machine} is kept from {} for a job that comes first", utc(at));
+    match walltime_s {
+        Some(seconds) => {
+            format!(
+                "{from}; with a walltime of {} it may not be over by then",
+                span(seconds.into())
+            )
+        }
+        None => format!("{from}; it asks for no walltime, so nobody can tell when it is over"),
+    }
+}
+
+/// Whoever reads it may be anywhere.
+fn utc(at: Timestamp) -> String {
+    let at = jiff::Timestamp::from_second(at.as_secs()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 fn paused(seconds: u64) -> String {

@@ -26,6 +26,7 @@ mod words;
 pub use crate::core::machines::pool::Pool;
 pub use crate::core::matching::pass::negotiate;
 pub use crate::core::matching::plan::{Fault, MatchPlan, PlannedMatch};
+pub use crate::core::matching::reserve::Reservation;
 pub use crate::core::matching::snapshot::Snapshot;
 pub use crate::core::requests::demand::Demand;
 pub use crate::core::shares::accounts::{Account, Accounts, BEST_PRIORITY};

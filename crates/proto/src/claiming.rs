@@ -48,6 +48,7 @@ use model::{
 use serde::{Deserialize, Serialize};
 
 use crate::frame::Divide;
+use crate::matchmaking::Term;
 
 /// What the killing of a run may take after its lease is over: SIGKILL to its whole tree, on a
 /// machine that is busy.
@@ -135,6 +136,9 @@ pub struct RequestClaim {
     /// What its runs use of concurrency limits, as the match says.
     #[serde(default)]
     pub limits: Vec<LimitUse>,
+    /// How long it lasts, as the match says.
+    #[serde(default)]
+    pub term: Option<Term>,
     /// A job of the class, for the machine's own Requirements.
     pub ad: Arc<ClassAd>,
     /// Where the jobs run: on a part of the machine, or, if they run beside the schedd, on a claim

@@ -122,6 +122,16 @@ pub enum ToSchedd {
     Significant(Vec<AttrName>),
 }
 
+/// How long a claim lasts whose jobs end by themselves, because they asked for a walltime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Term {
+    /// For so many seconds after it was granted runs may begin on it.
+    pub starts_s: u32,
+    /// So many seconds after it was granted it is over, if its last run takes no longer than it
+    /// may.
+    pub ends_s: u32,
+}
+
 /// One part of one machine for one class.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Match {
@@ -137,6 +147,9 @@ pub struct Match {
     /// What its runs use of concurrency limits.
     #[serde(default)]
     pub limits: Vec<LimitUse>,
+    /// How long its claim lasts, if that can be told.
+    #[serde(default)]
+    pub term: Option<Term>,
 }
 
 /// From a startd to the negotiator.
@@ -180,4 +193,8 @@ pub struct ClaimedPart {
     /// What its runs use of concurrency limits.
     #[serde(default)]
     pub limits: Vec<LimitUse>,
+    /// In how many seconds it is over at the latest ([`Term`]), as of this advertisement; nothing
+    /// if nobody can tell.
+    #[serde(default)]
+    pub ends_in_s: Option<u32>,
 }

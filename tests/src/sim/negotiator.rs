@@ -5,6 +5,7 @@ use negotiator::core::{Accounts, Core, Effect, Fact, Input, Policy, SavedUse, ru
 
 use super::clock::HostClock;
 use super::event::{Daemon, Link, Message, Side};
+use super::reservations::Told;
 use super::workload;
 use super::world::World;
 
@@ -14,15 +15,25 @@ pub(crate) struct NegotiatorHost {
     accounts: Option<String>,
     limits: Vec<SavedUse>,
     inbox: Vec<Input>,
+    /// What it was told in this life.
+    told: Told,
 }
 
 impl NegotiatorHost {
     pub(crate) fn new(clock: HostClock) -> Self {
-        Self { clock, core: None, accounts: None, limits: Vec::new(), inbox: Vec::new() }
+        Self {
+            clock,
+            core: None,
+            accounts: None,
+            limits: Vec::new(),
+            inbox: Vec::new(),
+            told: Told::default(),
+        }
     }
 
     pub(crate) fn died(&mut self) {
         self.core = None;
+        self.told = Told::default();
         self.inbox.clear();
     }
 }
@@ -58,10 +69,13 @@ impl World {
         let inputs = std::mem::take(&mut self.negotiator.inbox);
         let now = self.negotiator.clock.now(self.now);
         let Some(core) = &mut self.negotiator.core else { return };
+        let told = &mut self.negotiator.told;
+        inputs.iter().for_each(|input| told.hear(now, input));
         let mut sound = Ok(());
         let batch = run_batch_watched(core, now, &inputs, &mut |core, event| {
             if let (Fact::Planned(plan), Ok(())) = (&event.fact, &sound) {
-                sound = plan.check(&core.snapshot(now)).map_err(|fault| fault.to_string());
+                let checked = plan.check(&core.snapshot(now)).map_err(|fault| fault.to_string());
+                sound = checked.and_then(|()| told.planned(now, plan));
             }
         });
         let is_due = core.next_deadline().is_some_and(|deadline| deadline <= now.boot_ms);

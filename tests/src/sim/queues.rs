@@ -43,6 +43,9 @@ pub(crate) fn draw(rng: &mut Rng, spec: &mut ClusterSpec) {
         return;
     }
     spec.ad.set(QUEUE, if rng.percent(60) { SMALL } else { model::queues::FIRST_QUEUE });
+    if rng.percent(60) {
+        spec.ad.set(attr::PBS_WALLTIME, rng.pick(&[20, 120, 600]));
+    }
     if matches!(spec.procs, Procs::Counted { .. }) && rng.percent(40) {
         spec.ad.set(MOST_RUNNING, rng.pick(&[1, 2]));
     }

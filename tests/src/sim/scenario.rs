@@ -217,7 +217,8 @@ fn steps_for(bug: Bug) -> Vec<(When, Deed)> {
         Bug::QueueLimitIgnored
         | Bug::ArrayLimitIgnored
         | Bug::QueueStopIgnored
-        | Bug::RunNowIgnored => steps_of_queues_for(bug),
+        | Bug::RunNowIgnored
+        | Bug::BackfillTooLong => steps_of_queues_for(bug),
         Bug::DagChildTooEarly
         | Bug::DagFailureReleases
         | Bug::DagRetryNotCounted
@@ -301,6 +302,14 @@ fn steps_of_queues_for(bug: Bug) -> Vec<(When, Deed)> {
         Bug::ArrayLimitIgnored => {
             let array = queued(20_000, model::queues::FIRST_QUEUE).procs(4);
             vec![submit(array.with(model::queues::MOST_RUNNING, 1))]
+        }
+        Bug::BackfillTooLong => {
+            let first = |ms, cpus, walltime: i64| {
+                let job = queued(ms, model::queues::FIRST_QUEUE).with(attr::REQUEST_CPUS, cpus);
+                submit(job.with(attr::PBS_WALLTIME, walltime))
+            };
+            let behind = first(2000, 1, 3600);
+            vec![first(40_000, 3, 60), (Live(1), first(2000, 4, 60).1), (After(SECOND), behind.1)]
         }
         Bug::QueueStopIgnored | Bug::RunNowIgnored => {
             vec![submit(queued(500, queues::SHUT)), (After(MINUTE), RunNow)]

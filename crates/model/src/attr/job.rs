@@ -42,6 +42,8 @@ attrs! {
     // ours: the reason as PBS's `comment` has it
     IDLE_COMMENT = "IdleComment";
     IDLE_REASON = "IdleReason";
+    // ours: by when it starts, if a place is kept for it
+    ESTIMATED_START = "EstimatedStart";
     IDLE_VERDICT = "IdleVerdict";
     LAST_REJ_MATCH_REASON = "LastRejMatchReason";
 }

@@ -53,6 +53,8 @@ impl Cause {
             | Self::Limit { .. }
             | Self::NoPlace { .. }
             | Self::NotHere { .. }
+            | Self::Reserved { .. }
+            | Self::Kept { .. }
             | Self::Claiming
             | Self::Turn { .. }
             | Self::Deferred { .. }

@@ -8,6 +8,7 @@ use proto::matchmaking::{ClassRequest, HeldMatch, MachineState};
 
 use crate::core::machines::pool::{Held, Offer};
 use crate::core::matching::plan::MatchPlan;
+use crate::core::matching::reserve::end_of;
 use crate::core::requests::demand::Class;
 use crate::core::shares::policy::{DECLINE_PAUSE, MATCH_EXPIRY};
 use crate::core::state::core::Core;
@@ -214,6 +215,7 @@ impl Core {
                 machine: matched.machine.clone(),
                 resources: matched.resources.clone(),
                 until_boot_ms: at.deadline(MATCH_EXPIRY),
+                ends_ms: matched.term.map(|term| end_of(term, at)),
             };
             self.pool.make_offer(number, offer);
             self.in_use.offer(matched.id, &planned.schedd, &matched.machine, &matched.limits, at);
@@ -224,6 +226,11 @@ impl Core {
             }
         }
         self.pool.improved.clear();
+        // Who was kept from a machine looks at it again when the reservation is another.
+        let before = std::mem::replace(&mut self.reservation, plan.reservation.clone());
+        for known in before.iter().chain(&self.reservation) {
+            self.pool.show_again(&known.machine);
+        }
         self.demand.looked_at(at);
         // What the pass took may be what an erratic class waited for.
         self.due = !plan.matches.is_empty() && self.demand.waits_erratically(&self.pool.clauses);

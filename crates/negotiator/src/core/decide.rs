@@ -96,7 +96,8 @@ impl Core {
         let snapshot = self.snapshot(now);
         let pause_over = self.demand.next_pause_end().is_some_and(|end| end <= now.boot_ms);
         let refresh = self.refresh_at().is_some_and(|refresh| refresh <= now.boot_ms);
-        if self.due || snapshot.anew || pause_over || refresh {
+        let should_have_started = self.kept_until().is_some_and(|kept| kept <= now.boot_ms);
+        if self.due || snapshot.anew || pause_over || refresh || should_have_started {
             let plan = negotiate(&snapshot, &self.policy);
             debug_assert_eq!(plan.check(&snapshot), Ok(()), "a plan is sound");
             facts.push(Fact::Planned(plan));

@@ -3,4 +3,5 @@
 pub(crate) mod pass;
 pub(crate) mod plan;
 pub(crate) mod reasons;
+pub(crate) mod reserve;
 pub(crate) mod snapshot;

@@ -46,6 +46,8 @@ struct World {
     machines: BTreeMap<String, MachineState>,
     requests: BTreeMap<ClassId, ClassRequest>,
     matches: Vec<(UserName, Match)>,
+    /// When each match was made, milliseconds of the steady clock.
+    made: BTreeMap<u64, u64>,
     seen: u64,
     /// The numbers of the matches that the schedd holds.
     holds: Vec<u64>,
@@ -66,6 +68,7 @@ impl World {
             machines: BTreeMap::new(),
             requests: BTreeMap::new(),
             matches: Vec::new(),
+            made: BTreeMap::new(),
             seen: 0,
             holds: Vec::new(),
             out: String::new(),
@@ -167,8 +170,11 @@ impl World {
             if let Some(rest) = rest {
                 let (owner, resources) = (owner.clone(), matched.resources.clone());
                 state.free = rest;
+                let made_ms = self.made[&matched.id.number];
+                let passed = u32::try_from((self.now.boot_ms - made_ms) / 1000).unwrap();
+                let ends_in_s = matched.term.map(|term| term.ends_s.saturating_sub(passed));
                 let (matched, limits) = (matched.id, matched.limits.clone());
-                state.claims.push(ClaimedPart { matched, owner, resources, limits });
+                state.claims.push(ClaimedPart { matched, owner, resources, limits, ends_in_s });
             }
             fits
         });
@@ -271,6 +277,7 @@ impl World {
                     )
                     .unwrap();
                     let owner = self.requests[&matched.class].owner.clone();
+                    self.made.insert(number, self.now.boot_ms);
                     self.matches.push((owner, matched));
                 }
             }
@@ -332,4 +339,5 @@ mod complete;
 mod fairness;
 mod limits;
 mod matching;
+mod reserving;
 mod waiting;

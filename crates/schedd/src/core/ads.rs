@@ -54,6 +54,10 @@ impl<'a> JobAds<'a> {
         ad.set(Own::SERVER_TIME, now.wall.as_secs());
         if let JobState::Idle { .. } = record.state {
             let reason = core.idle_reason(job, now);
+            if let (Cause::Reserved { at, .. }, true) = (&reason.cause, core.is_first_of_class(job))
+            {
+                ad.set(Own::ESTIMATED_START, at.as_secs());
+            }
             self.words(reason).iter().for_each(|(name, words)| ad.set(*name, words));
         }
         set_siblings(&mut ad, core, job);
@@ -491,6 +495,12 @@ fn set_scripts(ad: &mut Written, end: &RunEnd) {
 pub(super) const SKIP_IF_DATAFLOW: &str = attr::SKIP_IF_DATAFLOW;
 
 impl Core {
+    /// Whether no job of its class starts before it.
+    fn is_first_of_class(&self, job: JobRef<'_>) -> bool {
+        let class = self.classes.with_key(&job.cluster.sorting.place(job.job.proc).key);
+        class.and_then(|class| class.idle.first()).is_some_and(|(_, first)| first == job.job)
+    }
+
     /// Why an idle job waits.
     pub(super) fn idle_reason(&self, job: JobRef<'_>, now: Now) -> IdleReason {
         let not_yet = |cause| IdleReason { verdict: Verdict::NotYet, cause };

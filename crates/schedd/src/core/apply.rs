@@ -397,6 +397,7 @@ impl Core {
             if cluster.left == 0 {
                 self.forget_cluster(id.cluster);
             }
+            self.recount_queued(id.cluster);
             change.cluster = Some(id.cluster);
         }
     }
@@ -602,6 +603,7 @@ impl Core {
             address: record.address,
             resources: record.resources,
             limits: Vec::new(),
+            term: record.term,
         };
         let claiming = Claiming {
             matched: asked,

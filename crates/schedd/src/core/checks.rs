@@ -195,6 +195,10 @@ impl Core {
         {
             return Err(format!("counts are {:?}, the jobs make {:?}", self.counts, fresh.counts));
         }
+        if fresh.queued != self.queued {
+            let (kept, made) = (&self.queued, &fresh.queued);
+            return Err(format!("the queues are counted as {kept:?}, the rows make {made:?}"));
+        }
         if fresh.expanding != self.expanding {
             return Err(
                 "the clusters that take something from their machines are not those listed"

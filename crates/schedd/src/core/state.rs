@@ -12,6 +12,7 @@ pub(crate) mod index;
 pub(crate) mod limits;
 pub(crate) mod places;
 pub(crate) mod promises;
+pub(crate) mod queued;
 pub(crate) mod round;
 pub(crate) mod run_counts;
 pub(crate) mod statistics;

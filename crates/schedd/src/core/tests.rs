@@ -87,6 +87,7 @@ impl Trial {
             address: "<10.0.0.1:9618>".to_owned(),
             resources: Resources { cpus: 1, ..Resources::default() },
             limits: Vec::new(),
+            term: None,
         };
         let batch = self.take(&[Input::FromNegotiator(ToSchedd::Matches(vec![offer]))]);
         self.hears(status(self, vec![]));
@@ -718,29 +719,13 @@ mod named;
 mod pacing;
 mod policies;
 mod priorities;
+mod queued;
+mod refused;
 mod run_record;
 mod spooling;
 mod staying;
 mod stopped;
 mod transfer;
-
-#[test]
-fn what_nobody_would_do_is_refused_and_not_ignored() {
-    let check = |lines: &str, what: Option<&str>| {
-        let mut trial = Trial::new();
-        let answer = trial.submit(SubmitToken([1; 16]), spec(1, lines));
-        let refused = what
-            .map(|what| Answer::Refused(Refusal::Invalid(format!("{what} is not supported yet"))));
-        let expected = refused.unwrap_or(Answer::Submitted { cluster: ClusterId(1), procs: 1 });
-        assert_eq!(answer, expected, "{lines}");
-    };
-    check("JobUniverse = 5", None);
-    check("JobUniverse = 7", None);
-    check("JobUniverse = 12", None);
-    check("JobUniverse = 9", Some("JobUniverse = 9"));
-    check("JobUniverse = 5 + 2", Some("JobUniverse = 5 + 2"));
-    check("ConcurrencyLimits = \"db\"", None);
-}
 
 /// The names of the entries of a batch.
 fn entries(batch: &Batch) -> Vec<&'static str> {

@@ -252,6 +252,9 @@ pub enum Fact {
         /// What its runs use of concurrency limits.
         #[serde(default)]
         limits: Vec<LimitUse>,
+        /// When it is over at the latest, in milliseconds of the boot clock, if that can be told.
+        #[serde(default)]
+        ends_ms: Option<u64>,
         /// Which ones of the custom resources.
         #[serde(default)]
         devices: Devices,

@@ -152,6 +152,7 @@ impl Schedd {
             owner: UserName::new("alice"),
             request: Resources { cpus: 1, memory_mib: 128, disk_kib: 1024, ..Resources::default() },
             limits: Vec::new(),
+            term: None,
             ad: Arc::new(ad.clone()),
             universe: Universe::of(ad),
             shares: None,

@@ -215,9 +215,10 @@ fn jobs(here: &Here, line: &Line) -> Result<Answer, u8> {
         shown.sort_by_key(|job| job.number);
     }
     if line.has('T') {
-        // What runs has started already.
+        // What runs has started already, and what nobody knows of comes last.
         shown.sort_by_key(|job| {
-            !matches!(job.state, State::Running | State::Suspended | State::Begun)
+            let runs = matches!(job.state, State::Running | State::Suspended | State::Begun);
+            (!runs, full::estimated_start(job).unwrap_or(i64::MAX))
         });
     }
     // OpenPBS 23.06 prints no head if the first of several is not there.

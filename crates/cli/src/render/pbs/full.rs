@@ -198,6 +198,10 @@ impl Attributes<'_> {
         self.text(shown::REMOVE_FILES, attribute::REMOVE);
         self.one("Submit_Host", self.here.server.clone());
         self.number("max_run_subjobs", attribute::MOST_RUNNING);
+        if let Some(at) = estimated_start(job) {
+            let at = date(at, &self.here.zone);
+            self.parts("estimated", vec![("start_time".to_owned(), at)]);
+        }
     }
 
     /// Where a stream goes; of a subjob that has begun, with its index.
@@ -213,6 +217,11 @@ impl Attributes<'_> {
         };
         self.one(name, path);
     }
+}
+
+/// By when it starts, if that is known.
+pub fn estimated_start(job: &Job) -> Option<i64> {
+    job.int(attr::ESTIMATED_START).filter(|_| job.state == State::Queued)
 }
 
 /// Jobs as lists of attributes.
@@ -348,7 +357,7 @@ fn ranges(indices: &[i64]) -> String {
     }
 }
 
-fn zoned(seconds: i64, zone: &TimeZone) -> jiff::Zoned {
+pub(super) fn zoned(seconds: i64, zone: &TimeZone) -> jiff::Zoned {
     let instant = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     instant.to_zoned(zone.clone())
 }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use jobspec::pbs::attribute;
 use model::queues::QueueSettings;
 
-use crate::render::pbs::full::{comment, exec_host};
+use crate::render::pbs::full::{comment, estimated_start, exec_host, zoned};
 use crate::render::pbs::{Here, Job, RowKind, State};
 
 /// How many hundredths of the time that it asked for have gone, or of its subjobs.
@@ -153,8 +153,9 @@ fn line(job: &Job, here: &Here, extra: Extra) -> String {
     let time = time.map_or_else(|| " -- ".to_owned(), hours);
     let is_array = matches!(job.kind, RowKind::Array { .. });
     let elapsed = match (job.has_run() && !is_array, job.state) {
-        // When a job will start is not estimated.
-        _ if extra.start => "--".to_owned(),
+        _ if extra.start => {
+            estimated_start(job).map_or_else(|| "--".to_owned(), |at| start(at, here))
+        }
         (true, State::Running | State::Suspended | State::Finished | State::Expired) => {
             hours(job.wall_s(here.now))
         }
@@ -171,6 +172,22 @@ fn line(job: &Job, here: &Here, extra: Extra) -> String {
     }
     let (name, user, queue) = (cut(&name, 11), cut(&user, 9), cut(queue, 9));
     format!("{id:<15} {user:<8} {queue:<8} {name:<10} {:>6} {nodes:>3} {tasks:>3} {tail}", "-- ")
+}
+
+/// By when a job starts, in five characters: the time today, the day and the hour within a week
+/// (`Mo 14`), the day within a year, and the year.
+fn start(at: i64, here: &Here) -> String {
+    let (start, now) = (zoned(at, &here.zone), zoned(here.now, &here.zone));
+    let days = start.date().since(now.date()).map_or(0, |span| span.get_days());
+    match days {
+        ..=0 => start.strftime("%H:%M").to_string(),
+        1..=6 => {
+            let day: String = start.strftime("%a").to_string().chars().take(2).collect();
+            format!("{day} {}", start.strftime("%H"))
+        }
+        7..=365 => start.strftime("%b%e").to_string(),
+        _ => start.strftime("%Y").to_string(),
+    }
 }
 
 fn in_unit(size: &str, sizes: Sizes) -> String {

@@ -56,6 +56,8 @@ pub(crate) struct Offer {
     pub(crate) machine: MachineName,
     pub(crate) resources: Resources,
     pub(crate) until_boot_ms: u64,
+    /// When its claim would be over at the latest, if that can be told.
+    pub(crate) ends_ms: Option<u64>,
 }
 
 /// What the claims on a machine counted before and after a change.
@@ -106,6 +108,12 @@ impl Pool {
     /// A match that is outstanding.
     pub(crate) fn offer(&self, number: u64) -> Option<&Offer> {
         self.offers.get(&number)
+    }
+
+    /// The matches on a machine that are outstanding.
+    pub(crate) fn offers_on(&self, machine: &MachineName) -> impl Iterator<Item = &Offer> {
+        let numbers = self.offered_on.get(machine).into_iter().flatten();
+        numbers.filter_map(|number| self.offers.get(number))
     }
 
     /// What users hold of offers that are not taken up, by weight.

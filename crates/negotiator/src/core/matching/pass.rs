@@ -16,13 +16,17 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use classad::Env;
 use model::planted::{Bug, planted};
-use model::{ClassId, LimitUse, MatchId, Resources, ScheddName, UserName, is_nice};
+use model::{
+    Cause, ClassId, IdleReason, LimitUse, MachineName, MatchId, Resources, ScheddName, UserName,
+    Verdict, is_nice,
+};
 use proto::matchmaking::Match;
 
 use crate::core::conditions::clauses::Level;
 use crate::core::machines::index::{FreeIndex, Place};
 use crate::core::matching::plan::{MatchPlan, PlannedMatch};
-use crate::core::matching::reasons::{Queue, survey};
+use crate::core::matching::reasons::{Queue, could_run, survey};
+use crate::core::matching::reserve::{self, Holder, Kept, Reservation, first_fit};
 use crate::core::matching::snapshot::Snapshot;
 use crate::core::requests::demand::{Asked, Class, JobClause};
 use crate::core::shares::limits::{Room, Uses};
@@ -42,6 +46,7 @@ pub fn negotiate(snapshot: &Snapshot<'_>, policy: &Policy) -> MatchPlan {
             if matched.is_some() {
                 break;
             }
+            pass.reserve_for(seeker);
             user.position += 1;
         }
         match matched {
@@ -49,8 +54,10 @@ pub fn negotiate(snapshot: &Snapshot<'_>, policy: &Policy) -> MatchPlan {
             None => users.finish(user),
         }
     }
-    let mut plan = MatchPlan { matches: pass.matches, ..MatchPlan::default() };
-    explain_all(snapshot, policy, (users.finished, &pass.room), &mut plan);
+    let reservation = pass.kept.as_ref().map(|kept| kept.reservation.clone());
+    let matches = std::mem::take(&mut pass.matches);
+    let mut plan = MatchPlan { matches, reservation, ..MatchPlan::default() };
+    explain_all(snapshot, policy, (users.finished, &pass), &mut plan);
     plan
 }
 
@@ -58,7 +65,7 @@ pub fn negotiate(snapshot: &Snapshot<'_>, policy: &Policy) -> MatchPlan {
 fn explain_all(
     snapshot: &Snapshot<'_>,
     policy: &Policy,
-    (mut users, room): (Vec<User<'_>>, &Room<'_>),
+    (mut users, pass): (Vec<User<'_>>, &Pass<'_>),
     plan: &mut MatchPlan,
 ) {
     users.sort_by(|a, b| a.key().cmp(&b.key()).then_with(|| a.user.cmp(b.user)));
@@ -82,8 +89,10 @@ fn explain_all(
     for ((seeker, queue), standing) in waiting.into_iter().zip(surveys.standings) {
         let known = standing.as_ref().or(seeker.class.standing.as_ref());
         let known = known.expect("a class without a standing is surveyed");
-        let limit = known.limit(snapshot, seeker.class, room);
-        let reason = limit.unwrap_or_else(|| known.reason(snapshot.pool, seeker.class, queue));
+        let limit = known.limit(snapshot, seeker.class, &pass.room);
+        let reason = limit
+            .or_else(|| pass.kept_place(&seeker))
+            .unwrap_or_else(|| known.reason(snapshot.pool, seeker.class, queue));
         plan.reasons.push((seeker.schedd.clone(), seeker.id, Some(reason)));
         if let Some(standing) = standing {
             plan.standings.push((seeker.schedd.clone(), seeker.id, standing));
@@ -133,6 +142,10 @@ struct Taken {
 /// their order is known. A class usually needs one or two of them, and there may be tens of
 /// thousands.
 const TAKEN_AT_A_TIME: usize = 64;
+
+/// For how many classes that find nothing a place is looked for, until there is one: where the jobs
+/// that run have no walltime there is none for anybody, and thousands of classes may wait.
+const RESERVE_TRIES: u32 = 4;
 
 /// A search by a Rank that looks at processors and memory only: machines with equally much of both
 /// are equal in rank.
@@ -197,6 +210,10 @@ struct Pass<'a> {
     improved: FreeIndex,
     /// What is left of the concurrency limits.
     room: Room<'a>,
+    /// The place of the first job that found none.
+    kept: Option<Kept>,
+    /// For how many more classes one is looked for.
+    tries: u32,
     matches: Vec<PlannedMatch>,
 }
 
@@ -244,8 +261,71 @@ impl<'a> Pass<'a> {
             record: Vec::new(),
             improved,
             room: Room::new(snapshot.limits, snapshot.in_use),
+            kept: None,
+            tries: RESERVE_TRIES,
             matches: Vec::new(),
         }
+    }
+
+    /// Keeps a place for the class's first job, which has found none, unless there is one that
+    /// comes before it.
+    fn reserve_for(&mut self, seeker: &Seeker<'_>) {
+        let class = seeker.class;
+        let waits = self.kept.is_none() && seeker.wants > 0 && class.may_reserve();
+        let Asked::Fixed(asked) = &class.asked else { return };
+        let Uses::Fixed(uses) = &class.uses else { return };
+        if !waits || !self.room.has(uses) || self.tries == 0 {
+            return;
+        }
+        self.tries -= 1;
+        let pool = self.snapshot.pool;
+        let mut given: BTreeMap<&MachineName, Vec<Holder>> = BTreeMap::new();
+        for matched in self.matches.iter().map(|planned| &planned.matched) {
+            let ends_ms = matched.term.map(|term| reserve::end_of(term, self.snapshot.now));
+            let holder = Holder { part: matched.resources.clone(), ends_ms };
+            given.entry(&matched.machine).or_default().push(holder);
+        }
+        let mut first: Option<(u64, u32, Resources, Resources)> = None;
+        for row in could_run(&self.snapshot, class) {
+            let free = self.left_of(row);
+            if free.covers(asked) {
+                // It is not the room that is missing.
+                continue;
+            }
+            let mut holders = reserve::holders(pool, row, self.snapshot.now);
+            holders.extend(given.get(&pool.row(row).state.machine).into_iter().flatten().cloned());
+            let total = &pool.nature(row).total;
+            let found = first_fit(total, &holders, |left| self.suits(class, row, left));
+            if let Some((from_ms, part, spare)) = found
+                && first.as_ref().is_none_or(|first| from_ms < first.0)
+            {
+                first = Some((from_ms, row, part, spare));
+            }
+        }
+        self.kept = first.map(|(from_ms, row, part, spare)| {
+            let (schedd, machine) = (seeker.schedd.clone(), pool.row(row).state.machine.clone());
+            let reservation = Reservation { schedd, class: seeker.id, machine, part, from_ms };
+            Kept { row, reservation, spare }
+        });
+    }
+
+    /// The reason of a class that has the place that is kept, or would have a machine but for that.
+    fn kept_place(&self, seeker: &Seeker<'_>) -> Option<IdleReason> {
+        let kept = self.kept.as_ref()?;
+        let Reservation { schedd, class, machine, .. } = &kept.reservation;
+        let (machine, at) = (machine.to_string(), kept.from(self.snapshot.now));
+        let cause = if (schedd, *class) == (seeker.schedd, seeker.id) {
+            Cause::Reserved { machine, at }
+        } else {
+            let part = self.suits(seeker.class, kept.row, self.left_of(kept.row))?;
+            if kept.leaves_room(seeker.class, &part, self.snapshot.now) {
+                return None;
+            }
+            let walltime_s = seeker.class.walltime_s();
+            let walltime_s = walltime_s.map(|walltime| u32::try_from(walltime).unwrap_or(u32::MAX));
+            Cause::Kept { machine, at, walltime_s }
+        };
+        Some(IdleReason { verdict: Verdict::NotYet, cause })
     }
 
     /// Makes the class's next match and returns what it counts; `None` if there is nothing for it
@@ -504,9 +584,18 @@ impl<'a> Pass<'a> {
         })
     }
 
+    /// What the class gets of a machine with so much left: the two must suit each other, and
+    /// nothing is taken from a place that is kept there.
+    fn fits(&self, class: &Class, number: u32, left: &Resources) -> Option<Resources> {
+        let part = self.suits(class, number, left)?;
+        let kept = self.kept.as_ref().filter(|kept| kept.row == number);
+        let leaves_room = kept.is_none_or(|kept| kept.leaves_room(class, &part, self.snapshot.now));
+        leaves_room.then_some(part)
+    }
+
     /// What the class gets of a machine with so much left: there must be enough, and both sides'
     /// Requirements must be true.
-    fn fits(&self, class: &Class, number: u32, left: &Resources) -> Option<Resources> {
+    fn suits(&self, class: &Class, number: u32, left: &Resources) -> Option<Resources> {
         if let Asked::Fixed(asked) = &class.asked
             && !left.covers(asked)
         {
@@ -579,6 +668,10 @@ impl<'a> Pass<'a> {
         self.record.push(number);
         self.left.set(number, after);
         seeker.wants -= 1;
+        let term = match &mut self.kept {
+            Some(kept) if kept.row == number => kept.give(seeker.class, &part, self.snapshot.now),
+            Some(_) | None => seeker.class.term(),
+        };
         let first = self.snapshot.first;
         let id = MatchId { life: first.life, number: first.number + self.matches.len() as u64 };
         self.matches.push(PlannedMatch {
@@ -591,6 +684,7 @@ impl<'a> Pass<'a> {
                 address: row.state.address.clone(),
                 resources: part,
                 limits: uses,
+                term,
             },
         });
     }

@@ -8,6 +8,7 @@ use model::planted::{Bug, planted};
 use model::{Cause, ClassId, IdleReason, MachineName, Resources, ScheddName, UserName};
 use proto::matchmaking::Match;
 
+use crate::core::matching::reserve::Reservation;
 use crate::core::matching::snapshot::Snapshot;
 use crate::core::requests::standing::Standing;
 use crate::core::shares::limits::Room;
@@ -22,6 +23,8 @@ pub struct MatchPlan {
     /// What was found out about classes and the pool as it would be if nothing ran: kept for the
     /// next pass.
     pub(crate) standings: Vec<(ScheddName, ClassId, Standing)>,
+    /// The place that is kept for the first job that found none.
+    pub reservation: Option<Reservation>,
     /// Whether some reasons rest on what the pool was a while ago, because finding out anew took
     /// too long for one pass.
     pub(crate) stale: bool,

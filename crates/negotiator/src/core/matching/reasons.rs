@@ -90,6 +90,18 @@ pub(crate) fn survey(snapshot: &Snapshot<'_>, classes: &[&Class], budget: usize)
     Surveys { standings, stale }
 }
 
+/// The machines that would run a class if nothing ran there: not all, if there are many.
+pub(crate) fn could_run(snapshot: &Snapshot<'_>, class: &Class) -> Vec<u32> {
+    let known = class.standing.as_ref().filter(|known| {
+        known.generation == snapshot.pool.generation && !(snapshot.anew && class.unsteady)
+    });
+    let outcome = known.map(|known| known.outcome.clone());
+    match outcome.unwrap_or_else(|| Survey::new(snapshot, class).outcome()) {
+        Outcome::Possible { sample, .. } => sample,
+        Outcome::Hopeless(_) => Vec::new(),
+    }
+}
+
 /// Why a class that nobody waits in could never run, if that is so.
 pub(crate) fn never(snapshot: &Snapshot<'_>, class: &Class) -> Option<IdleReason> {
     let survey = Survey::new(snapshot, class);

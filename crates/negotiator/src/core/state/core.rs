@@ -5,6 +5,7 @@ use model::{MatchId, Now};
 use proto::client::AccountLine;
 
 use crate::core::machines::pool::Pool;
+use crate::core::matching::reserve::Reservation;
 use crate::core::matching::snapshot::Snapshot;
 use crate::core::requests::demand::Demand;
 use crate::core::shares::accounts::Accounts;
@@ -32,6 +33,8 @@ pub struct Core {
     pub(crate) planned_at: Option<Now>,
     pub(crate) last_pass: Option<LastPass>,
     pub(crate) stale_reasons: bool,
+    /// The place that is kept, as of the last pass.
+    pub(crate) reservation: Option<Reservation>,
     pub(crate) accounts_changed_at: Option<Now>,
     pub(crate) told_significant: Vec<AttrName>,
 }
@@ -51,6 +54,7 @@ impl Core {
             planned_at: None,
             last_pass: None,
             stale_reasons: false,
+            reservation: None,
             accounts_changed_at: None,
             told_significant: Vec::new(),
         }
@@ -74,7 +78,8 @@ impl Core {
         let save = self.accounts_changed_at.map(|changed| changed.deadline(SAVE_ACCOUNTS_EVERY));
         let pause = self.demand.next_pause_end();
         let limits = self.in_use.next_deadline();
-        let ends = [self.pool.next_deadline(), again, self.refresh_at(), save, pause, limits];
+        let kept = self.kept_until();
+        let ends = [self.pool.next_deadline(), again, self.refresh_at(), save, pause, limits, kept];
         ends.into_iter().flatten().min()
     }
 
@@ -110,6 +115,12 @@ impl Core {
     /// What the last pass came to.
     pub(crate) fn last_pass(&self) -> Option<&LastPass> {
         self.last_pass.as_ref()
+    }
+
+    /// When the job for which a place is kept should have started, milliseconds of the steady
+    /// clock.
+    pub(crate) fn kept_until(&self) -> Option<u64> {
+        self.reservation.as_ref().map(|reservation| reservation.from_ms)
     }
 
     /// When old reasons are looked at again.

@@ -11,6 +11,7 @@ use model::{
     JobStatus, LimitUse, MachineName, MatchId, Resources, RunEnd, RunId, Seq, SubmitToken,
     Timestamp, Universe, Usage, UserName,
 };
+use proto::matchmaking::Term;
 use serde::{Deserialize, Serialize};
 
 use crate::core::records::acts::LongAct;
@@ -232,6 +233,9 @@ pub struct ClaimRecord {
     /// What its runs use of concurrency limits.
     #[serde(default)]
     pub limits: Vec<LimitUse>,
+    /// How long it lasts, if its jobs end by themselves.
+    #[serde(default)]
+    pub term: Option<Term>,
     pub owner: UserName,
     /// What tells its class of jobs from others.
     pub class_key: Arc<str>,

@@ -132,6 +132,7 @@ impl Core {
                 address: self.config.beside.address.clone(),
                 resources: Resources::default(),
                 limits: Vec::new(),
+                term: None,
             })));
         }
         if (facts.len() as u64) < most {

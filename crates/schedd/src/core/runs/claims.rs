@@ -216,6 +216,7 @@ impl Core {
             resources: granted.resources.clone(),
             devices: granted.devices.clone(),
             limits: claiming.matched.limits.clone(),
+            term: claiming.matched.term,
             owner: claiming.owner.clone(),
             class_key: self.key_for(name, &granted.slot).unwrap_or(&claiming.class_key).clone(),
             universe: claiming.universe,

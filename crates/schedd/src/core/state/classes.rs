@@ -16,13 +16,14 @@ use crate::core::records::ranges::Ranges;
 use crate::core::state::run_counts::RunCounts;
 
 /// What a class is made from, beside the attributes that begin with `Request`.
-const ROOTS: [&str; 9] = [
+const ROOTS: [&str; 10] = [
     attr::REQUIREMENTS,
     attr::RANK,
     attr::CONCURRENCY_LIMITS,
     attr::ACCOUNTING_GROUP,
     attr::IS_NOOP_JOB,
     attr::NEXT_JOB_START_DELAY,
+    attr::PBS_WALLTIME,
     queues::QUEUE,
     queues::RUN_NOW,
     queues::MOST_RUNNING,

@@ -29,6 +29,7 @@ use crate::core::state::fence::Fence;
 use crate::core::state::limits::RunLimits;
 use crate::core::state::places::Places;
 use crate::core::state::promises::Promises;
+use crate::core::state::queued::Queued;
 use crate::core::state::round::Round;
 use crate::core::state::waiting::{ReasonKind, Untold};
 use crate::core::state::whose::Whose;
@@ -56,6 +57,8 @@ pub struct Core {
     pub(crate) classes: Classes,
     pub(crate) counts: BTreeMap<(UserName, Universe), Counts>,
     pub(crate) all: Counts,
+    /// Jobs by queue of PBS's.
+    pub(crate) queued: Queued,
     pub(crate) by_universe: BTreeMap<Universe, Counts>,
     /// Which clusters are whose.
     pub(crate) whose: Whose,

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use classad::AttrName;
+use classad::{AttrName, ClassAd, Value};
 use model::{
     ClaimId, ClusterId, JobId, JobState, JobStatus, MachineName, Now, ProcId, Procs, RunId,
     Timestamp, Universe, UserName,
     planted::{Bug, planted},
+    queues,
 };
 use proto::client::Counts;
 
@@ -25,6 +26,7 @@ use crate::core::state::dependencies::Dependencies;
 use crate::core::state::limits::RunLimits;
 use crate::core::state::places::Places;
 use crate::core::state::promises::{PATIENCE, Promises};
+use crate::core::state::queued::Queued;
 use crate::core::state::round::Round;
 use crate::core::state::waiting::Untold;
 use crate::core::state::whose::Whose;
@@ -32,6 +34,20 @@ use crate::core::state::whose::Whose;
 /// How long a claim takes new runs (HTCondor 25.14: `CLAIM_WORKLIFE`, 1200 s): after it the machine
 /// is matched anew, so that fair share is heard.
 const WORK_LIFE: Duration = Duration::from_secs(1200);
+
+/// The queue of a cluster's jobs: all are in one, because only whole clusters move.
+pub(crate) fn queue_of(cluster: &Cluster) -> Option<String> {
+    let own = |ad: &ClassAd| ad.get(queues::QUEUE).cloned();
+    let edited = cluster.procs().next().and_then(|job| job.edits().and_then(own));
+    let named = edited.or_else(|| own(&cluster.ad))?;
+    named.as_literal().and_then(Value::as_str).map(str::to_owned)
+}
+
+/// Until when runs may begin on a claim that was granted now.
+fn work_until(record: &ClaimRecord, now: Now) -> u64 {
+    let of_term = record.term.map(|term| Duration::from_secs(term.starts_s.into()));
+    now.deadline(of_term.map_or(WORK_LIFE, |starts| starts.min(WORK_LIFE)))
+}
 
 impl Core {
     /// A core without rows: the first start.
@@ -47,6 +63,7 @@ impl Core {
             submissions: BTreeMap::new(),
             classes: Classes::default(),
             counts: BTreeMap::new(),
+            queued: Queued::default(),
             all: Counts::default(),
             by_universe: BTreeMap::new(),
             whose: Whose::default(),
@@ -103,6 +120,10 @@ impl Core {
         }
         for claim in rows.claims {
             core.index_claim(claim, now);
+        }
+        // How long they have been there is not known any more.
+        for claim in core.claims.values_mut().filter(|claim| claim.record.term.is_some()) {
+            claim.work_until_ms = now.boot_ms;
         }
         let clusters: Vec<ClusterId> = core.clusters.keys().copied().collect();
         if !planted(Bug::DependencyForgotten) {
@@ -171,6 +192,7 @@ impl Core {
         idle_untouched(&mut self.classes, record.cluster, &cluster);
         self.whose.note(record.cluster, cluster.owner(), &record.spec);
         self.clusters.insert(record.cluster, cluster);
+        self.recount_queued(record.cluster);
         self.note_factory(record.cluster);
         self.note_run_one(record.cluster, &record.spec);
     }
@@ -178,6 +200,7 @@ impl Core {
     /// No job of it is left.
     pub(in crate::core) fn forget_cluster(&mut self, id: ClusterId) {
         let gone = self.clusters.remove(&id);
+        self.recount_queued(id);
         self.watched.remove(&id);
         self.timed.remove(&id);
         self.expanding.remove(&id);
@@ -258,6 +281,16 @@ impl Core {
             sort_edited(cluster, job.proc, &self.classes.significant);
         }
         self.watch_edited(job);
+        self.recount_queued(job.cluster);
+    }
+
+    /// A cluster came or went, moved to another queue, or has other jobs than before.
+    pub(in crate::core) fn recount_queued(&mut self, id: ClusterId) {
+        let now = self.clusters.get(&id).and_then(|cluster| {
+            let queue = queue_of(cluster)?;
+            Some((Arc::from(queue), cluster.owner().clone(), u64::from(cluster.left)))
+        });
+        self.queued.put(id, now);
     }
 
     fn retry_of(&self, job: JobId) -> Option<(Timestamp, JobId)> {
@@ -319,7 +352,7 @@ impl Core {
         let shared = self.shared_with(&record, id);
         let shared = shared.first().and_then(|other| self.claims.get(other));
         let (work_until_ms, brisk) = shared
-            .map_or((now.deadline(WORK_LIFE), false), |other| (other.work_until_ms, other.brisk));
+            .map_or((work_until(&record, now), false), |other| (other.work_until_ms, other.brisk));
         let (machine, slot, run) = (record.machine.clone(), record.slot.clone(), record.run);
         let claim = Claim {
             record,
@@ -560,11 +593,7 @@ pub(crate) fn idle_range(
     }
 }
 
-fn sorting(
-    record: &ClusterRecord,
-    ad: &Arc<classad::ClassAd>,
-    significant: &BTreeSet<AttrName>,
-) -> Sorting {
+fn sorting(record: &ClusterRecord, ad: &Arc<ClassAd>, significant: &BTreeSet<AttrName>) -> Sorting {
     let spec = &record.spec;
     let own = (0..spec.count())
         .map(ProcId)

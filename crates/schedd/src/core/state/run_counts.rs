@@ -10,11 +10,35 @@ use model::{ClusterId, UserName};
 /// A queue or all of them, and an owner or everybody.
 type Who = (Option<Arc<str>>, Option<UserName>);
 
-/// Counts of runs. None of them is 0.
+/// Counts by queue and by owner. None of them is 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct QueueCounts(BTreeMap<Who, u64>);
+
+impl QueueCounts {
+    /// Of a queue, or of all; of an owner, or of everybody.
+    pub(crate) fn of(&self, queue: Option<&Arc<str>>, owner: Option<&UserName>) -> u64 {
+        self.0.get(&(queue.cloned(), owner.cloned())).copied().unwrap_or(0)
+    }
+
+    /// What a queue and an owner have together is so much now, and was so much before.
+    pub(crate) fn note(&mut self, queue: &Arc<str>, owner: &UserName, (before, now): (u64, u64)) {
+        let by = before.abs_diff(now);
+        if by == 0 {
+            return;
+        }
+        for queue in [None, Some(queue)] {
+            for owner in [None, Some(owner)] {
+                note(&mut self.0, &(queue.cloned(), owner.cloned()), (now > before, by));
+            }
+        }
+    }
+}
+
+/// Counts of runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RunCounts {
     /// By slot: the next run of a slot takes no place while it waits there.
-    queues: BTreeMap<Who, u64>,
+    queues: QueueCounts,
     /// Of each array, promised runs too.
     clusters: BTreeMap<ClusterId, u64>,
 }
@@ -22,7 +46,7 @@ pub(crate) struct RunCounts {
 impl RunCounts {
     /// Of a queue, or of all; of an owner, or of everybody.
     pub(crate) fn of_queue(&self, queue: Option<&Arc<str>>, owner: Option<&UserName>) -> u64 {
-        self.queues.get(&(queue.cloned(), owner.cloned())).copied().unwrap_or(0)
+        self.queues.of(queue, owner)
     }
 
     /// Of an array's jobs.
@@ -37,16 +61,7 @@ impl RunCounts {
         owner: &UserName,
         (before, now): (usize, usize),
     ) {
-        let by = before.abs_diff(now) as u64;
-        if by == 0 {
-            return;
-        }
-        for queue in [None, Some(queue)] {
-            for owner in [None, Some(owner)] {
-                let who = (queue.cloned(), owner.cloned());
-                note(&mut self.queues, &who, (now > before, by));
-            }
-        }
+        self.queues.note(queue, owner, (before as u64, now as u64));
     }
 
     /// A run of a job of the cluster began or is promised, or is over.
@@ -56,7 +71,7 @@ impl RunCounts {
 
     /// The runs of clusters, without what is counted by class.
     pub(crate) fn without_queues(&self) -> Self {
-        Self { queues: BTreeMap::new(), clusters: self.clusters.clone() }
+        Self { queues: QueueCounts::default(), clusters: self.clusters.clone() }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Pauses after the start of a job.
 
+use proto::matchmaking::Term;
+
 use crate::core::tests::*;
 
 const SECOND: (ClaimId, MatchId) =
@@ -114,4 +116,32 @@ fn a_queues_limit_counts_the_runs_of_that_queue_and_the_servers_those_of_all() {
         assert!(expected.is_none_or(|words| said.contains(words)), "{object:?} {value}: {said}");
         trial.core.settings = before;
     }
+}
+
+#[test]
+fn on_a_claim_with_a_term_runs_begin_within_it_and_not_after_a_restart() {
+    let after = |seconds: u64| {
+        let mut trial = Trial::with_jobs(2, "PbsQueue = \"workq\"\nPbsWalltime = 60");
+        let offer = Match {
+            id: MATCH,
+            class: trial.core.classes.by_id.keys().next().copied().unwrap(),
+            machine: machine(),
+            address: "<10.0.0.1:9618>".to_owned(),
+            resources: Resources { cpus: 1, ..Resources::default() },
+            limits: Vec::new(),
+            term: Some(Term { starts_s: 60, ends_s: 180 }),
+        };
+        trial.take(&[Input::FromNegotiator(ToSchedd::Matches(vec![offer]))]);
+        trial.hears(status(&trial, vec![]));
+        trial.hears(granted(&trial));
+        trial.waits(seconds);
+        trial
+    };
+    let next = |mut trial: Trial| starts(&trial.ends(exited(0))).len();
+    assert_eq!(next(after(20)), 1, "there is time left");
+    assert_eq!(next(after(70)), 0, "the next would be over too late");
+    let trial = after(20);
+    let again = Core::load(config(), trial.core.rows(), trial.now);
+    let until: Vec<u64> = again.claims.values().map(|claim| claim.work_until_ms).collect();
+    assert_eq!(until, [trial.now.boot_ms], "nobody knows how much time is left");
 }

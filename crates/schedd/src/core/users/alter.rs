@@ -53,7 +53,7 @@ impl Core {
     /// Whether what it asks for from now on is what its queue takes.
     fn check_bounds(&self, cluster: &Cluster, changes: &ClassAd) -> Result<(), Denied> {
         let resources = super::arrange::resources_of(changes);
-        let queue = super::arrange::queue_of(cluster).filter(|_| !resources.is_empty());
+        let queue = crate::core::state::index::queue_of(cluster).filter(|_| !resources.is_empty());
         queue.map_or(Ok(()), |queue| self.settings.check_bounds(&queue, &resources))
     }
 

@@ -11,6 +11,7 @@ use model::{ClusterId, ClusterSpec, HoldCode, JobEvent, JobState, Now, Procs, at
 use proto::client::{Answer, Arrange, Refusal, Selector};
 
 use crate::core::state::core::{Cluster, Core, JobRef};
+use crate::core::state::index::queue_of;
 use crate::core::words::{Actor, ClusterFact, Fact, FactoryStep, JobFact};
 
 impl Core {
@@ -43,7 +44,7 @@ impl Core {
             _ => None,
         };
         let mut gone = edits.iter().filter_map(deleted);
-        if gone.any(|queue| self.clusters.values().any(|cluster| is_in(cluster, &queue))) {
+        if gone.any(|queue| self.queued.of(Some(queue.as_str()), None, None) > 0) {
             return Err(Denied::Busy);
         }
         let settings = Arc::new(self.settings.changed(edits)?);
@@ -74,7 +75,7 @@ impl Core {
             let count = u64::from(cluster.left);
             let admitted = self.settings.admit(&name, &applicant).and_then(|()| {
                 self.settings
-                    .check_count(&name, user, count, &|of, who| self.counted(of, who, Some(id)))
+                    .check_count(&name, user, count, &|of, who| self.queued.of(of, who, Some(id)))
             });
             match admitted {
                 Ok(()) => {
@@ -166,7 +167,7 @@ impl Core {
         let applicant = Applicant { user, host: &host, resources, subjobs, is_routed };
         self.settings.admit(queue, &applicant)?;
         let more = u64::from(spec.count());
-        self.settings.check_count(queue, user, more, &|of, who| self.counted(of, who, None))
+        self.settings.check_count(queue, user, more, &|of, who| self.queued.of(of, who, None))
     }
 
     /// Whether none of its jobs runs, is the next to run, or is stopping.
@@ -182,17 +183,6 @@ impl Core {
         let name = self.config.beside.machine.as_str();
         name.split('.').next().unwrap_or(name).to_owned()
     }
-
-    /// Jobs that are in this queue, or in any; of this user, or of anybody.
-    fn counted(&self, queue: Option<&str>, user: Option<&str>, but: Option<ClusterId>) -> u64 {
-        let counts = |cluster: &&Cluster| {
-            let in_queue = queue.map_or(queue_of(cluster).is_some(), |queue| is_in(cluster, queue));
-            in_queue
-                && but != Some(cluster.record.cluster)
-                && user.is_none_or(|user| cluster.owner().as_str() == user)
-        };
-        self.clusters.values().filter(counts).map(|cluster| u64::from(cluster.left)).sum()
-    }
 }
 
 /// Whether an operator may make this change, who may not make all.
@@ -203,18 +193,6 @@ fn is_operation(edit: &Edit) -> bool {
         Object::Node(_) => true,
         Object::Server => false,
     }
-}
-
-pub(crate) fn queue_of(cluster: &Cluster) -> Option<String> {
-    // All jobs of a cluster are in one queue: only whole clusters move.
-    let edited = cluster.procs().next().and_then(|job| job.edits()?.get(queues::QUEUE).cloned());
-    let own = |ad: &ClassAd| ad.get(queues::QUEUE).cloned();
-    let named = edited.or_else(|| own(&cluster.ad))?;
-    named.as_literal().and_then(Value::as_str).map(str::to_owned)
-}
-
-fn is_in(cluster: &Cluster, queue: &str) -> bool {
-    queue_of(cluster).as_deref() == Some(queue)
 }
 
 fn rank(cluster: &Cluster) -> u32 {

@@ -175,6 +175,7 @@ impl Core {
         if cluster.left == 0 {
             self.forget_cluster(id);
         }
+        self.recount_queued(id);
         never
     }
 

@@ -1,5 +1,7 @@
 //! What schedds ask for: claims, runs on them, and the echoes that keep both alive.
 
+use std::time::Duration;
+
 use model::{
     Beat, ClaimId, ClaimSecret, Now, Pause, Resources, RunEnd, RunId, ScheddName, Universe,
     VacateCode, attr,
@@ -85,6 +87,7 @@ impl Core {
                 .filter(|submitter| *submitter != request.owner),
             resources: part,
             limits: request.limits.clone(),
+            ends_ms: request.term.map(|term| now.deadline(Duration::from_secs(term.ends_s.into()))),
             devices,
             slot: self.lowest_free_slot(request.universe),
             universe: request.universe,

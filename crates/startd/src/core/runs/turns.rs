@@ -42,6 +42,7 @@ impl Core {
             submitter: held.submitter.clone(),
             resources: held.resources.clone(),
             limits: Vec::new(),
+            ends_ms: held.ends_ms,
             devices: held.devices.clone(),
             slot: held.slot,
             universe: held.universe,

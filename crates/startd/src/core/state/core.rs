@@ -152,6 +152,9 @@ pub(in crate::core) struct Claim {
     /// What its runs use of concurrency limits.
     #[serde(default)]
     pub(in crate::core) limits: Vec<LimitUse>,
+    /// When it is over at the latest, in milliseconds of the boot clock, if that can be told.
+    #[serde(default)]
+    pub(in crate::core) ends_ms: Option<u64>,
     /// Which ones of the custom resources.
     #[serde(default)]
     pub(in crate::core) devices: Devices,

@@ -38,6 +38,10 @@ impl Core {
             owner: claim.charged().clone(),
             resources: claim.resources.clone(),
             limits: claim.limits.clone(),
+            ends_in_s: claim.ends_ms.map(|ends_ms| {
+                let seconds = ends_ms.saturating_sub(now.boot_ms).div_ceil(1000);
+                u32::try_from(seconds).unwrap_or(u32::MAX)
+            }),
         });
         let life_ms = u64::try_from(self.machine.started.as_millis()).unwrap_or(0);
         MachineState {

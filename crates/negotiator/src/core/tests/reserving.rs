@@ -1,0 +1,147 @@
+//! The place that is kept for the first job that finds none, and what may run there until then.
+
+use super::*;
+
+/// A machine of four, on which a job of three runs for an hour at most; and a job of four, which
+/// waits for it. `more` comes behind.
+fn behind_a_long_run(more: &str) -> String {
+    format!(
+        "machine a cpus=4 memory=1000
+         job ann 1 1 cpus=3; PbsQueue = \"workq\"; PbsWalltime = 3600
+
+         claimed a
+         gone 1
+         seen 1
+         job ann 2 1 cpus=4; PbsQueue = \"workq\"; PbsWalltime = 600
+
+         {more}"
+    )
+}
+
+#[test]
+fn what_is_over_in_time_runs_beside_and_what_may_not_be_waits() {
+    check(
+        &behind_a_long_run(
+            "job ann 3 1; PbsQueue = \"workq\"; PbsWalltime = 600
+             job ann 4 1; PbsQueue = \"workq\"; PbsWalltime = 7200
+             job ann 5 1; Rank = 0",
+        ),
+        expect![[r#"
+            #1 1 on a: cpus=3 memory=128
+            2 waits: not yet: the first of these jobs starts on a by 1970-01-12 15:07:40 UTC, when what runs there is over
+            #2 3 on a: cpus=1 memory=128
+            4 waits: not yet: 1 machine could run it; all are busy (short of Cpus)
+            5 waits: not yet: 1 machine could run it; all are busy (short of Cpus)
+        "#]],
+    );
+}
+
+#[test]
+fn the_place_is_had_when_the_run_is_over_whatever_waits_beside() {
+    check(
+        &behind_a_long_run(
+            "job ann 4 9; PbsQueue = \"workq\"; PbsWalltime = 7200
+
+             wait 60
+             ended a 1",
+        ),
+        expect![[r#"
+            #1 1 on a: cpus=3 memory=128
+            2 waits: not yet: the first of these jobs starts on a by 1970-01-12 15:07:40 UTC, when what runs there is over
+            4 waits: not yet: a is kept from 1970-01-12 15:07:40 UTC for a job that comes first; with a walltime of 2 h 0 min it may not be over by then
+            #2 2 on a: cpus=4 memory=128
+            4 waits: not yet: the first of these jobs starts on a by 1970-01-12 14:08:55 UTC, when what runs there is over
+        "#]],
+    );
+}
+
+#[test]
+fn what_fits_beside_the_place_runs_as_long_as_it_likes() {
+    check(
+        "machine a cpus=4 memory=1000
+         job ann 1 1 cpus=2; PbsQueue = \"workq\"; PbsWalltime = 3600
+
+         claimed a
+         gone 1
+         seen 1
+         job ann 2 1 cpus=3; PbsQueue = \"workq\"
+         job ann 3 2",
+        expect![[r#"
+            #1 1 on a: cpus=2 memory=128
+            #2 3 on a: cpus=1 memory=128
+            2 waits: not yet: the first of these jobs starts on a by 1970-01-12 15:07:40 UTC, when what runs there is over
+            3 waits: not yet: a is kept from 1970-01-12 15:07:40 UTC for a job that comes first; it asks for no walltime, so nobody can tell when it is over
+        "#]],
+    );
+}
+
+#[test]
+fn the_machine_that_is_free_first_is_kept_and_others_are_not() {
+    check(
+        "machine a cpus=2 memory=1000
+         machine b cpus=2 memory=1000
+         job ann 1 1 cpus=1; PbsQueue = \"workq\"; PbsWalltime = 3600; Rank = Machine == \"a\"
+         job ann 2 1 cpus=1; PbsQueue = \"workq\"; PbsWalltime = 600; Rank = Machine == \"b\"
+
+         claimed a
+         claimed b
+         gone 1
+         gone 2
+         seen 2
+         job ann 3 1 cpus=2; PbsQueue = \"workq\"; PbsWalltime = 60
+         job ann 4 2 cpus=1",
+        expect![[r#"
+            #1 1 on a: cpus=1 memory=128
+            #2 2 on b: cpus=1 memory=128
+            #3 4 on a: cpus=1 memory=128
+            3 waits: not yet: the first of these jobs starts on b by 1970-01-12 14:07:40 UTC, when what runs there is over
+            4 waits: not yet: b is kept from 1970-01-12 14:07:40 UTC for a job that comes first; it asks for no walltime, so nobody can tell when it is over
+        "#]],
+    );
+}
+
+#[test]
+fn no_place_is_kept_where_nobody_can_tell_when_it_is_free_nor_for_jobs_of_no_queue() {
+    check(
+        "machine a cpus=4 memory=1000
+         job ann 1 1 cpus=3
+
+         claimed a
+         gone 1
+         seen 1
+         job ann 2 1 cpus=4; PbsQueue = \"workq\"; PbsWalltime = 600
+         job ann 3 1",
+        expect![[r#"
+            #1 1 on a: cpus=3 memory=128
+            #2 3 on a: cpus=1 memory=128
+            2 waits: not yet: 1 machine could run it; all are busy (short of Cpus)
+        "#]],
+    );
+    check(
+        "machine a cpus=4 memory=1000
+         job ann 1 1 cpus=3; PbsQueue = \"workq\"; PbsWalltime = 3600
+
+         claimed a
+         gone 1
+         seen 1
+         job ann 2 1 cpus=4
+         job ann 3 1",
+        expect![[r#"
+            #1 1 on a: cpus=3 memory=128
+            #2 3 on a: cpus=1 memory=128
+            2 waits: not yet: 1 machine could run it; all are busy (short of Cpus)
+        "#]],
+    );
+}
+
+#[test]
+fn when_a_run_takes_longer_than_it_may_the_moment_is_told_anew() {
+    check(
+        &behind_a_long_run(&format!("{}wait 100", "wait 800\nclaimed a\n\n".repeat(6))),
+        expect![[r#"
+            #1 1 on a: cpus=3 memory=128
+            2 waits: not yet: the first of these jobs starts on a by 1970-01-12 15:07:40 UTC, when what runs there is over
+            2 waits: not yet: the first of these jobs starts on a by 1970-01-12 15:08:40 UTC, when what runs there is over
+        "#]],
+    );
+}

@@ -1,0 +1,56 @@
+//! In which queue of PBS's each cluster is, and how many jobs are in each queue: kept in step, so
+//! that a submission is not compared with all that were before it. What may be there is not known
+//! here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use model::{ClusterId, UserName};
+
+use crate::core::state::run_counts::QueueCounts;
+
+/// What a cluster counts: its queue, its owner, its jobs.
+pub(crate) type Counted = (Arc<str>, UserName, u64);
+
+/// How many jobs are in queues.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Queued {
+    counts: QueueCounts,
+    clusters: BTreeMap<ClusterId, Counted>,
+}
+
+impl Queued {
+    /// Jobs that are in this queue, or in any; of this user, or of anybody; without those of a
+    /// cluster.
+    pub(crate) fn of(
+        &self,
+        queue: Option<&str>,
+        user: Option<&str>,
+        but: Option<ClusterId>,
+    ) -> u64 {
+        let (queue, user) = (queue.map(Arc::from), user.map(UserName::new));
+        let all = self.counts.of(queue.as_ref(), user.as_ref());
+        let own = but.and_then(|but| self.clusters.get(&but)).filter(|(its_queue, owner, _)| {
+            queue.as_ref().is_none_or(|queue| queue == its_queue)
+                && user.as_ref().is_none_or(|user| user == owner)
+        });
+        all - own.map_or(0, |(_, _, jobs)| *jobs)
+    }
+
+    /// A cluster counts this from now on; nothing if it is in no queue, or gone.
+    pub(crate) fn put(&mut self, id: ClusterId, now: Option<Counted>) {
+        let before = match &now {
+            Some(counted) => self.clusters.insert(id, counted.clone()),
+            None => self.clusters.remove(&id),
+        };
+        if before == now {
+            return;
+        }
+        if let Some((queue, owner, jobs)) = before {
+            self.counts.note(&queue, &owner, (jobs, 0));
+        }
+        if let Some((queue, owner, jobs)) = now {
+            self.counts.note(&queue, &owner, (0, jobs));
+        }
+    }
+}

@@ -132,8 +132,8 @@ mod tests {
                     new
                 })
                 .collect();
-            let written = crate::frame::encode(&Together::of(all.clone())).unwrap();
-            let read: Together = crate::frame::decode(&written).unwrap();
+            let written = frame::encode(&Together::of(all.clone())).unwrap();
+            let read: Together = frame::decode(&written).unwrap();
             let again: Vec<NewCluster> = read.into_clusters().collect();
             let told = |all: &[NewCluster]| -> Vec<String> {
                 all.iter().map(|new| new.spec.ad.to_old()).collect()

@@ -390,18 +390,22 @@ mod tests {
 
     #[test]
     fn what_final_is_told_of_failed_nodes_is_left_out_only_after_an_early_end() {
+        let cut = |is_so, aborts_well| CutOff { is_so, aborts_well, has_posts: false };
         for (line, expected) in [
             ("1 PRE LAST 0 begin case35 3 1 2 1 7", "1 PRE LAST 0 begin case35 3 * 2 * 7"),
             ("1 POST LAST 0 begin case35 4 1 0", "1 POST LAST 0 begin case35 4 * 0"),
             ("1 PRE LAST 0 begin case35 2 1 2 1 7", "1 PRE LAST 0 begin case35 2 1 2 1 7"),
             ("1 PRE N1 0 begin case35 3 1 2 1 7", "1 PRE N1 0 begin case35 3 1 2 1 7"),
         ] {
-            assert_eq!(told_to_final(line, true, false), expected);
-            assert_eq!(told_to_final(line, false, false), line);
+            assert_eq!(told_to_final(line, cut(true, false)), expected);
+            assert_eq!(told_to_final(line, cut(false, false)), line);
         }
+        let posts = CutOff { has_posts: true, ..cut(true, false) };
+        let line = "1 PRE LAST 0 begin c 3 1 2 1 7";
+        assert_eq!(told_to_final(line, posts), "1 PRE LAST 0 begin c 3 * * * 7");
         let (well, removed) = ("1 POST LAST 0 begin c 0 0 0", "1 POST LAST 0 begin c 4 1 0");
-        assert_eq!(told_to_final(well, false, true), "1 POST LAST 0 begin c * 0 0");
-        assert_eq!(told_to_final(removed, false, true), removed);
+        assert_eq!(told_to_final(well, cut(false, true)), "1 POST LAST 0 begin c * 0 0");
+        assert_eq!(told_to_final(removed, cut(false, true)), removed);
         assert!(aborts_well("JOB A x\nABORT-DAG-ON A 5 RETURN 0\n"));
         assert!(aborts_well("ABORT-DAG-ON A 0\n") && !aborts_well("ABORT-DAG-ON A 0 RETURN 1\n"));
     }

@@ -313,8 +313,8 @@ mod tests {
             [AskTrust::Nodes, invite, AskTrust::Revoke { name: "m".to_owned() }, rotate]
         };
         for ask in asks() {
-            let (served, others) = waiting::channel::<()>();
-            let (writes, written) = waiting::channel::<()>();
+            let (served, others) = waiting::sync_channel::<()>(1);
+            let (writes, written) = waiting::sync_channel::<()>(1);
             let registrar = Arc::clone(&registrar);
             let disk = thread::spawn(move || {
                 registrar.hold_still(|| {

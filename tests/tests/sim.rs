@@ -95,6 +95,7 @@ const INSIDE: &[(Bug, u64, &str)] = &[
     (Bug::QueueStopIgnored, 3, "its queue is not started"),
     (Bug::BackfillTooLong, 3, "what is not over by then leaves|is said to last"),
     (Bug::RunNowIgnored, 3, "is idle, can run: true"),
+    (Bug::RunOneGoesOn, 8, "of which one is to"),
     (Bug::DagChildTooEarly, 3, "and N1 is Open(0)"),
     (Bug::DagFailureReleases, 3, "and N0 is Failed(0)"),
     (Bug::DagRetryNotCounted, 3, "the DAG is not over"),

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::ids::{ClusterId, ProcId};
+use crate::ids::{ClusterId, JobId, ProcId};
 
 /// The attribute that says what a job still waits for, of what is in the queue ([`Waits`]). The
 /// schedd takes out what has been.
@@ -30,6 +30,11 @@ pub const HAS_LEFT: &str = "wait for a job that has left the queue";
 
 /// How the reason begins of a job that was removed because what it waits for can never be.
 pub const REASON: &str = "the job's dependency ";
+
+/// Why a job was removed of which and of another one only one is to run.
+pub fn runs_instead(runs: JobId) -> String {
+    format!("{REASON}runone: job {runs} runs instead")
+}
 
 /// What must have come of the other job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

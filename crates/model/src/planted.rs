@@ -86,6 +86,8 @@ pub enum Bug {
     RunNowIgnored,
     /// The negotiator lets jobs run on a machine that is kept for another, however long they take.
     BackfillTooLong,
+    /// The schedd lets jobs start that are being removed because another runs instead of them.
+    RunOneGoesOn,
     /// dagman takes a node for ready when the first of its parents is done.
     DagChildTooEarly,
     /// dagman takes a parent that failed for one that is over.
@@ -106,7 +108,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 47] = [
         Self::NoMargin,
         Self::LostRequeue,
         Self::AttemptNotCounted,
@@ -145,6 +147,7 @@ impl Bug {
         Self::QueueStopIgnored,
         Self::RunNowIgnored,
         Self::BackfillTooLong,
+        Self::RunOneGoesOn,
         Self::DagChildTooEarly,
         Self::DagFailureReleases,
         Self::DagRetryNotCounted,

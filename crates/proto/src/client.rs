@@ -524,6 +524,9 @@ pub enum Edited {
     NoPriority(AttrName),
     /// The value of this attribute is longer than so many bytes: nothing was set.
     TooLong { name: AttrName, limit: usize },
+    /// So many bytes are more than may be set in a job at once, or, of this job, in all. Of very
+    /// many jobs, others may have been set.
+    TooMuch { job: Option<JobId>, limit: usize },
 }
 
 /// Counts of jobs.

@@ -26,7 +26,7 @@ pub(crate) mod users;
 mod words;
 
 pub use crate::core::job::system::{SystemAct, SystemPolicy};
-pub use crate::core::records::acts::{LongAct, Reached, SLICE, Target};
+pub use crate::core::records::acts::{Deed, LongAct, Reached, SLICE, Target, with_reached};
 pub use crate::core::records::eviction::Eviction;
 pub use crate::core::records::ranges::Ranges;
 pub use crate::core::records::rows::{

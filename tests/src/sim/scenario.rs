@@ -213,7 +213,8 @@ fn steps_for(bug: Bug) -> Vec<(When, Deed)> {
         | Bug::DependencyFailureReleases
         | Bug::DependencyForgotten
         | Bug::DependencyEndForgotten
-        | Bug::RunOneIgnored => steps_of_waits_for(bug),
+        | Bug::RunOneIgnored
+        | Bug::RunOneGoesOn => steps_of_waits_for(bug),
         Bug::QueueLimitIgnored
         | Bug::ArrayLimitIgnored
         | Bug::QueueStopIgnored
@@ -289,6 +290,14 @@ fn steps_of_waits_for(bug: Bug) -> Vec<(When, Deed)> {
                 submit(job(5000).with(attr::JOB_STATUS, model::JobStatus::Held.number())),
                 submit(instead),
                 (Live(1), Act(Action::Release { reason: None })),
+            ]
+        }
+        Bug::RunOneGoesOn => {
+            let held = || job(5000).with(attr::JOB_STATUS, model::JobStatus::Held.number());
+            vec![
+                submit(held()),
+                submit(held().procs(8).with(model::depend::RUN_ONE, "1")),
+                (After(2 * SECOND), Act(Action::Release { reason: None })),
             ]
         }
         other => panic!("{other:?} is no bug about jobs that wait for others"),

@@ -458,18 +458,25 @@ impl World {
     /// A slice of an act is done: what is told of it must be durable. Its user hears of all at the
     /// end.
     fn tell_actor(&mut self, s: usize, acted: Slice, recorded: &[Recorded]) {
-        let Slice { act, results, is_last } = acted;
+        let Slice { act, answer, is_last } = acted;
         // After a restart nobody waits for it.
         let Some(acting) = self.schedds[s].acting.get_mut(&act) else { return };
-        acting.results.extend(results.iter().cloned());
+        if let Some(Answer::Acted(results)) = &answer {
+            acting.results.extend(results.iter().cloned());
+        }
         let (ticket, all, input) = (acting.ticket, acting.results.clone(), acting.input.clone());
         let store = &self.schedds[s].store;
-        let answer = Answer::Acted(results);
-        let durable = self.oracle.answer_is_durable(s, &input, &answer, recorded, store);
-        self.require(durable);
+        if let Some(answer) = &answer {
+            let durable = self.oracle.answer_is_durable(s, &input, answer, recorded, store);
+            self.require(durable);
+        }
         if is_last {
             self.schedds[s].acting.remove(&act);
-            self.give(s, ticket, Answer::Acted(all));
+            match answer {
+                Some(Answer::Acted(_)) => self.give(s, ticket, Answer::Acted(all)),
+                Some(answer) => self.give(s, ticket, answer),
+                None => self.fail(format!("act {act} of {input:?} ends without an answer")),
+            }
         }
     }
 
@@ -554,6 +561,7 @@ fn compare(stored: Rows, live: Rows) -> Result<(), String> {
     same(&stored.jobs, &live.jobs)?;
     same(&claims(stored.claims), &claims(live.claims))?;
     same(&past(stored.past_submissions), &past(live.past_submissions))?;
+    same(&stored.acts, &live.acts)?;
     same(&[stored.last_seq], &[live.last_seq])
 }
 

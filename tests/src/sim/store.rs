@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use model::queues::QueueSettings;
 use model::{ClaimId, ClusterId, ClusterSpec, JobId, Seq, SubmitToken};
-use schedd::core::{ClaimRecord, ClusterBody, ClusterRecord, Dirty, JobRecord, Meta, Ranges, Rows};
+use schedd::core::{
+    ClaimRecord, ClusterBody, ClusterRecord, Dirty, JobRecord, Meta, Ranges, Rows, with_reached,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -22,6 +24,7 @@ pub(crate) struct Store {
     meta: Option<String>,
     acts: Option<String>,
     settings: Option<String>,
+    reached: Option<String>,
     last_seq: Seq,
 }
 
@@ -92,6 +95,9 @@ impl Store {
         if let Some(settings) = &dirty.settings {
             self.settings = Some(json(&**settings)?);
         }
+        if let Some(reached) = &dirty.reached {
+            self.reached = Some(json(reached)?);
+        }
         for recorded in &dirty.recorded {
             if recorded.seq <= self.last_seq {
                 return Err(format!("event {} is written after {}", recorded.seq, self.last_seq));
@@ -119,7 +125,9 @@ impl Store {
                 }),
             }
         }
-        rows.acts = self.acts.as_ref().map(|row| parse(row)).transpose()?.unwrap_or_default();
+        let acts = self.acts.as_ref().map(|row| parse(row)).transpose()?.unwrap_or_default();
+        let reached = self.reached.as_ref().map(|row| parse(row)).transpose()?.unwrap_or_default();
+        rows.acts = with_reached(acts, &reached);
         rows.jobs = self.jobs.values().map(|row| parse(row)).collect::<Result<_, _>>()?;
         rows.claims = self.claims.values().map(|row| parse(row)).collect::<Result<_, _>>()?;
         rows.meta = self.meta.as_deref().map(parse::<Meta>).transpose()?.unwrap_or_default();

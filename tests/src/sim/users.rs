@@ -383,6 +383,8 @@ impl World {
                 self.note(|| format!("{} did {action:?} to {selected:?}: {results:?}", by.user));
                 self.require(sound);
             }
+            // Too many of its user's acts are under way.
+            (Purpose::Act { .. } | Purpose::Look, Answer::Refused(Refusal::Busy(_))) => {}
             (
                 Purpose::Look,
                 Answer::Ads(_) | Answer::Totals(_) | Answer::Edited(_) | Answer::Chirped(_),

@@ -366,6 +366,16 @@ impl Edits {
             Edited::TooLong { name, limit } => {
                 format!("the value of {name} is longer than {limit} bytes")
             }
+            Edited::TooMuch { job: None, limit } => {
+                format!("what is set is longer than {limit} bytes")
+            }
+            Edited::TooMuch { job: Some(job), limit } => {
+                return Some(format!(
+                    "updraft qedit: with this, more than {limit} bytes would have been set of {job} \
+                     since it was submitted. It was not set there; of very many jobs others may have \
+                     it.\n"
+                ));
+            }
             Edited::NoPriority(name) => format!(
                 "{name} orders jobs: its value must be an integer from {} to {}",
                 i32::MIN,
@@ -411,6 +421,12 @@ impl Tell for Edits {
                 "Attribute \"{name}\" orders jobs: its value must be an integer from {} to {}.\n{FAILED}",
                 i32::MIN,
                 i32::MAX
+            )),
+            Edited::TooMuch { job: None, limit } => {
+                Said::err(format!("What is set is longer than {limit} bytes.\n{FAILED}"))
+            }
+            Edited::TooMuch { job: Some(job), limit } => Said::err(format!(
+                "More than {limit} bytes would have been set of job {job}.\n{FAILED}"
             )),
             Edited::TooLong { name, limit } => Said::err(format!(
                 "The value of attribute \"{name}\" is longer than {limit} bytes.\n{FAILED}"

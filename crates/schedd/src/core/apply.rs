@@ -59,8 +59,8 @@ impl Core {
 
     fn apply_to_cluster(&mut self, at: Now, fact: &ClusterFact, change: &mut Change) {
         match fact {
-            ClusterFact::Reserved { token, cluster } => {
-                self.reserved.insert(*cluster, *token);
+            ClusterFact::Reserved { token, by, cluster } => {
+                self.reserved.insert(*cluster, (*token, by.clone()));
                 self.next_reserved = cluster.next();
             }
             ClusterFact::ReservationForgotten { cluster } => drop(self.reserved.remove(cluster)),

@@ -92,13 +92,17 @@ fn step(
         }
     };
     let (mut taking, mut alone) = (Vec::new(), Vec::new());
+    // Of what follows, so much is done with it.
+    let mut room = core.config.slice;
     for event in &decision.events {
         taking.extend(core.takes_along(event));
         alone.extend(core.runs_alone(event));
         make_true(core, event, batch, clusters);
     }
     for job in alone {
-        for fact in core.removed_for(now, job) {
+        let facts = core.removed_for(now, job, room);
+        room = room.saturating_sub(facts.len());
+        for fact in facts {
             let event = Event { at: now, fact };
             taking.extend(core.takes_along(&event));
             make_true(core, &event, batch, clusters);
@@ -106,7 +110,9 @@ fn step(
     }
     // Each removes or stops jobs that are not final, and so this ends.
     while let Some(takes) = taking.pop() {
-        for fact in core.taken_along(now, &takes) {
+        let facts = core.taken_along(now, &takes, room);
+        room = room.saturating_sub(facts.len());
+        for fact in facts {
             let event = Event { at: now, fact };
             taking.extend(core.takes_along(&event));
             make_true(core, &event, batch, clusters);

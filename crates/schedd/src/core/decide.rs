@@ -1,7 +1,7 @@
 //! Where every input is decided: which file knows what follows.
 
 use model::Now;
-use proto::client::Answer;
+use proto::client::{Answer, Refusal};
 
 use crate::core::state::core::Core;
 use crate::core::words::{ActFact, Decision, Event, Fact, Input, NegotiatorFact, Rejection};
@@ -21,16 +21,23 @@ impl Core {
             }
             Input::Act { by, action, select, through } => {
                 return Ok(match self.long_act(by, action, select, *through) {
-                    None => answered(now, self.act(now, by, action, select, *through)),
-                    Some(act) => {
+                    Ok(None) => answered(now, self.act(now, by, action, select, *through)),
+                    Ok(Some(act)) => {
                         decision(now, vec![Fact::Act(ActFact::Began(Box::new(act)))], None)
                     }
+                    Err(refusal) => refused(now, refusal),
                 });
             }
             Input::Edit { by, select, changes, dry_run } => {
-                let (facts, edited) = self.edit(now, by, select, changes);
-                let facts = if *dry_run { Vec::new() } else { facts };
-                return Ok(answered(now, (facts, Answer::Edited(edited))));
+                return Ok(match self.long_edit(by, select, changes, *dry_run) {
+                    Ok(Some(facts)) => decision(now, facts, None),
+                    Ok(None) => {
+                        let (facts, edited) = self.edit(now, by, select, changes);
+                        let facts = if *dry_run { Vec::new() } else { facts };
+                        answered(now, (facts, Answer::Edited(edited)))
+                    }
+                    Err(refusal) => refused(now, refusal),
+                });
             }
             Input::Arrange { by, what } => return Ok(answered(now, self.arrange(now, by, what))),
             Input::Chirp { by, run, ask } => {
@@ -51,6 +58,10 @@ impl Core {
 
 fn answered(now: Now, (facts, answer): (Vec<Fact>, Answer)) -> Decision {
     decision(now, facts, Some(answer))
+}
+
+fn refused(now: Now, refusal: Refusal) -> Decision {
+    answered(now, (Vec::new(), Answer::Refused(refusal)))
 }
 
 fn decision(now: Now, facts: Vec<Fact>, reply: Option<Answer>) -> Decision {

@@ -11,5 +11,6 @@ pub(crate) mod groups;
 pub(crate) mod long_act;
 pub(crate) mod named;
 pub(crate) mod query;
+pub(crate) mod slice;
 pub(crate) mod spool;
 pub(crate) mod submit;

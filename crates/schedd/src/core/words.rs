@@ -1,6 +1,6 @@
 //! What goes into the core and what comes out of it. No logic.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use classad::{AttrName, ClassAd, Expr};
@@ -11,10 +11,10 @@ use model::{
 };
 use proto::chirp::ChirpAsk;
 use proto::claiming::{FromStartd, StopHow, ToStartd};
-use proto::client::{Acted, Action, Answer, Arrange, FrontEnd, Recorded, Select};
+use proto::client::{Action, Answer, Arrange, FrontEnd, Recorded, Select};
 use proto::matchmaking::{FromSchedd, Match, ToSchedd};
 
-use crate::core::records::acts::{LongAct, Reached};
+use crate::core::records::acts::{LongAct, Reached, Target};
 use crate::core::records::rows::{ClaimRecord, ClusterRecord, JobRecord, Meta};
 
 /// What reaches the core.
@@ -120,6 +120,13 @@ pub struct Actor {
     pub superuser: bool,
 }
 
+impl Actor {
+    /// Whether this user's jobs are its to change.
+    pub(crate) fn may_touch(&self, owner: &UserName) -> bool {
+        self.superuser || *owner == self.user
+    }
+}
+
 /// What follows from an input.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decision {
@@ -136,7 +143,8 @@ pub struct Decision {
 pub struct Slice {
     /// Of which act.
     pub act: u64,
-    pub results: Vec<Acted>,
+    /// What its client is told of it, if anything.
+    pub answer: Option<Answer>,
     /// Whether it was the last.
     pub is_last: bool,
 }
@@ -175,15 +183,25 @@ pub enum Fact {
 #[derive(Clone, Debug, PartialEq)]
 pub enum ActFact {
     Began(Box<LongAct>),
-    Reached { act: u64, reached: Reached },
-    Over { act: u64 },
+    /// So many jobs of a user are to go with another that they go a slice at a time.
+    Follows {
+        user: UserName,
+        target: Target,
+    },
+    Reached {
+        act: u64,
+        reached: Reached,
+    },
+    Over {
+        act: u64,
+    },
 }
 
 /// What happens to a cluster.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClusterFact {
     /// A number was given to a submission that is to come. No row changes.
-    Reserved { token: SubmitToken, cluster: ClusterId },
+    Reserved { token: SubmitToken, by: UserName, cluster: ClusterId },
     /// A number was given long ago and is not waited for any more. No row changes.
     ReservationForgotten { cluster: ClusterId },
     /// It came into the queue.
@@ -414,8 +432,10 @@ pub struct Change {
     pub meta: Option<Meta>,
     /// What is said of queues, if that changed.
     pub settings: Option<Arc<QueueSettings>>,
-    /// The acts that are under way, if that changed.
+    /// The acts that are under way, if they are others than before.
     pub acts: Option<Vec<LongAct>>,
+    /// How far each of them has come, if that changed.
+    pub reached: Option<BTreeMap<u64, Reached>>,
     /// The entry of the record.
     pub recorded: Option<Recorded>,
     /// The claim that was dropped: what its startd is told.

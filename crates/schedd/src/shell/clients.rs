@@ -21,7 +21,7 @@ use super::recent::Recent;
 use super::spool::Spool;
 use super::store::StoreError;
 use crate::core::{Actor, Input, SpoolStep};
-use crate::shell::engine::{ActPart, EngineInput, PageRequest};
+use crate::shell::engine::{ACT_PARTS, ActPart, EngineInput, PageRequest};
 use crate::shell::files::{self, Arriving, Leaving, TravelError};
 use crate::shell::places::{Place, Places};
 
@@ -44,9 +44,6 @@ const ADS_PER_ANSWER: usize = 500;
 
 /// Results of an action in one answer, likewise.
 const ACTED_PER_ANSWER: usize = 20_000;
-
-/// How many parts of what came of an act may wait for a client that is slow to take them.
-const ACT_PARTS: usize = 4096;
 
 /// What every connection needs.
 #[derive(Debug)]

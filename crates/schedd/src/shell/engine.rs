@@ -30,7 +30,7 @@ use super::recent::Recent;
 use super::rows;
 use super::spool::Spool;
 use crate::core::run_batch;
-use crate::core::{Core, Dirty, Effect, Input, MailEntry, Slice};
+use crate::core::{ClaimRecord, Core, Dirty, Effect, Input, MailEntry, Slice};
 use crate::shell::mail::{Letter, Mailer};
 use crate::shell::store::{Store, StoreError};
 use crate::shell::userlog::{LogBatch, LogText, LogWriter};
@@ -41,6 +41,10 @@ pub(crate) const QUEUE: usize = 16_384;
 
 /// The most inputs in a batch: bounds the time that a client waits behind others.
 const BATCH: usize = 4096;
+
+/// How many parts of what came of an act may wait for a client that is slow to take them: some
+/// thousand results each.
+pub(crate) const ACT_PARTS: usize = 64;
 
 /// The longest sleep without an input; only bounds how late a wrong deadline could be.
 const IDLE: Duration = Duration::from_secs(60);
@@ -110,10 +114,13 @@ impl Loans {
         Some(Lent { granted, over })
     }
 
-    /// Takes back what was lent for runs that are over.
-    fn settle(&mut self, core: &Core) {
-        self.0.retain(|(machine, ..), (wanted, over)| {
-            !over.is_closed() && core.is_run_of(machine, wanted)
+    /// Takes back what was lent for runs that are over: of claims that are others than before.
+    fn settle(&mut self, core: &Core, changed: &BTreeMap<ClaimId, Option<ClaimRecord>>) {
+        if changed.is_empty() {
+            return;
+        }
+        self.0.retain(|(machine, claim, _), (wanted, over)| {
+            !changed.contains_key(claim) || (!over.is_closed() && core.is_run_of(machine, wanted))
         });
     }
 }
@@ -161,6 +168,30 @@ impl Client {
     }
 }
 
+/// Who waits for what comes of a long act.
+#[derive(Debug)]
+struct Listener {
+    client: Client,
+    /// Whether it did not take its parts, and so was not told of all.
+    missed: bool,
+}
+
+impl Listener {
+    /// A part that is not the last. Who takes none is told none, and how it ended.
+    fn tell(&mut self, answer: Answer) {
+        if let Client::Actor(client) = &self.client {
+            // The last place is kept for the end.
+            let has_room = !self.missed && client.capacity() > 1;
+            let told = has_room && client.try_send(ActPart { answer, is_last: false }).is_ok();
+            self.missed = !told;
+        }
+    }
+
+    fn end(self, answer: Answer) {
+        self.client.answer(if self.missed { not_heard() } else { answer });
+    }
+}
+
 /// The core, its store, and what surrounds them.
 pub(crate) struct Engine {
     core: Core,
@@ -175,7 +206,7 @@ pub(crate) struct Engine {
     recent: Arc<Recent>,
     loans: Loans,
     /// Who waits for what comes of a long act, by its number.
-    acting: BTreeMap<u64, mpsc::Sender<ActPart>>,
+    acting: BTreeMap<u64, Listener>,
     dropped: u64,
 }
 
@@ -311,7 +342,7 @@ impl Engine {
         self.logs.write(texts);
         self.mail.post(letters);
         self.recent.add(batch.dirty.recorded);
-        self.loans.settle(&self.core);
+        self.loans.settle(&self.core, &batch.dirty.claims);
         self.perform(batch.effects);
         self.answer(taken.clients, batch.answers, &batch.begun);
         self.tell_actor(batch.acted);
@@ -334,10 +365,10 @@ impl Engine {
         let mut begun = begun.iter().peekable();
         for (n, (client, answer)) in clients.into_iter().zip(answers).enumerate() {
             match (begun.next_if(|(input, _)| *input == n), client) {
-                (Some((_, act)), Client::Actor(client)) => {
-                    self.acting.insert(*act, client);
+                (Some((_, act)), client) => {
+                    self.acting.insert(*act, Listener { client, missed: false });
                 }
-                (_, client) => client.answer(answer.unwrap_or_else(unanswered)),
+                (None, client) => client.answer(answer.unwrap_or_else(unanswered)),
             }
         }
     }
@@ -345,11 +376,19 @@ impl Engine {
     /// What came of a slice of an act. Who does not listen for so long is told no more of it: the
     /// act goes on.
     fn tell_actor(&mut self, acted: Option<Slice>) {
-        let Some(Slice { act, results, is_last }) = acted else { return };
-        let part = ActPart { answer: Answer::Acted(results), is_last };
-        let heard = self.acting.get(&act).is_some_and(|client| client.try_send(part).is_ok());
-        if is_last || !heard {
-            self.acting.remove(&act);
+        let Some(Slice { act, answer, is_last }) = acted else { return };
+        match (is_last, answer) {
+            (true, answer) => {
+                if let Some(listener) = self.acting.remove(&act) {
+                    listener.end(answer.unwrap_or_else(unanswered));
+                }
+            }
+            (false, Some(answer)) => {
+                if let Some(listener) = self.acting.get_mut(&act) {
+                    listener.tell(answer);
+                }
+            }
+            (false, None) => {}
         }
     }
 
@@ -472,6 +511,11 @@ fn take_apart(waiting: &mut Vec<EngineInput>) -> Taken {
         }
     }
     taken
+}
+
+fn not_heard() -> Answer {
+    let what = "tell what came of each job: the answers were not read, and all was done".to_owned();
+    Answer::Refused(Refusal::Limit { what, limit: format!("{ACT_PARTS} parts that wait") })
 }
 
 fn unanswered() -> Answer {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::mail::Letter;
-use crate::core::{ClusterBody, ClusterRecord, Dirty, JobRecord, Rows};
+use crate::core::{ClusterBody, ClusterRecord, Dirty, JobRecord, Rows, with_reached};
 use crate::shell::store::{Batch, ClusterRow, EventRow, JobRow, Loaded, NewCluster, StoreError};
 
 /// The name under which the core's numbers are kept.
@@ -20,6 +20,9 @@ const QUEUES: &str = "queues";
 
 /// The name under which acts are kept that are under way.
 const ACTS: &str = "acts";
+
+/// And that under which it is kept how far each has come.
+const REACHED: &str = "reached";
 
 /// What a batch changes, as rows.
 ///
@@ -55,6 +58,9 @@ pub(crate) fn to_batch(dirty: &Dirty) -> Result<Batch, StoreError> {
     if let Some(acts) = &dirty.acts {
         batch.meta.push((ACTS, json(acts)?));
     }
+    if let Some(reached) = &dirty.reached {
+        batch.meta.push((REACHED, json(reached)?));
+    }
     for recorded in &dirty.recorded {
         batch.events.push(event_row(recorded)?);
     }
@@ -84,7 +90,10 @@ pub(crate) fn from_loaded(loaded: &Loaded) -> Result<Rows, StoreError> {
         claims: loaded.claims.iter().map(|body| parse(body)).collect::<Result<_, _>>()?,
         meta: number(NUMBERS).map(parse).transpose()?.unwrap_or_default(),
         settings: number(QUEUES).map(parse).transpose()?.map(Arc::new),
-        acts: number(ACTS).map(parse).transpose()?.unwrap_or_default(),
+        acts: with_reached(
+            number(ACTS).map(parse).transpose()?.unwrap_or_default(),
+            &number(REACHED).map(parse).transpose()?.unwrap_or_default(),
+        ),
         last_seq: Seq(loaded.last_seq),
         past_submissions: loaded
             .past

@@ -6,13 +6,14 @@
 
 use std::collections::BTreeSet;
 
-use classad::{Expr, RefScope, Value};
+use classad::{Env, Expr, RefScope, Value};
 use model::{AfterRun, ClusterId, JobEvent, JobId, JobState, Now, StopCause, UserName, attr};
 
 use crate::core::ads;
 use crate::core::job::description::env;
+use crate::core::records::acts::Target;
 use crate::core::state::core::{Cluster, Core, JobRef};
-use crate::core::words::{Event, Fact, JobFact};
+use crate::core::words::{ActFact, Event, Fact, JobFact};
 
 /// What a job that is removed says of others.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,15 +40,20 @@ impl Core {
         Some(TakesAlong { job: *job, owner: removed.cluster.owner().clone(), others })
     }
 
-    /// What follows for the others, now that the job is removed.
-    pub(crate) fn taken_along(&self, now: Now, takes: &TakesAlong) -> Vec<Fact> {
-        let theirs = self.may_go_along(&takes.owner, &takes.others);
-        let theirs = theirs.iter().filter_map(|id| self.clusters.get(id));
-        // An ad is dear: none is made for what is being removed already.
-        let stays = theirs.flat_map(Cluster::procs).filter(|other| !is_going(&other.state()));
-        let meant = stays.filter(|other| self.goes_along(now, *other, &takes.others));
-        let reason = format!("removed because job {} was removed", takes.job);
-        meant.flat_map(|other| self.removal(now, other, reason.clone())).collect()
+    /// What follows for the others, now that the job is removed. More than `room` of them go a
+    /// slice at a time.
+    pub(crate) fn taken_along(&self, now: Now, takes: &TakesAlong, room: usize) -> Vec<Fact> {
+        let TakesAlong { job, owner, others } = takes;
+        let theirs = self.may_go_along(owner, others);
+        let theirs = || theirs.iter().filter_map(|id| self.clusters.get(id));
+        if theirs().map(|cluster| cluster.left as usize).sum::<usize>() > room {
+            let target = Target::Along { driver: *job, others: others.clone() };
+            return vec![Fact::Act(ActFact::Follows { user: owner.clone(), target })];
+        }
+        let env = env(now);
+        let meant = theirs().flat_map(Cluster::procs);
+        let meant = meant.filter(|other| self.goes_along(now, *other, others, &env));
+        meant.flat_map(|other| self.removal(now, other, reason_along(*job))).collect()
     }
 
     /// The clusters among whose jobs those are that are meant. What every workflow says names its
@@ -59,14 +65,18 @@ impl Core {
         }
     }
 
-    /// Whether a job is meant.
-    fn goes_along(&self, now: Now, other: JobRef<'_>, others: &Expr) -> bool {
+    /// Whether a job is meant, and is not going already.
+    pub(crate) fn goes_along(&self, now: Now, other: JobRef<'_>, others: &Expr, env: &Env) -> bool {
+        // An ad is dear: none is made for what is being removed already.
+        if is_going(&other.state()) {
+            return false;
+        }
         if let Some(number) = driver_in(others)
             && let Some(said) = other.described().literal(attr::DAGMAN_JOB_ID)
         {
             return said.as_i64() == Some(number);
         }
-        ads::job_ad(other, now, self).eval_expr(others, None, &env(now)).is_true()
+        ads::job_ad(other, now, self).eval_expr(others, None, env).is_true()
     }
 
     /// What a job says of those that are to go with it. What is no expression means none.
@@ -78,6 +88,11 @@ impl Core {
         let said = ad.eval(attr::OTHER_JOB_REMOVE_REQUIREMENTS, None, &env(now));
         said.as_str().and_then(|text| text.parse().ok())
     }
+}
+
+/// Why a job goes with another.
+pub(crate) fn reason_along(driver: JobId) -> String {
+    format!("removed because job {driver} was removed")
 }
 
 /// The number, if an expression means those whose driver has it (`DAGManJobId =?= 12`).

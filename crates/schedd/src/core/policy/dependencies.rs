@@ -19,9 +19,10 @@ use model::{
 use proto::client::Refusal;
 
 use crate::core::policy::holds::{self, Holds};
+use crate::core::records::acts::Target;
 use crate::core::state::core::{Cluster, Core, JobRef};
 use crate::core::state::dependencies::{Gone, News, hold_reason, of, said, shifted};
-use crate::core::words::{ClusterFact, Fact, FactoryStep, JobFact, RoundFact};
+use crate::core::words::{ActFact, ClusterFact, Fact, FactoryStep, JobFact, RoundFact};
 
 /// Why they are let go.
 const RELEASE_REASON: &str = "what the job waited for has been";
@@ -173,10 +174,33 @@ impl Core {
         let Some(waits) = said(&first.described()) else { return Vec::new() };
         let outcome = outcome(&waits, |one| self.standing(one, ProcId(0)));
         let mut facts = Vec::from_iter(Self::follows_for_later(cluster, &outcome));
+        if let Outcome::Never(never) = &outcome
+            && cluster.waiting > self.config.slice as u64
+        {
+            facts.extend(self.removed_in_slices(cluster, *never));
+            return facts;
+        }
         for job in cluster.waiting_jobs() {
             facts.extend(self.follows_for_job(now, job, &outcome));
         }
         facts
+    }
+
+    /// The removal of all jobs of a cluster that wait, a slice at a time, if it has not begun. They
+    /// are held: none of them starts meanwhile.
+    fn removed_in_slices(&self, cluster: &Cluster, never: Dependency) -> Option<Fact> {
+        let (id, user) = (cluster.record.cluster, cluster.owner().clone());
+        let is_known = |target: &Target| match target {
+            Target::Vain { cluster, .. } => *cluster == id,
+            Target::All
+            | Target::Constraint(_)
+            | Target::Named(_)
+            | Target::Along { .. }
+            | Target::Instead { .. } => false,
+        };
+        let known = self.acts.values().flat_map(|act| act.targets.iter()).any(is_known);
+        let target = Target::Vain { cluster: id, never: never.to_string() };
+        (!known).then_some(Fact::Act(ActFact::Follows { user, target }))
     }
 
     /// The same for jobs that wait each for its own: only those that it concerns are looked at.
@@ -221,10 +245,7 @@ impl Core {
         let fact = |fact| Fact::Job { job: job.job, fact };
         match outcome {
             Outcome::Same => Vec::new(),
-            Outcome::Never(never) => {
-                let reason = format!("{}{never} can never be", depend::REASON);
-                self.removal(now, job, reason)
-            }
+            Outcome::Never(never) => self.removal(now, job, never_reason(&never.to_string())),
             Outcome::Left(left) if left.is_empty() => {
                 let before = holds::of(now, job).unwrap_or_default();
                 let after = Holds { waits: None, ..before.clone() };
@@ -321,6 +342,18 @@ fn outcome(waits: &Waits, mut standing: impl FnMut(Dependency) -> Standing) -> O
         return Outcome::Same;
     }
     Outcome::Left(Waits { on: waits.on, others })
+}
+
+/// Why a job is removed that waits for what can never be.
+pub(crate) fn never_reason(never: &str) -> String {
+    format!("{}{never} can never be", depend::REASON)
+}
+
+/// Whether a job is held for this, among others.
+pub(crate) fn waits_for(job: JobRef<'_>, what: &str) -> bool {
+    let is_it = |one: &Dependency| one.to_string() == what;
+    waits_for_jobs(&job)
+        && said(&job.described()).is_some_and(|waits| waits.others.iter().any(is_it))
 }
 
 fn waits_for_jobs(job: &JobRef<'_>) -> bool {

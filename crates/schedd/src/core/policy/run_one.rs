@@ -13,8 +13,9 @@ use model::{
 };
 use proto::client::Refusal;
 
-use crate::core::state::core::{Core, JobRef};
-use crate::core::words::{Event, Fact, JobFact};
+use crate::core::records::acts::Target;
+use crate::core::state::core::{Cluster, Core, JobRef};
+use crate::core::words::{ActFact, Event, Fact, JobFact};
 
 impl Core {
     /// Refuses a submission that is to run instead of what runs already or has left.
@@ -60,6 +61,9 @@ impl Core {
 
     /// Whether a job may start beside those that start in the same step, to which it is added.
     pub(crate) fn may_run_beside(&self, job: JobId, starting: &mut BTreeSet<ClusterId>) -> bool {
+        if self.gives_way(job.cluster) {
+            return false;
+        }
         let Some(others) = self.run_one.get(&job.cluster) else { return true };
         let may = others.is_disjoint(starting) || planted(Bug::RunOneIgnored);
         if may {
@@ -78,18 +82,43 @@ impl Core {
         others_go.then_some(job)
     }
 
-    /// What follows for the others when a job has got a machine.
-    pub(crate) fn removed_for(&self, now: Now, job: JobId) -> Vec<Fact> {
+    /// What follows for the others when a job has got a machine. More than `room` of them go a
+    /// slice at a time, and none of those starts meanwhile.
+    pub(crate) fn removed_for(&self, now: Now, job: JobId, room: usize) -> Vec<Fact> {
         let others = self.run_one.get(&job.cluster).into_iter().flatten();
-        let clusters = others.filter_map(|id| self.clusters.get(id));
-        let reason = format!("{}runone: job {job} runs instead", depend::REASON);
+        let others = others.filter(|id| !self.gives_way(**id));
+        let clusters: Vec<&Cluster> = others.filter_map(|id| self.clusters.get(id)).collect();
+        let are_many = clusters.iter().map(|other| other.left as usize).sum::<usize>() > room;
         clusters
+            .into_iter()
             .flat_map(|cluster| {
+                let id = cluster.record.cluster;
+                // Who is the next to run on its machine is not, if it goes at once.
+                let goes = |other: &JobRef<'_>| !are_many || self.promises.has(other.job);
+                let jobs = cluster.procs().filter(goes);
                 let jobs =
-                    cluster.procs().flat_map(|other| self.removal(now, other, reason.clone()));
-                cluster.grows_no_more().into_iter().chain(jobs)
+                    jobs.flat_map(|other| self.removal(now, other, depend::runs_instead(job)));
+                let follows = are_many.then(|| {
+                    let target = Target::Instead { cluster: id, runs: job };
+                    Fact::Act(ActFact::Follows { user: cluster.owner().clone(), target })
+                });
+                cluster.grows_no_more().into_iter().chain(jobs).chain(follows)
             })
             .collect()
+    }
+
+    /// Whether a cluster is being removed, a slice at a time, because another runs instead.
+    fn gives_way(&self, id: ClusterId) -> bool {
+        let targets = self.acts.values().flat_map(|act| act.targets.iter());
+        let mut instead = targets.filter_map(|target| match target {
+            Target::Instead { cluster, .. } => Some(*cluster),
+            Target::All
+            | Target::Constraint(_)
+            | Target::Named(_)
+            | Target::Along { .. }
+            | Target::Vain { .. } => None,
+        });
+        !planted(Bug::RunOneGoesOn) && instead.any(|cluster| cluster == id)
     }
 
     /// With whom a cluster belongs together; `None` if it runs whatever others do.

@@ -67,8 +67,6 @@ impl Core {
         ])
     }
 
-    /// The machine has carried out an order to suspend a run, or to let it go on. Only the last
-    /// order counts.
     /// Whether the run was ordered to pause or to go on after this order.
     pub(crate) fn has_other_order_since(&self, run: RunId, pause: Pause) -> bool {
         match self.job(run.job).map(|job| job.state()) {
@@ -80,6 +78,8 @@ impl Core {
         }
     }
 
+    /// The machine has carried out an order to suspend a run, or to let it go on. Only the last
+    /// order counts.
     pub(crate) fn run_paused(
         &self,
         now: Now,

@@ -50,6 +50,8 @@ pub struct Core {
     pub(crate) claims: BTreeMap<ClaimId, Claim>,
     /// Acts that are under way, in the order in which they were asked for.
     pub(crate) acts: BTreeMap<u64, LongAct>,
+    /// Whose act had the last turn, and whether it followed from something else.
+    pub(crate) act_served: Option<(UserName, bool)>,
     /// Every submission known, live or over.
     pub(crate) submissions: BTreeMap<SubmitToken, (ClusterId, u32)>,
 
@@ -88,7 +90,7 @@ pub struct Core {
     pub(crate) kept_checked_ms: u64,
     /// When the policies were looked at last, and how far.
     pub(crate) round: Round,
-    pub(crate) reserved: BTreeMap<ClusterId, SubmitToken>,
+    pub(crate) reserved: BTreeMap<ClusterId, (SubmitToken, UserName)>,
     /// The next number to give: above `meta`'s by what is reserved and not submitted.
     pub(crate) next_reserved: ClusterId,
     pub(crate) machines: BTreeMap<MachineName, Machine>,

@@ -8,7 +8,7 @@ use model::queues::QueueSettings;
 use model::{ClaimId, ClusterId, JobId};
 use proto::client::Recorded;
 
-use crate::core::records::acts::LongAct;
+use crate::core::records::acts::{LongAct, Reached};
 use crate::core::records::rows::{ClaimRecord, ClusterBody, ClusterRecord, JobRecord, Meta};
 use crate::core::words::Change;
 
@@ -27,8 +27,10 @@ pub struct Dirty {
     pub meta: Option<Meta>,
     /// What is said of queues, if that changed.
     pub settings: Option<Arc<QueueSettings>>,
-    /// The acts that are under way, if that changed.
+    /// The acts that are under way, if they are others than before: all but how far they have come.
     pub acts: Option<Vec<LongAct>>,
+    /// How far each of them has come, if that changed.
+    pub reached: Option<BTreeMap<u64, Reached>>,
     /// Entries of the record, in order.
     pub recorded: Vec<Recorded>,
 }
@@ -55,6 +57,7 @@ impl Dirty {
         self.meta = change.meta.or(self.meta);
         self.settings = change.settings.or(self.settings.take());
         self.acts = change.acts.or(self.acts.take());
+        self.reached = change.reached.or(self.reached.take());
         self.recorded.extend(change.recorded);
     }
 }

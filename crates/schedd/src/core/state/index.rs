@@ -60,6 +60,7 @@ impl Core {
             clusters: BTreeMap::new(),
             claims: BTreeMap::new(),
             acts: BTreeMap::new(),
+            act_served: None,
             submissions: BTreeMap::new(),
             classes: Classes::default(),
             counts: BTreeMap::new(),

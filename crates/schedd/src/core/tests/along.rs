@@ -142,3 +142,25 @@ fn nodes_are_found_by_their_drivers_number_however_they_say_it_and_no_others_are
     let others = [JobId::new(7, 0), JobId::new(7, 1), JobId::new(8, 0), JobId::new(9, 0)];
     assert_eq!(others.into_iter().filter(is_left).collect::<Vec<_>>(), [], "7.0 is a node of 3");
 }
+
+#[test]
+fn very_many_nodes_go_a_slice_at_a_time_also_across_a_restart() {
+    for others in ["DAGManJobId =?= 1", "DAGManJobId =?= 1 && true"] {
+        let driver = format!("OtherJobRemoveRequirements = \"{others}\"");
+        let mut trial = Trial::with_jobs(1, &driver);
+        trial.core.config.slice = 3;
+        trial.submit(SubmitToken([2; 16]), spec(8, &format!("JobStatus = 5\n{NODE}")));
+        trial.submit(SubmitToken([3; 16]), spec(4, "JobStatus = 5"));
+        let queued = |trial: &Trial, cluster: u32| {
+            let is_left = |proc: &u32| trial.core.is_queued(JobId::new(cluster, *proc));
+            (0..8).filter(is_left).count()
+        };
+        trial.acts("alice", removal());
+        assert_eq!(queued(&trial, 2), 5, "{others}");
+        while trial.core.has_long_acts() {
+            trial.core = Core::load(trial.core.config.clone(), trial.core.rows(), trial.now);
+            trial.take(&[]);
+        }
+        assert_eq!((queued(&trial, 2), queued(&trial, 3)), (0, 4), "{others}");
+    }
+}

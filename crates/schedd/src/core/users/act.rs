@@ -12,7 +12,7 @@ use proto::client::{ActResult, Acted, Action, Answer, FrontEnd, Select, Selector
 use crate::core::ads;
 use crate::core::job::description::env;
 use crate::core::policy::holds::{self, Holds};
-use crate::core::state::core::{Core, JobRef};
+use crate::core::state::core::{Cluster, Core, JobRef};
 use crate::core::users::edit::prioritise;
 use crate::core::words::{
     Actor, ClaimFact, ClusterFact, Fact, FactoryStep, JobFact, MachineFact, Repeat,
@@ -93,7 +93,7 @@ impl<'a> Act<'a> {
     /// good, or stopped for now.
     pub(super) fn factory(&mut self, selector: Option<&Selector>, id: ClusterId) {
         let Some(cluster) = self.core.clusters.get(&id).filter(|c| c.is_factory()) else { return };
-        if !(self.by.superuser || *cluster.owner() == self.by.user) {
+        if !self.by.may_touch(cluster.owner()) {
             return;
         }
         let step = match self.action {
@@ -132,21 +132,13 @@ impl<'a> Act<'a> {
                 }
             }
             Selector::Cluster(id) => {
-                for job in self
-                    .core
-                    .clusters
-                    .get(id)
-                    .into_iter()
-                    .flat_map(crate::core::state::core::Cluster::procs)
-                {
-                    self.on(Some(selector), job);
+                if let Some(cluster) = self.core.clusters.get(id) {
+                    self.on_cluster(selector, cluster);
                 }
-                self.factory(Some(selector), *id);
             }
             Selector::Owner(owner) => {
-                for (id, cluster) in self.core.clusters_of(owner, ClusterId(0)) {
-                    cluster.procs().for_each(|job| self.on(Some(selector), job));
-                    self.factory(Some(selector), id);
+                for (_, cluster) in self.core.clusters_of(owner, ClusterId(0)) {
+                    self.on_cluster(selector, cluster);
                 }
             }
         }
@@ -160,9 +152,25 @@ impl<'a> Act<'a> {
         }
     }
 
+    /// All jobs of a cluster, and those that are still to come. What is somebody else's, and large,
+    /// is answered once.
+    fn on_cluster(&mut self, selector: &Selector, cluster: &Cluster) {
+        let is_large = cluster.left as usize > self.core.config.slice;
+        if is_large && !self.by.may_touch(cluster.owner()) {
+            return self.denied(Some(selector));
+        }
+        cluster.procs().for_each(|job| self.on(Some(selector), job));
+        self.factory(Some(selector), cluster.record.cluster);
+    }
+
+    /// What the word names is somebody else's.
+    pub(super) fn denied(&mut self, selector: Option<&Selector>) {
+        let (selector, result) = (selector.cloned(), ActResult::PermissionDenied);
+        self.results.push(Acted { selector, job: None, result });
+    }
+
     pub(super) fn on(&mut self, selector: Option<&Selector>, job: JobRef<'_>) {
-        let permitted = self.by.superuser || *job.cluster.owner() == self.by.user;
-        let result = if !permitted {
+        let result = if !self.by.may_touch(job.cluster.owner()) {
             ActResult::PermissionDenied
         } else if !self.done.insert(job.job) {
             ActResult::AlreadyDone

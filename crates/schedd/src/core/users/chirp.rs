@@ -95,6 +95,9 @@ impl Core {
             Edited::TooLong { name, limit } => {
                 Err(ChirpRefusal::Limit { what: format!("set {name}"), limit })
             }
+            Edited::TooMuch { limit, .. } => {
+                Err(ChirpRefusal::Limit { what: format!("set {name} beside all others"), limit })
+            }
             Edited::NoJobs | Edited::NotThisJob(_) => Err(ChirpRefusal::NotYours(run.job)),
         }
     }

@@ -1,68 +1,116 @@
 //! Acts on very many jobs: done a slice at a time, so that everybody else is served in between. A
 //! slice and how far it has come are one transaction.
+//!
+//! Which acts these are, how many there may be, and whose turn it is; `slice` does one slice.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeMap;
+use std::ops::Bound;
 
-use model::{ClusterId, JobId, Now, ProcId};
-use proto::client::{ActResult, Acted, Action, FrontEnd, Select, Selector};
+use model::{ClusterId, Now, ProcId, UserName};
+use proto::client::{Action, FrontEnd, Refusal, Select, Selector};
 
-use crate::core::ads;
-use crate::core::job::description::env;
-use crate::core::records::acts::{LongAct, Reached, Target};
+use crate::core::records::acts::{ACTS, ACTS_OF_USER, ACTS_WORDS, Deed, LongAct, Reached, Target};
 use crate::core::state::core::{Cluster, Core};
-use crate::core::users::act::Act;
-use crate::core::users::query::PAGE_STEPS;
-use crate::core::words::{ActFact, Actor, Change, Decision, Event, Fact, Slice};
+use crate::core::users::slice::OneSlice;
+use crate::core::words::{ActFact, Actor, Change, Decision, Event, Fact};
 
 impl Core {
     /// The act as one that is done a slice at a time, if it is about so many jobs.
+    ///
+    /// # Errors
+    /// If too many such acts are under way.
     pub(crate) fn long_act(
         &self,
         by: &Actor,
         action: &Action,
         select: &Select,
         through: FrontEnd,
-    ) -> Option<LongAct> {
+    ) -> Result<Option<LongAct>, Refusal> {
         // What is forgotten by force is said to be over in the same moment.
         let is_forced = matches!(action, Action::Remove { force: true, .. });
-        if is_forced || !self.is_about_many(by, select) {
-            return None;
+        if is_forced || !self.is_about_many(by, select, self.config.slice) {
+            return Ok(None);
         }
-        let id = self.acts.keys().next_back().map_or(1, |last| last + 1);
-        Some(LongAct {
-            id,
+        let deed = Deed::Act { action: action.clone(), through };
+        self.begun(by, deed, select).map(Some)
+    }
+
+    /// An act as it begins.
+    ///
+    /// # Errors
+    /// If too many are under way.
+    pub(crate) fn begun(
+        &self,
+        by: &Actor,
+        deed: Deed,
+        select: &Select,
+    ) -> Result<LongAct, Refusal> {
+        let targets = Target::of(select);
+        self.check_room(by, targets.len())?;
+        let asks = matches!(select, Select::Constraint(_)) || matches!(deed, Deed::Edit { .. });
+        Ok(LongAct {
+            id: self.next_act(),
             user: by.user.clone(),
             superuser: by.superuser,
-            action: action.clone(),
-            through,
-            targets: Target::of(select),
+            deed,
+            targets,
             until: self.meta.next_cluster,
+            ends: if asks { self.factory_ends(by) } else { BTreeMap::new() },
             reached: Reached::default(),
         })
     }
 
-    /// Whether a selection may name more jobs than one slice has.
-    fn is_about_many(&self, by: &Actor, select: &Select) -> bool {
-        let most = self.config.slice;
+    fn next_act(&self) -> u64 {
+        self.acts.keys().next_back().map_or(1, |last| last + 1)
+    }
+
+    /// Acts that follow from others are not counted: there is one a user.
+    fn check_room(&self, by: &Actor, words: usize) -> Result<(), Refusal> {
+        let ordered = || self.acts.values().filter(|act| !act.follows());
+        let busy = |what: String| Err(Refusal::Busy(format!("act on very many jobs: {what}")));
+        let own = ordered().filter(|act| act.user == by.user).count();
+        if own >= ACTS_OF_USER {
+            return busy(format!("{own} such acts of {} are under way", by.user));
+        }
+        let (all, known) =
+            (ordered().count(), ordered().map(|act| act.targets.len()).sum::<usize>());
+        if all >= ACTS || known + words > ACTS_WORDS {
+            return busy(format!("{all} such acts with {known} words are under way"));
+        }
+        Ok(())
+    }
+
+    /// The first of the jobs that are still to come of each factory that somebody may touch.
+    fn factory_ends(&self, by: &Actor) -> BTreeMap<ClusterId, ProcId> {
+        let first = |cluster: &Cluster| Some(ProcId(cluster.later.pieces().next()?.0));
+        let clusters = self.clusters_for(by, ClusterId(0));
+        clusters.filter_map(|(id, cluster)| Some((id, first(cluster)?))).collect()
+    }
+
+    /// Whether a selection may name more jobs than `most`. Of what is not one's own nothing is done
+    /// to any job.
+    pub(super) fn is_about_many(&self, by: &Actor, select: &Select, most: usize) -> bool {
         let mut count = 0_usize;
-        let mut add = |more: u32| {
-            count = count.saturating_add(usize::try_from(more).unwrap_or(usize::MAX));
+        let mut add = |cluster: &Cluster| {
+            let jobs = if by.may_touch(cluster.owner()) { cluster.left } else { 1 };
+            count = count.saturating_add(usize::try_from(jobs).unwrap_or(usize::MAX));
             count > most
         };
         match select {
             Select::All | Select::Constraint(_) => {
-                self.clusters_for(by, ClusterId(0)).any(|(_, cluster)| add(cluster.left))
+                self.clusters_for(by, ClusterId(0)).any(|(_, cluster)| add(cluster))
             }
-            Select::Any(words) => words.iter().any(|word| match word {
-                Selector::Job(_) => add(1),
-                Selector::Cluster(id) => {
-                    self.clusters.get(id).is_some_and(|cluster| add(cluster.left))
-                }
-                Selector::Owner(owner) => {
-                    self.clusters_of(owner, ClusterId(0)).any(|(_, cluster)| add(cluster.left))
-                }
-            }),
+            Select::Any(words) => {
+                let single = words.iter().filter(|word| matches!(word, Selector::Job(_))).count();
+                single > most
+                    || words.iter().any(|word| match word {
+                        Selector::Job(_) => false,
+                        Selector::Cluster(id) => self.clusters.get(id).is_some_and(&mut add),
+                        Selector::Owner(owner) => {
+                            self.clusters_of(owner, ClusterId(0)).any(|(_, cluster)| add(cluster))
+                        }
+                    })
+            }
         }
     }
 
@@ -70,30 +118,31 @@ impl Core {
         !self.acts.is_empty()
     }
 
-    /// The next slice of the act that was asked for first.
+    /// The act that has its turn: each user's are done one after the other, and users take turns.
+    /// What follows from something else waits behind nobody's orders.
+    fn act_in_turn(&self) -> Option<&LongAct> {
+        let mut first: BTreeMap<(&UserName, bool), &LongAct> = BTreeMap::new();
+        for act in self.acts.values() {
+            first.entry((&act.user, act.follows())).or_insert(act);
+        }
+        let served = self.act_served.as_ref().map(|(user, follows)| (user, *follows));
+        let behind = served.map_or(Bound::Unbounded, Bound::Excluded);
+        let next = first.range((behind, Bound::Unbounded)).next();
+        next.or_else(|| first.first_key_value()).map(|(_, act)| *act)
+    }
+
+    /// The next slice of the act that has its turn.
     pub(crate) fn act_on(&self, now: Now) -> Decision {
-        let Some(act) = self.acts.values().next() else { return Decision::default() };
-        let spent = Arc::new(AtomicU64::new(0));
+        let Some(act) = self.act_in_turn() else { return Decision::default() };
         let by = Actor { user: act.user.clone(), superuser: act.superuser };
-        let mut slice = OneSlice {
-            core: self,
-            now,
-            by: &by,
-            long: act,
-            act: Act::new(self, now, &by, &act.action, act.through),
-            reached: act.reached,
-            left: self.config.slice,
-            spent,
-        };
-        let is_last = slice.fill();
-        let OneSlice { act: Act { mut facts, results, .. }, reached, .. } = slice;
-        let id = act.id;
-        facts.push(Fact::Act(match is_last {
-            true => ActFact::Over { act: id },
-            false => ActFact::Reached { act: id, reached },
+        let done = OneSlice::of(self, now, &by, act).fill();
+        let mut facts = done.facts;
+        facts.push(Fact::Act(match done.slice.is_last {
+            true => ActFact::Over { act: act.id },
+            false => ActFact::Reached { act: act.id, reached: done.reached },
         }));
         let events = facts.into_iter().map(|fact| Event { at: now, fact }).collect();
-        Decision { events, reply: None, acted: Some(Slice { act: id, results, is_last }) }
+        Decision { events, reply: None, acted: Some(done.slice) }
     }
 
     pub(in crate::core) fn apply_act(&mut self, fact: &ActFact, change: &mut Change) {
@@ -101,130 +150,44 @@ impl Core {
             ActFact::Began(act) => {
                 self.acts.insert(act.id, (**act).clone());
             }
+            ActFact::Follows { user, target } => self.add_following(user, target),
             ActFact::Reached { act, reached } => {
                 if let Some(act) = self.acts.get_mut(act) {
                     act.reached = *reached;
+                    self.act_served = Some((act.user.clone(), act.follows()));
                 }
             }
             ActFact::Over { act } => {
-                self.acts.remove(act);
-            }
-        }
-        change.acts = Some(self.acts.values().cloned().collect());
-    }
-}
-
-/// A slice while it is decided.
-struct OneSlice<'a> {
-    core: &'a Core,
-    now: Now,
-    by: &'a Actor,
-    long: &'a LongAct,
-    act: Act<'a>,
-    reached: Reached,
-    /// How many more jobs may be looked at.
-    left: usize,
-    /// Steps of evaluation so far.
-    spent: Arc<AtomicU64>,
-}
-
-impl OneSlice<'_> {
-    /// Fills it; whether nothing is left to do behind it.
-    fn fill(&mut self) -> bool {
-        let long = self.long;
-        while let Some(target) = long.targets.get(self.reached.target) {
-            if !self.of_target(target) {
-                return false;
-            }
-            self.reached = Reached { target: self.reached.target + 1, ..Reached::default() };
-        }
-        true
-    }
-
-    /// Goes on with what one word names; whether that is done.
-    fn of_target(&mut self, target: &Target) -> bool {
-        let core = self.core;
-        if let Target::Named(Selector::Job(id)) = target {
-            if !self.takes_one() {
-                return false;
-            }
-            let named = core.job(*id).filter(|_| id.cluster < self.long.until);
-            match named {
-                Some(job) => self.act.on(selector(target), job),
-                None => self.not_found(target, Some(*id)),
-            }
-            return true;
-        }
-        let reached = self.reached.after.map_or(ClusterId(0), |after| after.cluster);
-        let clusters: Box<dyn Iterator<Item = _>> = match target {
-            Target::Named(Selector::Cluster(id)) => {
-                Box::new(core.clusters.get(id).map(|cluster| (*id, cluster)).into_iter())
-            }
-            Target::Named(Selector::Owner(owner)) => Box::new(core.clusters_of(owner, reached)),
-            Target::All | Target::Constraint(_) => core.clusters_for(self.by, reached),
-            Target::Named(Selector::Job(_)) => Box::new(std::iter::empty()),
-        };
-        for (id, cluster) in clusters.take_while(|(id, _)| *id < self.long.until) {
-            if !self.of_cluster(target, id, cluster) {
-                return false;
-            }
-        }
-        if !self.reached.found && matches!(target, Target::Named(_)) {
-            self.not_found(target, None);
-        }
-        true
-    }
-
-    /// Goes on with the jobs of a cluster; whether they are done.
-    fn of_cluster(&mut self, target: &Target, id: ClusterId, cluster: &Cluster) -> bool {
-        let before = self.act.results.len();
-        let after = self.reached.after.filter(|after| after.cluster == id);
-        let whole = !matches!(target, Target::Constraint(_));
-        if after.is_none() && whole {
-            // First, so that no more of them come meanwhile.
-            self.act.factory(selector(target), id);
-            if cluster.procs().next().is_some() {
-                self.act.results.truncate(before);
-            }
-        }
-        for job in cluster.procs_from(after.map_or(ProcId(0), |after| after.proc.next())) {
-            if !self.takes_one() {
-                return false;
-            }
-            self.reached.after = Some(job.job);
-            let selected = match target {
-                Target::Constraint(expr) => {
-                    let env = env(self.now).with_meter(Arc::clone(&self.spent));
-                    let ad = ads::job_ad(job, self.now, self.core);
-                    ad.eval_expr(expr, None, &env).is_true()
+                if let Some(act) = self.acts.remove(act) {
+                    self.act_served = Some((act.user.clone(), act.follows()));
                 }
-                Target::All | Target::Named(_) => true,
-            };
-            if selected {
-                self.act.on(selector(target), job);
-                self.reached.found = true;
             }
         }
-        self.reached.found |= self.act.results.len() > before;
-        true
+        if !matches!(fact, ActFact::Reached { .. }) {
+            change.acts = Some(self.acts.values().cloned().collect());
+        }
+        change.reached = Some(self.acts.iter().map(|(id, act)| (*id, act.reached)).collect());
     }
 
-    /// Whether there is room for one more job in the slice.
-    fn takes_one(&mut self) -> bool {
-        let room = self.left > 0 && self.spent.load(Ordering::Relaxed) < PAGE_STEPS;
-        self.left = self.left.saturating_sub(1);
-        room
-    }
-
-    fn not_found(&mut self, target: &Target, job: Option<JobId>) {
-        let (selector, result) = (selector(target).cloned(), ActResult::NotFound);
-        self.act.results.push(Acted { selector, job, result });
-    }
-}
-
-fn selector(target: &Target) -> Option<&Selector> {
-    match target {
-        Target::All | Target::Constraint(_) => None,
-        Target::Named(selector) => Some(selector),
+    /// Another word of what follows for a user's jobs, and the act if none was under way.
+    fn add_following(&mut self, user: &UserName, target: &Target) {
+        let (id, until) = (self.next_act(), self.meta.next_cluster);
+        let known = self.acts.values_mut().find(|act| act.follows() && act.user == *user);
+        if let Some(act) = known {
+            act.targets = act.targets.iter().chain([target]).cloned().collect();
+            act.until = until;
+            return;
+        }
+        let act = LongAct {
+            id,
+            user: user.clone(),
+            superuser: false,
+            deed: Deed::Follow,
+            targets: [target.clone()].into(),
+            until,
+            ends: BTreeMap::new(),
+            reached: Reached::default(),
+        };
+        self.acts.insert(id, act);
     }
 }

@@ -26,23 +26,29 @@ const MAX_PROCS: u32 = 10_000_000;
 /// does costs a few bytes until it is pushed out.
 const MAX_RESERVED: usize = 10_000;
 
+/// Those of one user: who takes more, and uses none, pushes out its own.
+const MAX_RESERVED_OF_USER: usize = 2_500;
+
 impl Core {
-    pub(crate) fn reserve(&self, _by: &Actor, token: SubmitToken) -> (Vec<Fact>, Answer) {
+    pub(crate) fn reserve(&self, by: &Actor, token: SubmitToken) -> (Vec<Fact>, Answer) {
         if let Some((cluster, _)) = self.submissions.get(&token) {
             return (Vec::new(), Answer::Reserved(*cluster));
         }
-        let known = self.reserved.iter().find(|(_, reserved)| **reserved == token);
+        let known = self.reserved.iter().find(|(_, (reserved, _))| *reserved == token);
         if let Some((cluster, _)) = known {
             return (Vec::new(), Answer::Reserved(*cluster));
         }
         let cluster = self.next_reserved;
         let mut facts = Vec::new();
-        if self.reserved.len() >= MAX_RESERVED
-            && let Some(oldest) = self.reserved.keys().next()
-        {
-            facts.push(Fact::Cluster(ClusterFact::ReservationForgotten { cluster: *oldest }));
-        }
-        facts.push(Fact::Cluster(ClusterFact::Reserved { token, cluster }));
+        let own = || self.reserved.iter().filter(|(_, (_, user))| *user == by.user);
+        let oldest = match own().count() >= MAX_RESERVED_OF_USER {
+            true => own().next(),
+            false => self.reserved.iter().next().filter(|_| self.reserved.len() >= MAX_RESERVED),
+        };
+        facts.extend(oldest.map(|(oldest, _)| {
+            Fact::Cluster(ClusterFact::ReservationForgotten { cluster: *oldest })
+        }));
+        facts.push(Fact::Cluster(ClusterFact::Reserved { token, by: by.user.clone(), cluster }));
         (facts, Answer::Reserved(cluster))
     }
 
@@ -57,7 +63,7 @@ impl Core {
         if let Some((cluster, procs)) = self.submissions.get(&token) {
             return (Vec::new(), Answer::Submitted { cluster: *cluster, procs: *procs });
         }
-        if self.reserved.get(&cluster) != Some(&token) {
+        if self.reserved.get(&cluster).is_none_or(|(reserved, _)| *reserved != token) {
             return (Vec::new(), Answer::Refused(Refusal::NotReserved(cluster)));
         }
         let procs = spec.count();

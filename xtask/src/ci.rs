@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::{clients, oracle, run, tidy};
+use crate::{clients, hosts, oracle, run, tidy};
 
 /// The test command that the README gives. One place, so that the two cannot differ: tidy compares.
 pub(crate) const TEST_COMMAND: &str = "cargo test --workspace";
@@ -33,6 +33,7 @@ pub(crate) fn run(sim_seconds: u32) -> Result<()> {
         run::program(words[0], &words[1..])
     })?;
     run::timed("a real client", clients::run_in_ci)?;
+    run::timed("a pool of five hosts", hosts::run_in_ci)?;
     run::timed("workflows as the real condor_dagman ran them", oracle::replay)?;
     run::timed("documentation", || {
         run::program(

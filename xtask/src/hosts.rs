@@ -1,9 +1,10 @@
 //! `cargo xtask hosts`: a pool of several hosts on one machine. Each host is a network namespace
 //! with its own host name and an interface on a common switch, which is a namespace too: nothing is
-//! added to the machine's own network. From bare hosts to the first job done on the last one; then
-//! jobs with files, while a host is cut off, another one loses all its processes at once, and the
-//! pool's own daemons are killed. Each job must be recorded once, with its own output, and no two
-//! runs of a job may meet, by a lock of which the pool knows nothing.
+//! added to the machine's own network. From bare hosts to the first job done on the last one, by
+//! the commands of the guide's page; then jobs with files, while hosts are cut off (one of them so
+//! that it still hears), stand still, are drained and lose all their processes at once, and the
+//! pool's own host does too. Each job must be recorded once, with its own output, and no two
+//! runs of a job may meet, by a lock and a ledger of which the pool knows nothing.
 //!
 //! It needs root and `ip`, `unshare` and `flock`, and says so where the machine forbids it.
 
@@ -42,6 +43,22 @@ pub(crate) struct HostsArgs {
     /// How many jobs.
     #[arg(long, default_value_t = 60)]
     jobs: usize,
+}
+
+/// What CI runs: each fault once, on as few hosts as have them all.
+const IN_CI: HostsArgs = HostsArgs { hosts: 5, jobs: 24 };
+
+/// The same, where the machine allows it. Where it does not, that is said and nothing is tried.
+///
+/// # Errors
+///
+/// If something is not as it must be.
+pub(crate) fn run_in_ci() -> Result<()> {
+    if let Err(why) = tool("unshare", &["--net", "--uts", "ip", "link", "show"]) {
+        println!("this machine allows no network namespaces (it takes root): no hosts ({why:#})");
+        return Ok(());
+    }
+    run(&IN_CI)
 }
 
 /// Hosts, taken away when this is dropped.
@@ -133,26 +150,35 @@ impl Hosts {
         self.faults(jobs)
     }
 
-    /// From bare hosts to the first job done on the last of them.
+    /// From bare hosts to the first job done on the last of them: what the guide's page says, word
+    /// for word, with the address and the token in their places, and less of this machine for each.
     fn first_job(&self) -> Result<()> {
-        let begun = now();
-        let mut commands = 2;
-        self.head(&["pool", "start", "--listen", &format!("{NETWORK}.1"), "--cpus", "1"])?;
-        let uses = (self.names.len() - 1).to_string();
-        let token = self.head(&["pool", "invite", "--uses", &uses])?;
-        for host in &self.names[1..] {
-            let limits = ["--cpus", "4", "--memory", "2048"];
-            self.updraft(host, &[&["join", token.trim()], &limits[..]].concat())?;
-            commands += 1;
-        }
         let last = &self.names[self.names.len() - 1];
         let description = format!(
             "executable = /bin/hostname\noutput = first.out\nlog = first.log\n\
              requirements = Machine == \"{last}\"\nqueue\n"
         );
-        fs::write(self.work().join("first.sub"), description)?;
-        self.head(&["submit", "first.sub"])?;
-        commands += 1;
+        fs::write(self.work().join("job.sub"), description)?;
+        let (address, uses) = (format!("{NETWORK}.1"), (self.names.len() - 1).to_string());
+        let (begun, mut commands, mut token) = (now(), 0, String::new());
+        for line in commands_of_page()? {
+            let said = line.replace("head.example.org", &address).replace("TOKEN", token.trim());
+            let words: Vec<&str> = said.split_whitespace().collect();
+            let more: &[&str] = match words.as_slice() {
+                ["pool", "start", ..] => &["--cpus", "1"],
+                ["pool", "invite"] => &["--uses", &uses],
+                ["join", ..] => &["--cpus", "4", "--memory", "2048"],
+                _ => &[],
+            };
+            let on = if words[0] == "join" { &self.names[1..] } else { &self.names[..1] };
+            for host in on {
+                let out = self.updraft(host, &[&words[..], more].concat())?;
+                commands += 1;
+                if words.ends_with(&["invite"]) {
+                    token = out;
+                }
+            }
+        }
         self.until("the first job is done", || self.count("first.log", "005") == 1)?;
         let said = fs::read_to_string(self.work().join("first.out"))?;
         ensure!(said.trim() == last, "the first job ran on {said:?}, not on {last}");
@@ -168,8 +194,9 @@ impl Hosts {
     fn faults(&self, jobs: usize) -> Result<()> {
         let work = self.work();
         let program = format!(
-            "#!/bin/sh\ncd_job=$1; exec 9>{locks}.$1; flock -n 9 || echo $1 >> {locks}.met\n\
-             sleep 2; echo \"$1 $(cat in.$1)\" > made.$1\n",
+            "#!/bin/sh\nexec 9>{locks}.$1; flock -n 9 || echo $1 >> {locks}.met\n\
+             echo \"begin $1\" >> {locks}.ledger; sleep 2; echo \"$1 $(cat in.$1)\" > made.$1\n\
+             echo \"end $1\" >> {locks}.ledger\n",
             locks = self.folder.join("lock").display()
         );
         fs::write(work.join("job.sh"), program)?;
@@ -186,28 +213,46 @@ impl Hosts {
         let begun = now();
         self.head(&["submit", "jobs.sub"])?;
         self.until("jobs run", || self.count("jobs.log", "001") > 4)?;
-        let (cut, lost) = (&self.names[1], &self.names[self.names.len() - 1]);
+        self.go_wrong()?;
+        self.until("all jobs have ended", || self.count("jobs.log", "005") >= jobs)?;
+        self.check(jobs)?;
+        println!("{jobs} jobs, each recorded once, in {:.1} s", begun.elapsed().as_secs_f64());
+        Ok(())
+    }
+
+    /// All that goes wrong: with few hosts one has several troubles.
+    fn go_wrong(&self) -> Result<()> {
+        let host = |n: usize| &self.names[1 + n % (self.names.len() - 1)];
+        let (cut, paused, deaf, lost) = (host(0), host(1), host(2), host(3));
         self.in_namespace(cut, &["ip", "link", "set", "eth0", "down"])?;
-        println!("{cut} is cut off for {} s", CUT.as_secs());
-        if lost != cut {
-            println!("{lost} loses all its processes");
-            self.kill_all(lost)?;
-        }
+        // What it sends goes to a card that nobody has; what is sent to it arrives.
+        let head = format!("{NETWORK}.1");
+        let nobody = ["lladdr", "02:00:00:00:00:99", "dev", "eth0", "nud", "permanent"];
+        self.in_namespace(deaf, &[&["ip", "neigh", "replace", &head], &nobody[..]].concat())?;
+        self.signal_all(paused, "-STOP")?;
+        println!(
+            "for {} s {cut} is cut off, {deaf} is not heard, {paused} stands still",
+            CUT.as_secs()
+        );
+        println!("{lost} loses all its processes");
+        self.kill_all(lost)?;
         for daemon in ["negotiator", "schedd"] {
             println!("the pool's {daemon} is killed");
             self.kill_daemon(daemon)?;
             thread::sleep(Duration::from_secs(2));
         }
-        if lost != cut {
-            self.updraft(lost, &["pool", "start"])?;
-            println!("{lost} is started again");
-        }
+        println!("the pool's own host loses all its processes, and comes back");
+        self.kill_all(&self.names[0])?;
+        self.head(&["pool", "start"])?;
+        self.updraft(lost, &["pool", "start"])?;
+        self.head(&["pool", "drain", lost])?;
+        println!("{lost} is started again, and drained");
         thread::sleep(CUT);
         self.in_namespace(cut, &["ip", "link", "set", "eth0", "up"])?;
-        println!("{cut} is back");
-        self.until("all jobs have ended", || self.count("jobs.log", "005") >= jobs)?;
-        self.check(jobs)?;
-        println!("{jobs} jobs, each recorded once, in {:.1} s", begun.elapsed().as_secs_f64());
+        self.in_namespace(deaf, &["ip", "neigh", "del", &head, "dev", "eth0"])?;
+        self.signal_all(paused, "-CONT")?;
+        self.head(&["pool", "resume", lost])?;
+        println!("all are back");
         Ok(())
     }
 
@@ -216,10 +261,15 @@ impl Hosts {
         ensure!(ends == jobs, "{jobs} jobs have {ends} ends in their log");
         let met = fs::read_to_string(self.folder.join("lock.met")).unwrap_or_default();
         ensure!(met.is_empty(), "two runs of these jobs have met: {met}");
+        let ledger = fs::read_to_string(self.folder.join("lock.ledger"))?;
+        let runs = ledger.lines().filter(|line| line.starts_with("begin ")).count();
         for n in 0..jobs {
+            let ended = ledger.lines().any(|line| line == format!("end {n}"));
+            ensure!(ended, "job {n} is recorded as completed, and no run of it has ended");
             let made = fs::read_to_string(self.work().join(format!("made.{n}")))?;
             ensure!(made == format!("{n} input of {n}\n"), "job {n} has made {made:?}");
         }
+        println!("{runs} runs began, of {jobs} jobs; no two of a job at a time");
         let history = self.head(&["history", "-af", "ClusterId", "ProcId", "JobStatus"])?;
         let of_jobs = |line: &&str| line.starts_with("2 ");
         let (records, done) = (
@@ -250,16 +300,20 @@ impl Hosts {
 
     /// Ends every process of a host at once, as a power cut does.
     fn kill_all(&self, host: &str) -> Result<()> {
-        loop {
-            let own = self.namespace(host);
-            let pids = tool("ip", &["netns", "pids", &own])?;
-            let pids: Vec<&str> = pids.split_whitespace().collect();
-            if pids.is_empty() {
-                return Ok(());
-            }
+        while self.signal_all(host, "-KILL")? {}
+        Ok(())
+    }
+
+    /// Sends a signal to every process of a host; says whether there was one.
+    fn signal_all(&self, host: &str, signal: &str) -> Result<bool> {
+        let own = self.namespace(host);
+        let pids = tool("ip", &["netns", "pids", &own])?;
+        let pids: Vec<&str> = pids.split_whitespace().collect();
+        if !pids.is_empty() {
             // One may have ended by itself.
-            let _ = tool("kill", &[&["-KILL"], &pids[..]].concat());
+            let _ = tool("kill", &[&[signal], &pids[..]].concat());
         }
+        Ok(!pids.is_empty())
     }
 
     fn until(&self, what: &str, holds: impl Fn() -> bool) -> Result<()> {
@@ -303,6 +357,18 @@ impl Drop for Hosts {
         }
         remove(&self.folder);
     }
+}
+
+/// The command lines of the guide's page, as far as its first job, without the program's name.
+fn commands_of_page() -> Result<Vec<String>> {
+    let path = run::root().join("docs/user/cluster.md");
+    let page = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+    let until_first_job = page.split("## When it does not work").next().unwrap_or_default();
+    let lines = until_first_job.lines().filter_map(|line| line.strip_prefix("updraft "));
+    let lines: Vec<String> =
+        lines.filter_map(|line| Some(line.split('#').next()?.trim().to_owned())).collect();
+    ensure!(lines.len() >= 4, "{} has the commands {lines:?} only", path.display());
+    Ok(lines)
 }
 
 fn remove(folder: &Path) {

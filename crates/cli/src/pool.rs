@@ -4,6 +4,7 @@
 
 pub mod answering;
 pub mod configuration;
+pub mod doctor;
 mod failure;
 mod guard;
 pub mod membership;

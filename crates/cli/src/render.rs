@@ -5,6 +5,7 @@
 pub mod acting;
 pub mod dag;
 pub mod dialect;
+pub mod doctor;
 pub mod events;
 pub mod jobs;
 pub mod nodes;

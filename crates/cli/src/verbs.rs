@@ -51,6 +51,8 @@ use crate::commands::pbs::{self, PbsCommand};
 use crate::commands::pools::condor_qsub;
 use crate::commands::pools::config_val;
 use crate::commands::pools::daemon;
+use crate::commands::pools::doctor;
+use crate::commands::pools::drain;
 use crate::commands::pools::join;
 use crate::commands::pools::pool;
 use crate::commands::pools::reconfig;
@@ -154,7 +156,9 @@ pub const VERBS: &[Verb] = &[
     verb!("eval", ["classad_eval"], eval::EvalArgs => ref eval::run),
     verb!("classad", [], classad::ClassadArgs => classad::run),
     verb!("pool", [], pool::PoolArgs => pool::run),
+    verb!("drain", ["condor_drain"], drain::DrainArgs => ref drain::run, not yet drain::NOT_YET),
     verb!("join", [], join::JoinArgs => join::run),
+    verb!("doctor", [], doctor::DoctorArgs => doctor::run),
     verb!("links", [], links::LinksArgs => links::run),
     verb!("version", ["condor_version"], VersionArgs => ref version::run),
     verb!("help", [], help::HelpArgs => |args, _| help::run(args)),

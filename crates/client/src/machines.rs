@@ -1,7 +1,8 @@
 //! The machines that a pool of several hosts consists of: who may join, who is in, who is put out.
 //! For who may do everything; the negotiator decides.
 
-use proto::client::{Answer, AskNegotiator};
+use model::MachineName;
+use proto::client::{Answer, AskNegotiator, DrainOrder};
 use proto::command::AskError;
 use proto::joining::{AskTrust, NodeLine};
 use proto::trust::NodeRole;
@@ -54,6 +55,22 @@ impl Negotiator {
     /// If the negotiator cannot be asked, or there is no such machine.
     pub fn revoke(&mut self, name: String) -> Result<(), AskError> {
         self.change_trust(AskTrust::Revoke { name })
+    }
+
+    /// Gives a machine no new jobs, or jobs again if there is no order; which machine that is.
+    ///
+    /// # Errors
+    ///
+    /// If the negotiator cannot be asked, or there is no such machine.
+    pub fn drain(
+        &mut self,
+        machine: String,
+        order: Option<DrainOrder>,
+    ) -> Result<MachineName, AskError> {
+        match self.ask(AskNegotiator::Drain { machine, order })? {
+            Answer::Machine(machine) => Ok(machine),
+            other => Err(AskError::unexpected("a machine", &other)),
+        }
     }
 
     /// Makes a new authority beside the one that there is; or, with `finish`, forgets all but the

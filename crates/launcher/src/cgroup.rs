@@ -46,16 +46,10 @@ impl Mode {
     }
 
     fn automatic() -> Self {
-        let Some(parent) = own_cgroup() else {
-            return Self::Subreaper { why: "no cgroup v2 hierarchy is mounted".to_owned() };
+        let parent = match offered() {
+            Ok(parent) => parent,
+            Err(why) => return Self::Subreaper { why },
         };
-        let offered = fs::read_to_string(parent.join("cgroup.controllers")).unwrap_or_default();
-        let offers = |wanted| offered.split_ascii_whitespace().any(|name| name == wanted);
-        if !offers("memory") || !offers("pids") {
-            let parent = parent.display();
-            let why = format!("{parent} does not offer the memory and pids controllers");
-            return Self::Subreaper { why };
-        }
         match Cgroups::prepare(&parent) {
             Ok(cgroups) => Self::Cgroups(cgroups),
             Err(error) => {
@@ -77,6 +71,35 @@ impl Mode {
         match self {
             Self::Cgroups(cgroups) => Containment::Cgroup { parent: cgroups.parent.clone() },
             Self::Subreaper { why } => Containment::Subreaper { why: why.clone() },
+        }
+    }
+}
+
+/// The cgroup in which this process could make one for each run, or why it could not. Nothing is
+/// made or written: a launcher that is started here may find more.
+///
+/// # Errors
+///
+/// A sentence that says what is missing.
+pub fn containment_here() -> Result<PathBuf, String> {
+    let parent = offered()?;
+    let control = parent.join("cgroup.subtree_control");
+    match OpenOptions::new().write(true).open(control) {
+        Ok(_) => Ok(parent),
+        Err(error) => Err(format!("{} cannot be used: {error}", parent.display())),
+    }
+}
+
+/// This process's cgroup, if it offers what is needed.
+fn offered() -> Result<PathBuf, String> {
+    let parent = own_cgroup().ok_or_else(|| "no cgroup v2 hierarchy is mounted".to_owned())?;
+    let offered = fs::read_to_string(parent.join("cgroup.controllers")).unwrap_or_default();
+    let offers = |wanted| offered.split_ascii_whitespace().any(|name| name == wanted);
+    match offers("memory") && offers("pids") {
+        true => Ok(parent),
+        false => {
+            let parent = parent.display();
+            Err(format!("{parent} does not offer the memory and pids controllers"))
         }
     }
 }

@@ -52,6 +52,7 @@ mod sys;
 mod tree;
 pub mod wire;
 
+pub use cgroup::containment_here;
 pub use config::{Config, ContainmentWish, RunAs};
 pub use server::{Error, run};
 pub use sys::{boot_clock_ms, set_window_size, window_size};

@@ -117,6 +117,13 @@ pub enum Cause {
         /// The expression that is not true.
         expression: String,
     },
+    /// The machines that suit the job are to be given no new jobs.
+    Drained {
+        /// How many suit the job and are drained.
+        machines: u32,
+        /// Why, as it is said of the first.
+        reason: String,
+    },
     /// The machines that could run it are full.
     Busy {
         /// How many machines could run it when they are free.
@@ -287,6 +294,7 @@ impl fmt::Display for Cause {
                     plural(*refusing, "slot")
                 )
             }
+            Self::Drained { machines, reason } => f.write_str(&drained(*machines, reason)),
             Self::Busy { could_run, short, .. } => {
                 write!(
                     f,
@@ -325,6 +333,13 @@ impl fmt::Display for Cause {
             }
         }
     }
+}
+
+fn drained(machines: u32, reason: &str) -> String {
+    let why = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+    let could = plural(machines, "machine");
+    let take = if machines == 1 { "takes no new jobs" } else { "take no new jobs" };
+    format!("{could} would suit it and {take}: drained{why}")
 }
 
 fn and_asks(asked: LimitAmount) -> String {

@@ -9,13 +9,14 @@ use std::ops::{AddAssign, Sub};
 use classad::{AttrName, ClassAd, Expr};
 use model::queues::{Denied, Edit, QueueSettings};
 use model::{
-    ClusterId, ClusterSpec, HoldCode, IdleReason, JobEvent, JobId, RunId, Seq, SubmitToken,
-    Timestamp, Universe, UserName,
+    ClusterId, ClusterSpec, HoldCode, IdleReason, JobEvent, JobId, MachineName, RunId, Seq,
+    SubmitToken, Timestamp, Universe, UserName,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::chirp::{ChirpAnswer, ChirpAsk};
+use crate::draining::DrainHow;
 use crate::files::Piece;
 use crate::frame::{Divide, halves};
 use crate::joining::{AskTrust, NodeLine};
@@ -165,6 +166,21 @@ pub enum AskNegotiator {
     Statistics,
     /// Something about the machines of the pool, for who may do everything.
     Trust(AskTrust),
+    /// Gives a machine no new jobs, or jobs again; for who may do everything. Answered by
+    /// [`Answer::Machine`].
+    Drain {
+        /// As it is called, or as its host is without the domain.
+        machine: String,
+        /// None: it gets jobs again.
+        order: Option<DrainOrder>,
+    },
+}
+
+/// How a machine is to be drained, as a client says it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrainOrder {
+    pub how: DrainHow,
+    pub reason: String,
 }
 
 /// What a client may ask a startd.
@@ -464,6 +480,8 @@ pub enum Answer {
     Token(String),
     /// The machines of the pool, by name.
     Nodes(Vec<NodeLine>),
+    /// The machine that was meant.
+    Machine(MachineName),
     /// Received; nothing to say.
     Done,
     Refused(Refusal),

@@ -4,6 +4,7 @@
 use model::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::draining::Drain;
 use crate::trust::NodeRole;
 use crate::trust::papers::Signed;
 
@@ -21,6 +22,8 @@ pub enum AskPool {
     },
     /// Whether his machine can be used by now.
     AmIThere,
+    /// What the pool's clock says.
+    WhatTime,
 }
 
 impl std::fmt::Debug for AskPool {
@@ -28,6 +31,7 @@ impl std::fmt::Debug for AskPool {
         match self {
             Self::Join { name, role, .. } => write!(f, "Join({name}, {role})"),
             Self::AmIThere => f.write_str("AmIThere"),
+            Self::WhatTime => f.write_str("WhatTime"),
         }
     }
 }
@@ -41,6 +45,8 @@ pub enum PoolSays {
     There(bool),
     /// He is not, and why, as a sentence.
     Refused(String),
+    /// The pool's clock.
+    Time(Timestamp),
 }
 
 /// What a machine is told when it has joined.
@@ -90,6 +96,9 @@ pub struct NodeLine {
     pub until_s: i64,
     /// Whether the authority that signs now has signed it.
     pub is_newest: bool,
+    /// If it is to be given no new jobs.
+    #[serde(default)]
+    pub drain: Option<Drain>,
 }
 
 /// From the negotiator to the startd of a machine.
@@ -99,4 +108,7 @@ pub enum ToMachine {
     Call { schedd: String, address: String },
     /// What the pool has signed now of the machine.
     Signed(Box<Signed>),
+    /// Whether it is to take no new jobs. Said at the beginning of each connection, and when that
+    /// changes.
+    Drain(Option<Drain>),
 }

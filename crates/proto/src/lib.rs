@@ -23,6 +23,7 @@ pub mod claiming;
 pub mod client;
 pub mod clock;
 pub mod command;
+pub mod draining;
 pub mod files;
 pub mod frame;
 pub mod joining;

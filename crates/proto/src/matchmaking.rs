@@ -78,7 +78,7 @@ impl Divide for ToSchedd {
             Self::Matches(all) => halves(all).map(|(a, b)| (Self::Matches(a), Self::Matches(b))),
             Self::Reasons(all) => halves(all).map(|(a, b)| (Self::Reasons(a), Self::Reasons(b))),
             // It says which they all are.
-            Self::Significant(_) => None,
+            Self::Significant(_) | Self::Drained(_) => None,
         }
     }
 }
@@ -120,6 +120,9 @@ pub enum ToSchedd {
     /// Attributes of jobs that some machine's expressions refer to: they tell classes apart,
     /// whatever the jobs themselves say.
     Significant(Vec<AttrName>),
+    /// All machines that are drained: claims there are to get no new jobs. On a new connection
+    /// there are none until this is said.
+    Drained(Vec<MachineName>),
 }
 
 /// How long a claim lasts whose jobs end by themselves, because they asked for a walltime.

@@ -74,9 +74,12 @@ fn report(effects: &[Effect]) {
         match effect {
             Effect::ToSchedd { message: ToSchedd::Matches(all), .. } => matches += all.len(),
             Effect::ToSchedd { message: ToSchedd::Reasons(all), .. } => reasons += all.len(),
-            Effect::ToSchedd { message: ToSchedd::Significant(_), .. }
+            Effect::ToSchedd {
+                message: ToSchedd::Significant(_) | ToSchedd::Drained(_), ..
+            }
             | Effect::SaveAccounts
-            | Effect::SaveLimits(_) => {}
+            | Effect::SaveLimits(_)
+            | Effect::SaveDrains(_) => {}
         }
     }
     println!("    {matches} matches, {reasons} reasons");

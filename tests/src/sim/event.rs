@@ -7,6 +7,7 @@ use dagman::workflow::{NodeIndex, ScriptKind};
 use model::{Pause, RunEnd, Usage};
 use proto::claiming::{FromStartd, ToStartd};
 use proto::client::Answer;
+use proto::draining::Drain;
 use proto::matchmaking::{FromMachine, FromSchedd, ToSchedd};
 use startd::core::{FromCarrier, FromLauncher, RunKey, StartProcess};
 
@@ -59,6 +60,8 @@ pub(crate) enum Message {
     FromSchedd(FromSchedd),
     ToSchedd(ToSchedd),
     FromMachine(FromMachine),
+    /// From the negotiator: whether the machine is to take no new jobs.
+    Drain(Option<Drain>),
     ToLauncher(LauncherOrder),
     FromLauncher(FromLauncher),
 }

@@ -51,9 +51,12 @@ enum FaultKind {
     Files,
     /// A hypervisor pauses a guest, for less than leases allow for.
     Pause,
+    /// A machine is drained, or gets jobs again. Not where messages overtake each other: between
+    /// two daemons they do not, and nobody says it again.
+    Drain,
 }
 
-const KINDS: [FaultKind; 12] = [
+const KINDS: [FaultKind; 13] = [
     FaultKind::Crash,
     FaultKind::CrashInBatch,
     FaultKind::Break,
@@ -66,6 +69,7 @@ const KINDS: [FaultKind; 12] = [
     FaultKind::WallClock,
     FaultKind::Files,
     FaultKind::Pause,
+    FaultKind::Drain,
 ];
 
 impl Faults {
@@ -160,6 +164,8 @@ impl World {
                 self.faults.files_until = self.now + trouble;
             }
             FaultKind::Pause => self.pause_some(),
+            FaultKind::Drain if self.faults.is_chaotic() => {}
+            FaultKind::Drain => self.drain_some(),
         }
         let pause = self.rng.between(1, 2 * self.faults.pace);
         self.agenda.put(self.now + pause, Event::Fault);
@@ -290,6 +296,7 @@ impl World {
         for process in self.processes.values_mut() {
             process.doom = None;
         }
+        self.drain_none();
         for m in 0..self.machines.len() {
             self.power_on(m);
         }

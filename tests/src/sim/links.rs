@@ -135,8 +135,9 @@ impl World {
                 let listed = FromLauncher::Listed(self.machines[m].listed());
                 self.say(link, side, Message::FromLauncher(listed));
             }
+            (Link::StartdNegotiator(m), Side::Listener) => self.tell_whether_drained(m),
             // Their peers speak first.
-            (Link::ScheddNegotiator(_) | Link::StartdNegotiator(_), Side::Listener)
+            (Link::ScheddNegotiator(_), Side::Listener)
             | (Link::ScheddStartd(..) | Link::StartdLauncher(_), Side::Dialer) => {}
         }
     }
@@ -209,6 +210,9 @@ impl World {
             }
             (_, Message::FromMachine(message)) => {
                 self.negotiator_hears(negotiator::core::Input::FromMachine(message));
+            }
+            (Link::StartdNegotiator(m), Message::Drain(order)) => {
+                self.startd_hears(m, startd::core::Input::Drain(order));
             }
             (Link::StartdLauncher(m), Message::ToLauncher(order)) => self.ordered(m, order),
             (Link::StartdLauncher(m), Message::FromLauncher(message)) => {

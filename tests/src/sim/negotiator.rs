@@ -3,6 +3,8 @@
 
 use negotiator::core::{Accounts, Core, Effect, Fact, Input, Policy, SavedUse, run_batch_watched};
 
+use proto::draining::{Drain, DrainHow, Drains};
+
 use super::clock::HostClock;
 use super::event::{Daemon, Link, Message, Side};
 use super::reservations::Told;
@@ -14,6 +16,7 @@ pub(crate) struct NegotiatorHost {
     pub(crate) core: Option<Core>,
     accounts: Option<String>,
     limits: Vec<SavedUse>,
+    pub(crate) drains: Drains,
     inbox: Vec<Input>,
     /// What it was told in this life.
     told: Told,
@@ -26,6 +29,7 @@ impl NegotiatorHost {
             core: None,
             accounts: None,
             limits: Vec::new(),
+            drains: Drains::new(),
             inbox: Vec::new(),
             told: Told::default(),
         }
@@ -53,7 +57,8 @@ impl World {
                 let mut policy = Policy::default();
                 workload::set_limits(&mut policy.limits);
                 let core = Core::new(life, accounts, policy);
-                self.negotiator.core = Some(core.remembering(self.negotiator.limits.clone(), now));
+                let core = core.remembering(self.negotiator.limits.clone(), now);
+                self.negotiator.core = Some(core.draining(self.negotiator.drains.clone()));
             }
             Err(what) => self.fail(what),
         }
@@ -97,6 +102,7 @@ impl World {
                 }
                 Effect::SaveAccounts => self.save_accounts(),
                 Effect::SaveLimits(in_use) => self.negotiator.limits = in_use,
+                Effect::SaveDrains(drains) => self.drains_saved(drains),
             }
         }
         if doom.is_some() {
@@ -105,6 +111,46 @@ impl World {
         }
         let deadline = self.negotiator.core.as_ref().and_then(Core::next_deadline);
         self.wake_by_clock(Daemon::Negotiator, deadline);
+    }
+
+    /// Somebody drains a machine, or gives it jobs again.
+    pub(crate) fn drain_some(&mut self) {
+        let m = self.rng.index(self.machines.len());
+        let machine = self.machines[m].name();
+        let how = self.rng.pick(&[DrainHow::Finish, DrainHow::Requeue, DrainHow::Kill]);
+        let since = self.negotiator.clock.now(self.now).wall;
+        let drain = Drain { how, reason: String::new(), since };
+        let is_drained = self.negotiator.drains.contains_key(&machine);
+        let drain = (!is_drained || self.rng.percent(30)).then_some(drain);
+        // To one that is not there nobody can say it.
+        if self.is_alive(Daemon::Negotiator) {
+            self.negotiator_hears(Input::Drain { machine, is_member: true, drain });
+        }
+    }
+
+    /// All machines get jobs again.
+    pub(crate) fn drain_none(&mut self) {
+        self.negotiator.drains.clear();
+        if self.is_alive(Daemon::Negotiator) {
+            let machines: Vec<_> = self.machines.iter().map(|machine| machine.name()).collect();
+            for machine in machines {
+                self.negotiator_hears(Input::Drain { machine, is_member: true, drain: None });
+            }
+        }
+    }
+
+    /// The negotiator says which machines are drained, to those that are connected.
+    fn drains_saved(&mut self, drains: Drains) {
+        self.negotiator.drains = drains;
+        for m in 0..self.machines.len() {
+            self.tell_whether_drained(m);
+        }
+    }
+
+    /// Also said at the beginning of each connection.
+    pub(crate) fn tell_whether_drained(&mut self, m: usize) {
+        let drain = self.negotiator.drains.get(&self.machines[m].name()).cloned();
+        self.say(Link::StartdNegotiator(m), Side::Listener, Message::Drain(drain));
     }
 
     fn save_accounts(&mut self) {

@@ -42,6 +42,7 @@ impl Told {
             }
             Input::FromSchedd { message: FromSchedd::Call { .. }, .. }
             | Input::ScheddDown { .. }
+            | Input::Drain { .. }
             | Input::EditAccounts { .. }
             | Input::Tick => {}
         }

@@ -376,6 +376,7 @@ impl super::machine::Machine {
             | Input::FromCarrier(_)
             | Input::DiskMeasured { .. }
             | Input::Measured(_)
+            | Input::Drain(_)
             | Input::Shutdown { .. }
             | Input::Tick => false,
         }

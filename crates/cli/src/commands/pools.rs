@@ -3,6 +3,8 @@
 pub mod condor_qsub;
 pub mod config_val;
 pub mod daemon;
+pub mod doctor;
+pub mod drain;
 pub mod duration;
 pub mod join;
 pub mod pool;

@@ -253,7 +253,9 @@ pub fn join(home: &Home, token: &Token, name: &str) -> Result<Joined, JoinError>
             Ok(Joined { ahead_s: ahead(clock::now().wall, welcome.now) })
         }
         PoolSays::Refused(said) => Err(refused(said)),
-        PoolSays::There(_) => Err(refused("nothing that makes sense".to_owned())),
+        PoolSays::There(_) | PoolSays::Time(_) => {
+            Err(refused("nothing that makes sense".to_owned()))
+        }
     }
 }
 
@@ -292,6 +294,54 @@ pub fn is_known(home: &Home, address: &str) -> Result<Known, JoinError> {
         Ok(Ok(PoolSays::There(true))) => Known::Yes,
         Ok(Ok(_)) => Known::No,
         Ok(Err(_)) | Err(_) => Known::Unanswered,
+    })
+}
+
+/// What a machine finds of the pool that it has joined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Examined {
+    /// Somebody else listens there, and how that is known.
+    Other(String),
+    /// It is the pool, which does not want this machine.
+    Refused(String),
+    /// It is the pool, and answers.
+    Said {
+        /// Whether it has the machine.
+        is_there: bool,
+        /// How far this machine's clock is ahead, if it says its own time.
+        ahead_s: Option<i64>,
+    },
+}
+
+/// Asks the pool what it has of this machine, and looks who it is.
+///
+/// # Errors
+///
+/// If what is kept of the membership cannot be used.
+pub fn examine(home: &Home, address: &str) -> Result<Examined, JoinError> {
+    let unreachable = |source| JoinError::Unreachable { address: address.to_owned(), source };
+    let far = way(home, address).map_err(unreachable)?;
+    let asking = async {
+        let mut connection = connect_far(&far, Role::Newcomer).await?;
+        let there = asked(&mut connection, &AskPool::AmIThere).await?;
+        Ok((there, asked(&mut connection, &AskPool::WhatTime).await.ok()))
+    };
+    let said = runtime()?.block_on(async { timeout(SAY_LIMIT, asking).await });
+    Ok(match said {
+        Ok(Ok((there, time))) => Examined::Said {
+            is_there: there == PoolSays::There(true),
+            ahead_s: time.and_then(|says| match says {
+                PoolSays::Time(theirs) => Some(ahead(clock::now().wall, theirs)),
+                PoolSays::Welcome(_) | PoolSays::There(_) | PoolSays::Refused(_) => None,
+            }),
+        },
+        // Which end it is that does not believe the other, the step says: it is the server's turn
+        // in the handshake, and ours when the first word is read.
+        Ok(Err(error @ (NetError::Handshake(_) | NetError::Impostor { .. }))) => {
+            Examined::Other(proto::net::chain(&error))
+        }
+        Ok(Err(error)) => Examined::Refused(proto::net::chain(&error)),
+        Err(_) => Examined::Refused(format!("it says nothing for {} s", SAY_LIMIT.as_secs())),
     })
 }
 

@@ -81,13 +81,19 @@ impl Tell for Nodes {
                 (false, true) => "here",
                 (false, false) => "away",
             };
+            let drained = node.drain.as_ref().map(|drain| match drain.reason.as_str() {
+                "" => ", drained".to_owned(),
+                why => format!(", drained ({why})"),
+            });
+            let drained = drained.unwrap_or_default();
             let authority = if node.is_newest { "" } else { ", of an older authority" };
             let (joined, until) =
                 (time::date(node.joined_s, &zone), time::date(node.until_s, &zone));
             let NodeLine { name, role, .. } = node;
             let role = role.name();
-            out +=
-                &format!("{name:<width$} {role:<7} {state:<8} {joined} until {until}{authority}\n");
+            out += &format!(
+                "{name:<width$} {role:<7} {state:<8} {joined} until {until}{authority}{drained}\n"
+            );
         }
         Said::out(out)
     }

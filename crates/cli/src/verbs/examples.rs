@@ -153,7 +153,16 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             ("Stop it; the queue is kept", "stop"),
         ],
     ),
+    (
+        "drain",
+        &[
+            ("Let a machine's jobs end, and give it no others", "exec1 -reason 'new disk'"),
+            ("Put them back into the queue", "exec1 -quick"),
+            ("Give it jobs again", "exec1 -cancel"),
+        ],
+    ),
     ("join", &[("Add this machine to a pool", "TOKEN")]),
+    ("doctor", &[("What is wrong with this machine's pool", "")]),
     ("links", &[("Answer to HTCondor's and PBS's names", "install /home/me/bin")]),
     ("version", &[("Which program this is", "")]),
     (

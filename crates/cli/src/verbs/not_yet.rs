@@ -12,7 +12,6 @@ pub(super) const NOT_YET: &[(&str, &str)] = &[
     ("condor_credential_storer", ""),
     ("condor_diagnostics", "updraft pool status and the logs in the pool's folder"),
     ("condor_docker_enter", ""),
-    ("condor_drain", ""),
     ("condor_evicted_files", "updraft transfer_data fetches what spooled jobs have made"),
     ("condor_fetchlog", "the logs are in the pool's folder, log/"),
     ("condor_findhost", "updraft status -constraint finds machines"),

@@ -19,39 +19,44 @@ fn free_address() -> String {
 }
 
 /// A pool that others may join.
-fn listening(cpus: u32) -> Pool {
+pub(crate) fn listening(cpus: u32) -> Pool {
     let pool = Pool::start(cpus);
-    pool.ok(&["pool", "start", "--listen", &free_address()]);
+    open(&pool);
     pool
 }
 
-fn invite(pool: &Pool, words: &[&str]) -> String {
+/// Lets others join a pool that runs.
+pub(crate) fn open(pool: &Pool) {
+    pool.ok(&["pool", "start", "--listen", &free_address()]);
+}
+
+pub(crate) fn invite(pool: &Pool, words: &[&str]) -> String {
     let words = [&["pool", "invite"], words].concat();
     pool.ok(&words).trim().to_owned()
 }
 
 /// A machine of a pool, which is stopped when this is dropped.
-struct Node<'a> {
+pub(crate) struct Node<'a> {
     pool: &'a Pool,
     dir: tempfile::TempDir,
 }
 
 impl<'a> Node<'a> {
-    fn new(pool: &'a Pool) -> Self {
+    pub(crate) fn new(pool: &'a Pool) -> Self {
         Self { pool, dir: tempfile::tempdir().unwrap() }
     }
 
-    fn home(&self) -> PathBuf {
+    pub(crate) fn home(&self) -> PathBuf {
         self.dir.path().join("node")
     }
 
-    fn join(&self, token: &str, name: &str) -> Output {
+    pub(crate) fn join(&self, token: &str, name: &str) -> Output {
         let home = self.home();
         let words = ["join", token, "--name", name, "--cpus", "2", "--memory", "1024", "--dir"];
         self.pool.updraft(&[&words[..], &[home.to_str().unwrap()]].concat())
     }
 
-    fn joined(pool: &'a Pool, name: &str) -> Self {
+    pub(crate) fn joined(pool: &'a Pool, name: &str) -> Self {
         let node = Self::new(pool);
         let out = node.join(&invite(pool, &[]), name);
         assert!(out.status.success(), "{}", text(&out));
@@ -78,7 +83,7 @@ impl Drop for Node<'_> {
     }
 }
 
-fn nodes(pool: &Pool) -> serde_json::Value {
+pub(crate) fn nodes(pool: &Pool) -> serde_json::Value {
     serde_json::from_str(&pool.ok(&["pool", "nodes", "--json"])).unwrap()
 }
 
@@ -211,4 +216,135 @@ fn only_who_is_invited_joins_and_who_is_put_out_is_out_at_once() {
     assert_eq!(nodes(&pool)["nodes"][0]["is_revoked"], true);
     let told = at(&["pool", "status"]);
     assert!(told.contains("revoked"), "{told}");
+}
+
+#[test]
+fn a_drained_machine_starts_nothing_until_it_is_resumed_whatever_dies_meanwhile() {
+    let pool = listening(1);
+    let node = Node::joined(&pool, "exec1");
+    let go = node.dir.path().join("go");
+    let description = |log: &str| {
+        format!(
+            "executable = /bin/sh\narguments = -c 'while [ ! -e {} ]; do sleep 0.05; done'\n\
+             log = {log}\nrequirements = Machine == \"exec1\"\nqueue\n",
+            go.display()
+        )
+    };
+    pool.submit(&description("first.log"));
+    let (first, second) = (pool.work().join("first.log"), pool.work().join("second.log"));
+    eventually("the first runs", || events(&first, "001") == 1);
+    pool.ok(&["pool", "drain", "exec1", "--reason", "new disk"]);
+    assert_eq!(nodes(&pool)["nodes"][0]["drain"]["reason"], "new disk");
+    let waiting = pool.submit(&description("second.log"));
+    let waits = || pool.ok(&["q", "-better-analyze", &waiting]).contains("drained (new disk)");
+    eventually("the second waits for the machine", waits);
+    pool.kill_and_see_it_return("negotiator");
+    eventually("it is said again", || {
+        pool.ok(&["status", "-af", "Machine", "State", "DrainReason"])
+            .contains("exec1 Drained new disk")
+    });
+    assert!(pool.ok(&["pool", "nodes"]).contains("drained (new disk)"));
+    // What runs goes on to its end, and the slot is given to nobody.
+    fs::write(&go, "").unwrap();
+    eventually("the first has ended", || events(&first, "005") == 1);
+    eventually("its claim is gone", || {
+        pool.ok(&["status", "-af", "Machine", "Activity"]).contains("exec1 Idle")
+    });
+    assert_eq!(events(&second, "001"), 0);
+    pool.ok(&["pool", "resume", "exec1"]);
+    eventually("the second ends", || events(&second, "005") == 1);
+}
+
+#[test]
+fn with_now_the_jobs_of_a_drained_machine_go_back_into_the_queue_and_condor_drain_says_so_too() {
+    let pool = listening(1);
+    let _node = Node::joined(&pool, "exec1");
+    let cluster = pool.submit(
+        "executable = /bin/sleep\narguments = 600\nlog = log\nrequirements = Machine == \"exec1\"\nqueue\n",
+    );
+    let log = pool.work().join("log");
+    eventually("it runs", || events(&log, "001") == 1);
+    pool.ok(&["pool", "drain", "exec1", "--now"]);
+    pool.until(&cluster, "JobStatus", "1");
+    assert_eq!(events(&log, "004"), 1);
+    let said = pool.ok(&["drain", "-cancel", "EXEC1"]);
+    assert!(said.contains("exec1 gets jobs again"), "{said}");
+    eventually("it runs again", || events(&log, "001") == 2);
+    let refused = pool.updraft(&["drain", "-check", "Cpus > 100", "exec1"]);
+    assert!(!refused.status.success() && text(&refused).contains("is not true of"));
+    let unknown = pool.updraft(&["pool", "drain", "nobody"]);
+    assert!(text(&unknown).contains("no machine is called nobody"), "{}", text(&unknown));
+    pool.ok(&["drain", "-fast", "exec1"]);
+    pool.until(&cluster, "JobStatus", "1");
+}
+
+#[test]
+fn the_doctor_says_of_each_machine_what_is_wrong_first_and_what_to_do() {
+    let pool = listening(1);
+    let node = Node::joined(&pool, "exec1");
+    let (home, failing) = (node.home(), |words: &[&str]| {
+        let out = pool.updraft(&[&["doctor", "--json"], words].concat());
+        let found: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+        assert_eq!(found["findings"].as_array().unwrap().len(), 8, "{found}");
+        assert_eq!(out.status.success(), found["failing"].is_null(), "{found}");
+        found
+    });
+    let there = ["--dir", home.to_str().unwrap()];
+    assert_eq!(failing(&[])["failing"], serde_json::Value::Null);
+    let found = failing(&there);
+    assert_eq!(found["failing"], serde_json::Value::Null, "{found}");
+    let states = |found: &serde_json::Value| {
+        let all = found["findings"].as_array().unwrap().iter();
+        all.map(|one| one["state"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(states(&found)[..6], ["ok"; 6]);
+    pool.ok(&["pool", "revoke", "exec1"]);
+    let found = failing(&there);
+    assert_eq!(found["failing"], "role", "{found}");
+    let told = text(&pool.updraft(&[&["doctor"], &there[..]].concat()));
+    assert!(told.contains("What to do about the role:  a machine joins anew"), "{told}");
+    pool.ok(&["pool", "stop"]);
+    let found = failing(&there);
+    assert_eq!(found["failing"], "port", "{found}");
+    assert_eq!(states(&found)[3..6], ["untried"; 3]);
+    assert_eq!(failing(&[])["failing"], "role");
+    pool.ok(&["pool", "start"]);
+}
+
+#[test]
+fn what_a_run_was_told_comes_home_and_a_job_that_is_up_to_date_is_not_run_there() {
+    let pool = listening(1);
+    let _node = Node::joined(&pool, "exec1");
+    let work = pool.work();
+    fs::write(work.join("in"), "x\n").unwrap();
+    fs::write(work.join("copy.sh"), "#!/bin/sh\necho run >> out\n").unwrap();
+    let submit = |log: &str| {
+        pool.submit(&format!(
+            "executable = copy.sh\ntransfer_input_files = in\ntransfer_output_files = out\n\
+             skip_if_dataflow = true\nstarter_debug = true\nstarter_log = told/{log}.run\n\
+             log = {log}\nrequirements = Machine == \"exec1\"\nqueue\n"
+        ))
+    };
+    submit("first");
+    eventually("it ends", || events(&work.join("first"), "005") == 1);
+    assert_eq!(fs::read_to_string(work.join("out")).unwrap(), "run\n");
+    let told = fs::read_to_string(work.join("told/first.run")).unwrap();
+    for line in [
+        "its scratch folder is",
+        "To be executed: ",
+        "ended with exit code 0",
+        "files were brought back",
+    ] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+    // Nothing has changed since; and then something has.
+    submit("second");
+    eventually("it ends", || events(&work.join("second"), "005") == 1);
+    assert_eq!(events(&work.join("second"), "001"), 0);
+    let made = fs::metadata(work.join("out")).unwrap().modified().unwrap();
+    let later = made + std::time::Duration::from_secs(60);
+    fs::File::options().write(true).open(work.join("in")).unwrap().set_modified(later).unwrap();
+    submit("third");
+    eventually("it ends", || events(&work.join("third"), "005") == 1);
+    assert_eq!(events(&work.join("third"), "001"), 1);
 }

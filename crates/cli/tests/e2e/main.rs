@@ -11,6 +11,7 @@ mod configuration;
 mod dag;
 mod devices;
 mod faults;
+mod field;
 mod goldens;
 mod guide;
 mod harness;

@@ -363,7 +363,7 @@ fn jobs_change_places_and_a_node_that_is_offline_gets_none() {
     eventually("they wait for a machine that is not offline", || {
         let waits = |id: &str| {
             let comment = full(&pool, id)["comment"].clone();
-            comment.as_str().is_some_and(|why| why.contains("Machine"))
+            comment.as_str().is_some_and(|why| why.contains("drained (maint)"))
         };
         waits(&one) && waits(&other)
     });

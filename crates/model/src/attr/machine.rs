@@ -43,6 +43,8 @@ attrs! {
     GLOBAL_MEMORY_MB = "GlobalMemoryMb";
     SLOT_TYPE = "SlotType";
     PARTITIONABLE_SLOT = "PartitionableSlot";
+    DRAINING = "Draining";
+    DRAIN_REASON = "DrainReason";
     DYNAMIC_SLOT = "DynamicSlot";
     SLOT_ID = "SlotID";
     SLOT_WEIGHT = "SlotWeight";

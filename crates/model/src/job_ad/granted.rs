@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use classad::ClassAd;
 use serde::{Deserialize, Serialize};
 
-use crate::job_ad::{Streams, Tool, Transfer, initial_directory, manifest_folder};
+use crate::job_ad::{StarterLog, Streams, Tool, Transfer, initial_directory, manifest_folder};
 use crate::travel::stays_inside;
 
 /// Paths on the submitter's disk, absolute. Of those that a path is at or below the nearest says
@@ -53,6 +53,8 @@ fn outputs(job: &ClassAd, iwd: &Path) -> (BTreeSet<PathBuf>, BTreeSet<PathBuf>) 
     let streams = [streams.stdout, streams.stderr].into_iter().flatten().map(|stream| stream.path);
     let new_names = transfer.renamed_paths().map(|(_, new)| new);
     let mut write: BTreeSet<_> = streams.chain(new_names).map(|path| iwd.join(path)).collect();
+    let run_log = StarterLog::of(job).and_then(|log| log.target);
+    write.extend(run_log.map(|path| iwd.join(path)));
     if transfer.destination.is_some() {
         // The rest goes to a URL.
         return (write, BTreeSet::new());
@@ -117,6 +119,12 @@ mod tests {
         check("Cmd = \"x\"", &["/home/u/work/x"], &[], &["/home/u/work"]);
         check("Cmd = \"x\"\nTransferExecutable = false", &[], &[], &["/home/u/work"]);
         check("OutputDestination = \"s3://b\"\nOut = \"o\"", &[], &["/home/u/work/o"], &[]);
+        check(
+            "JobStarterDebug = true\nJobStarterLog = \"run.log\"\nTransferOutput = \"\"",
+            &[],
+            &["/home/u/work/run.log"],
+            &[],
+        );
         check(
             "ManifestDir = \"told\"\nToolDaemonCmd = \"t\"\nToolDaemonOutput = \"/logs/t\"",
             &[],

@@ -49,6 +49,7 @@ impl Cause {
             | Self::ClauseFails { .. }
             | Self::ClausesConflict { .. }
             | Self::MachinesRefuse { .. }
+            | Self::Drained { .. }
             | Self::FairShare { .. }
             | Self::Limit { .. }
             | Self::NoPlace { .. }

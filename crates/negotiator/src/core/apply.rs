@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use model::planted::{Bug, planted};
-use model::{ClassId, MatchId, Now, ScheddName};
+use model::{ClassId, MachineName, MatchId, Now, ScheddName};
+use proto::draining::Drain;
 use proto::matchmaking::{ClassRequest, HeldMatch, MachineState};
 
+use crate::core::machines::draining;
 use crate::core::machines::pool::{Held, Offer};
 use crate::core::matching::plan::MatchPlan;
 use crate::core::matching::reserve::end_of;
@@ -42,16 +44,8 @@ impl Core {
                 self.due |= self.in_use.over(*matched);
                 Change::default()
             }
-            Fact::MachineAdvertised(state) => {
-                let resources = self.pool.rows.resource_names();
-                self.limits_listed(state, at);
-                let (before, now) = self.pool.advertise(state, at);
-                if self.demand.avoids(&state.machine) {
-                    self.pool.show_again(&state.machine);
-                }
-                self.resources_changed(&resources);
-                self.machine_changed(at, &before, &now)
-            }
+            Fact::MachineAdvertised(state) => self.advertised(at, state),
+            Fact::MachineDrained { machine, drain } => self.drained(machine, drain.as_ref()),
             Fact::MachineLeft { machine } => {
                 let resources = self.pool.rows.resource_names();
                 self.in_use.left(machine, at);
@@ -83,6 +77,34 @@ impl Core {
                 Change::default()
             }
         }
+    }
+
+    fn advertised(&mut self, at: Now, state: &MachineState) -> Change {
+        let resources = self.pool.rows.resource_names();
+        self.limits_listed(state, at);
+        let shown = draining::shown(state.clone(), self.drains.get(&state.machine));
+        let (before, now) = self.pool.advertise(&shown, at);
+        if self.demand.avoids(&state.machine) {
+            self.pool.show_again(&state.machine);
+        }
+        self.resources_changed(&resources);
+        self.machine_changed(at, &before, &now)
+    }
+
+    fn drained(&mut self, machine: &MachineName, drain: Option<&Drain>) -> Change {
+        match drain {
+            Some(drain) => drop(self.drains.insert(machine.clone(), drain.clone())),
+            None => drop(self.drains.remove(machine)),
+        }
+        let row = self.pool.find(machine).map(|row| (row.state.clone(), row.heard));
+        let mut change = Change::default();
+        if let Some((state, heard)) = row {
+            let shown = draining::shown(draining::plain(*state), drain);
+            let (before, now) = self.pool.advertise(&shown, heard);
+            change = self.machine_changed(heard, &before, &now);
+        }
+        self.due = true;
+        Change { drained: self.demand.schedds.keys().cloned().collect(), ..change }
     }
 
     /// What a schedd holds of matches that count against limits. On a connection that goes on it
@@ -142,7 +164,9 @@ impl Core {
         }
         self.due = true;
         let significant = (!known).then(|| (vec![schedd.clone()], self.told_significant.clone()));
-        Change { significant, ..Change::default() }
+        let is_told = !known && !self.drains.is_empty();
+        let drained = is_told.then(|| schedd.clone()).into_iter().collect();
+        Change { significant, drained, ..Change::default() }
     }
 
     fn machine_changed(&mut self, at: Now, before: &Held, now: &Held) -> Change {

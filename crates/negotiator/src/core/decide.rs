@@ -1,6 +1,7 @@
 //! What follows from an input. Changes nothing.
 
-use model::{Now, ScheddName};
+use model::{MachineName, Now, ScheddName};
+use proto::draining::Drain;
 use proto::matchmaking::{FromMachine, FromSchedd, MachineState};
 
 use crate::core::matching::pass::negotiate;
@@ -22,6 +23,9 @@ impl Core {
             Input::FromMachine(FromMachine::Withdraw { machine })
             | Input::MachineDown { machine } => {
                 vec![Fact::MachineLeft { machine: machine.clone() }]
+            }
+            Input::Drain { machine, is_member, drain } => {
+                self.decide_drain(machine, *is_member, drain.as_ref())?
             }
             Input::EditAccounts { user, edit } => {
                 vec![Fact::AccountsEdited { user: user.clone(), edit: *edit }]
@@ -56,6 +60,25 @@ impl Core {
                 Ok(Fact::MatchDeclined { matched: *matched, reason: reason.clone() })
             }
         }
+    }
+
+    /// An order to drain a machine, or to give it jobs again. Said twice it changes nothing.
+    fn decide_drain(
+        &self,
+        machine: &MachineName,
+        is_member: bool,
+        drain: Option<&Drain>,
+    ) -> Result<Vec<Fact>, Rejection> {
+        let unknown = || Rejection::UnknownMachine { machine: machine.clone() };
+        let known = self.known_machine(machine.as_str()).or(is_member.then(|| machine.clone()));
+        let machine = known.ok_or_else(unknown)?;
+        let same = |a: &Drain, b: &Drain| a.how == b.how && a.reason == b.reason;
+        let is_news = match (self.drains.get(&machine), drain) {
+            (Some(before), Some(now)) => !same(before, now),
+            (before, now) => before.is_some() != now.is_some(),
+        };
+        let fact = || Fact::MachineDrained { machine: machine.clone(), drain: drain.cloned() };
+        Ok(is_news.then(fact).into_iter().collect())
     }
 
     fn decide_ad(&self, state: &MachineState) -> Result<Fact, Rejection> {

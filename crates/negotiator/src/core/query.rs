@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use classad::{AttrName, ClassAd, Env};
-use model::{ClassId, IdleReason, JobId, JobPriority, Now, UserName};
+use model::{ClassId, IdleReason, JobId, JobPriority, MachineName, Now, UserName};
 use proto::client::Query;
 use proto::matchmaking::ClassRequest;
 
@@ -40,6 +40,23 @@ impl Core {
             }
         }
         found
+    }
+
+    /// The machine that somebody means who calls it as it is called, or as its host is without the
+    /// domain.
+    pub fn known_machine(&self, said: &str) -> Option<MachineName> {
+        let known = || self.pool.names().chain(self.drains.keys());
+        let is_it = |name: &&MachineName| name.as_str().eq_ignore_ascii_case(said);
+        if let Some(name) = known().find(is_it) {
+            return Some(name.clone());
+        }
+        let first = |name: &&MachineName| {
+            let host = name.as_str().split('.').next();
+            host.is_some_and(|host| host.eq_ignore_ascii_case(said))
+        };
+        let mut meant = known().filter(first);
+        let only = meant.next()?;
+        meant.all(|other| other == only).then(|| only.clone())
     }
 
     /// Why jobs with this ad could never run on the machines that the pool has now, if that is so.

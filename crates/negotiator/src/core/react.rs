@@ -17,12 +17,17 @@ impl Core {
         {
             effects.push(Effect::SaveLimits(self.in_use.to_save()));
         }
+        if let Fact::MachineDrained { .. } = &event.fact {
+            effects.push(Effect::SaveDrains(self.drains.clone()));
+        }
         let mut tell = |schedd: &ScheddName, message| {
             effects.push(Effect::ToSchedd { schedd: schedd.clone(), message });
         };
         if let Some((schedds, names)) = &change.significant {
             schedds.iter().for_each(|schedd| tell(schedd, ToSchedd::Significant(names.clone())));
         }
+        let drained = || self.drains.keys().cloned().collect();
+        change.drained.iter().for_each(|schedd| tell(schedd, ToSchedd::Drained(drained())));
         if let Fact::Planned(plan) = &event.fact {
             let mut by_schedd: BTreeMap<&ScheddName, Vec<_>> = BTreeMap::new();
             for planned in &plan.matches {

@@ -13,6 +13,9 @@
 //! declined NUMBER             the schedd declines a match
 //! seen NUMBER                 the schedd has seen matches up to this one
 //! leaves NAME                 the machine withdraws
+//! drain NAME REASON           somebody drains the machine
+//! resume NAME                 and gives it jobs again
+//! restart                     the negotiator is started again, and the schedd comes back
 //! reconnect                   the schedd comes back and lists all again
 //! wait SECONDS                time passes, tick by tick
 //! ```
@@ -27,6 +30,7 @@ use model::{
     ClassId, JobId, JobPriority, MachineName, MatchId, Now, Resources, ScheddName, Timestamp,
     UserName,
 };
+use proto::draining::{Drain, DrainHow, Drains};
 use proto::matchmaking::{
     ClaimedPart, ClassRequest, FromMachine, FromSchedd, HeldMatch, MachineState, Match, ToSchedd,
 };
@@ -51,6 +55,8 @@ struct World {
     seen: u64,
     /// The numbers of the matches that the schedd holds.
     holds: Vec<u64>,
+    /// What was saved of machines that are drained.
+    drains: Drains,
     out: String,
 }
 
@@ -71,6 +77,7 @@ impl World {
             made: BTreeMap::new(),
             seen: 0,
             holds: Vec::new(),
+            drains: Drains::new(),
             out: String::new(),
         }
     }
@@ -124,9 +131,25 @@ impl World {
                 self.input(&Input::ScheddDown { schedd: schedd() });
                 self.send(true, Vec::new());
             }
+            "drain" => self.drain(rest[0], Some(rest[1..].join(" "))),
+            "resume" => self.drain(rest[0], None),
+            "restart" => self.restart(),
             "wait" => self.wait(rest[0].parse().unwrap()),
             other => panic!("no such verb: {other}"),
         }
+    }
+
+    fn drain(&mut self, machine: &str, reason: Option<String>) {
+        let (how, since) = (DrainHow::Finish, self.now.wall);
+        let drain = reason.map(|reason| Drain { how, reason, since });
+        let machine = MachineName::new(machine);
+        self.input(&Input::Drain { machine, is_member: false, drain });
+    }
+
+    fn restart(&mut self) {
+        let core = Core::new(7, Accounts::default(), Policy::default());
+        self.core = core.draining(self.drains.clone());
+        self.send(true, Vec::new());
     }
 
     fn machine(&mut self, words: &[&str], attributes: &str) {
@@ -293,6 +316,11 @@ impl World {
                     writeln!(self.out, "significant: {}", names.join(" ")).unwrap();
                 }
             }
+            Effect::ToSchedd { message: ToSchedd::Drained(machines), .. } => {
+                let machines: Vec<&str> = machines.iter().map(MachineName::as_str).collect();
+                writeln!(self.out, "drained: {}", machines.join(" ")).unwrap();
+            }
+            Effect::SaveDrains(drains) => self.drains = drains,
             Effect::SaveAccounts | Effect::SaveLimits(_) => {}
         }
     }
@@ -336,6 +364,7 @@ fn ad(attributes: &str) -> ClassAd {
 }
 
 mod complete;
+mod draining;
 mod fairness;
 mod limits;
 mod matching;

@@ -3,6 +3,7 @@
 use classad::AttrName;
 use model::{ClassId, IdleReason, MachineName, MatchId, Now, ScheddName, UserName};
 use proto::client::AccountEdit;
+use proto::draining::{Drain, Drains};
 use proto::matchmaking::{
     ClassRequest, FromMachine, FromSchedd, HeldMatch, MachineState, ToSchedd,
 };
@@ -27,6 +28,14 @@ pub enum Input {
     FromMachine(FromMachine),
     /// A startd's connection is closed: nothing is matched to the machine until it comes back.
     MachineDown { machine: MachineName },
+    /// Somebody who may drains a machine, or gives it jobs again.
+    Drain {
+        /// As he calls it.
+        machine: MachineName,
+        /// Whether a machine of exactly this name is in the pool, be it away.
+        is_member: bool,
+        drain: Option<Drain>,
+    },
     /// Somebody who may changes accounts.
     EditAccounts {
         /// Whose; everybody's if not given.
@@ -76,6 +85,8 @@ pub enum Fact {
     MachineAdvertised(Box<MachineState>),
     /// A machine left, or was not heard of for the lifetime of its ad.
     MachineLeft { machine: MachineName },
+    /// A machine is to be given no new jobs, or jobs again.
+    MachineDrained { machine: MachineName, drain: Option<Drain> },
     /// Matches that count no longer against concurrency limits, because nothing was heard of them.
     LimitsExpired(Vec<MatchId>),
     /// Matches that nobody took up in time, by number.
@@ -109,6 +120,9 @@ pub enum Rejection {
     /// An advertisement without a slot ad says nothing that could be matched.
     #[error("take ad of machine {machine}: it has no slot ad")]
     NoSlot { machine: MachineName },
+    /// Nobody of that name was ever heard of.
+    #[error("drain machine {machine}: no machine is called so")]
+    UnknownMachine { machine: MachineName },
     /// The match is unknown: it expired, was taken up, or is of another life of the negotiator.
     #[error("take back match {number}: it is not outstanding")]
     UnknownMatch { number: u64 },
@@ -134,6 +148,8 @@ pub struct Change {
     pub reasons: Vec<(ScheddName, Reasons)>,
     /// Job attributes that the machines' expressions refer to, and who must be told.
     pub significant: Option<(Vec<ScheddName>, Vec<AttrName>)>,
+    /// Who must be told which machines are drained.
+    pub drained: Vec<ScheddName>,
 }
 
 /// What the driver must do.
@@ -144,6 +160,9 @@ pub enum Effect {
     /// Save this where the next life finds it, before anything else is done: what is in use of
     /// concurrency limits.
     SaveLimits(Vec<SavedUse>),
+    /// Save this where the next life finds it, before anything else is done, and tell the machines:
+    /// which of them are drained.
+    SaveDrains(Drains),
     /// Save [`crate::core::Core::accounts`] where the next life finds them.
     SaveAccounts,
 }

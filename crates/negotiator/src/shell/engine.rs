@@ -8,8 +8,9 @@ use classad::ClassAd;
 use model::{IdleReason, MachineName, ScheddName, UserName};
 use proto::client::{AccountEdit, AccountLine, Query};
 use proto::clock;
+use proto::draining::{Drain, Drains};
 use proto::matchmaking::{FromMachine, FromSchedd, ToSchedd};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
@@ -62,6 +63,14 @@ pub(crate) enum EngineInput {
     Accounts { answer: oneshot::Sender<Vec<AccountLine>> },
     /// A command changes accounts; answered when the change is on its way to the disk.
     EditAccounts { user: Option<UserName>, edit: AccountEdit, answer: oneshot::Sender<()> },
+    /// A command drains a machine, or gives it jobs again; answered when that is on the disk, with
+    /// the machine that was meant, if there is one.
+    Drain {
+        machine: String,
+        is_member: bool,
+        drain: Option<Drain>,
+        answer: oneshot::Sender<Option<MachineName>>,
+    },
     /// The negotiator shall stop.
     Stop,
 }
@@ -74,17 +83,27 @@ pub(crate) struct Engine {
     core: Core,
     file: SavedFile,
     limits: SavedFile,
+    drains: SavedFile,
+    /// Who tells the machines.
+    tell_drains: watch::Sender<Drains>,
     saving: Option<JoinHandle<Result<(), SavedError>>>,
     schedds: BTreeMap<ScheddName, (ConnectionId, mpsc::Sender<ToSchedd>)>,
     machines: BTreeMap<MachineName, ConnectionId>,
 }
 
 impl Engine {
-    pub(crate) fn new(core: Core, file: SavedFile, limits: SavedFile) -> Self {
+    /// The files are those of the accounts, of limits, and of machines that are drained.
+    pub(crate) fn new(
+        core: Core,
+        [file, limits, drains]: [SavedFile; 3],
+        tell_drains: watch::Sender<Drains>,
+    ) -> Self {
         Self {
             core,
             file,
             limits,
+            drains,
+            tell_drains,
             saving: None,
             schedds: BTreeMap::new(),
             machines: BTreeMap::new(),
@@ -155,37 +174,37 @@ impl Engine {
                 self.machines.remove(&machine);
                 Some(Input::MachineDown { machine })
             }
-            // Who asked may have gone: then nobody wants the answer.
             EngineInput::QueryMachines { query, answer } => {
-                questions.push(Box::new(move |core| {
-                    let _ = answer.send(core.machine_ads(&query, clock::now()));
-                }));
+                questions.push(asked(answer, move |core| core.machine_ads(&query, clock::now())));
                 None
             }
             EngineInput::Never { ads, answer } => {
-                questions.push(Box::new(move |core| {
-                    let now = clock::now();
-                    let _ = answer.send(ads.into_iter().map(|ad| core.never(ad, now)).collect());
-                }));
+                let never = |core: &Core, ad| core.never(ad, clock::now());
+                let all = move |core: &Core| ads.into_iter().map(|ad| never(core, ad)).collect();
+                questions.push(asked(answer, all));
                 None
             }
             EngineInput::Statistics { answer } => {
-                questions.push(Box::new(|core| {
-                    let _ = answer.send(core.statistics());
-                }));
+                questions.push(asked(answer, Core::statistics));
                 None
             }
             EngineInput::Accounts { answer } => {
-                questions.push(Box::new(|core| {
-                    let _ = answer.send(core.accounts_report(clock::now()));
-                }));
+                questions.push(asked(answer, |core| core.accounts_report(clock::now())));
                 None
             }
             EngineInput::EditAccounts { user, edit, answer } => {
-                questions.push(Box::new(|_| {
-                    let _ = answer.send(());
-                }));
+                questions.push(asked(answer, |_| ()));
                 Some(Input::EditAccounts { user, edit })
+            }
+            EngineInput::Drain { machine, is_member, drain, answer } => {
+                let machine = MachineName::new(&machine);
+                // One that is away and gets jobs again is known to nobody afterwards.
+                let before = self.core.known_machine(machine.as_str());
+                let before = before.or_else(|| is_member.then(|| machine.clone()));
+                let said = machine.clone();
+                let known = move |core: &Core| core.known_machine(said.as_str()).or(before);
+                questions.push(asked(answer, known));
+                Some(Input::Drain { machine, is_member, drain })
             }
             EngineInput::Stop => None,
         }
@@ -210,6 +229,11 @@ impl Engine {
             Effect::SaveLimits(in_use) => {
                 let file = self.limits.clone();
                 finished(tokio::task::spawn_blocking(move || file.save(&in_use)).await)?;
+            }
+            Effect::SaveDrains(drains) => {
+                let (file, saved) = (self.drains.clone(), drains.clone());
+                finished(tokio::task::spawn_blocking(move || file.save(&saved)).await)?;
+                self.tell_drains.send_replace(drains);
             }
             Effect::SaveAccounts => {
                 if let Some(saving) = self.saving.take() {
@@ -244,6 +268,14 @@ impl Engine {
         let wait = |deadline: u64| Duration::from_millis(deadline.saturating_sub(now));
         self.core.next_deadline().map_or(LONGEST_SLEEP, wait).min(LONGEST_SLEEP)
     }
+}
+
+/// Who asked may have gone: then nobody wants the answer.
+fn asked<T: Send + 'static>(
+    answer: oneshot::Sender<T>,
+    find: impl FnOnce(&Core) -> T + Send + 'static,
+) -> Question {
+    Box::new(move |core| drop(answer.send(find(core))))
 }
 
 fn finished(

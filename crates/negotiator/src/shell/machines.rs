@@ -8,13 +8,14 @@ use std::time::Duration;
 use model::MachineName;
 use proto::client::{Answer, Refusal};
 use proto::clock;
+use proto::draining::{Drain, Drains};
 use proto::joining::{AskPool, AskTrust, PoolSays, ToMachine, Welcome};
 use proto::net::{Connection, NetError, PeerIdentity, Sender};
 use proto::trust::certificate::PublicKey;
 use proto::trust::papers::Signed;
 use proto::trust::roll::Invitation;
 use proto::trust::token::Secret;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
@@ -45,6 +46,8 @@ pub(crate) struct Machines {
     registrar: Option<Arc<Registrar>>,
     /// Who asks what it is to have.
     wishes: Option<mpsc::Sender<Wish>>,
+    /// Those that are drained.
+    drains: watch::Receiver<Drains>,
 }
 
 /// A machine that asks what it is to have instead of what it has.
@@ -90,14 +93,14 @@ struct Here {
 
 impl Machines {
     /// To be called where tasks can be started.
-    pub(crate) fn new(registrar: Option<Registrar>) -> Self {
+    pub(crate) fn new(registrar: Option<Registrar>, drains: watch::Receiver<Drains>) -> Self {
         let registrar = registrar.map(Arc::new);
         let wishes = registrar.clone().map(|registrar| {
             let (wishes, waiting) = mpsc::channel(WISHES);
             tokio::spawn(renew(registrar, waiting));
             wishes
         });
-        Self { here: Mutex::default(), registrar, wishes }
+        Self { here: Mutex::default(), registrar, wishes, drains }
     }
 
     fn here(&self) -> MutexGuard<'_, BTreeMap<MachineName, Here>> {
@@ -152,19 +155,40 @@ impl Machines {
         self.here().get(&MachineName::new(name)).is_some_and(|here| here.is_advertised)
     }
 
+    /// Whether a machine of this name has joined, and was not put out.
+    pub(crate) async fn is_member(&self, name: &str) -> bool {
+        let Some(registrar) = self.registrar.clone() else { return false };
+        let name = name.to_owned();
+        on_the_disk(move || {
+            let nodes = registrar.nodes(|_| false);
+            nodes.iter().any(|node| node.name == name && !node.is_revoked)
+        })
+        .await
+    }
+
     /// Tells a machine what it is to know, until that fails.
     pub(crate) async fn tell(
         &self,
         sender: &mut Sender,
+        machine: &MachineName,
         identity: &PeerIdentity,
         mut told: mpsc::Receiver<ToMachine>,
     ) -> Result<(), NetError> {
+        let mut drains = self.drains.clone();
+        let mut said: Option<Option<Drain>> = None;
         loop {
+            let drain = drains.borrow_and_update().get(machine).cloned();
+            if said.as_ref() != Some(&drain) {
+                sender.send(&ToMachine::Drain(drain.clone())).await?;
+                said = Some(drain);
+            }
             if let Some(signed) = self.renewal(identity).await {
                 sender.send(&ToMachine::Signed(Box::new(signed))).await?;
             }
             let message = tokio::select! {
                 message = told.recv() => message,
+                // Who says it is there as long as the negotiator is.
+                Ok(()) = drains.changed() => continue,
                 () = sleep(RENEW_EVERY) => continue,
             };
             // Its successor has connected.
@@ -202,6 +226,7 @@ impl Machines {
                     self.join(Applicant { key: key.clone(), secret, name, role }).await
                 }
                 (_, AskPool::AmIThere) => PoolSays::There(false),
+                (_, AskPool::WhatTime) => PoolSays::Time(clock::now().wall),
                 (PeerIdentity::Local { .. }, AskPool::Join { .. }) => {
                     PoolSays::Refused("the pool's own machine is in it".to_owned())
                 }
@@ -237,8 +262,9 @@ impl Machines {
                        start --listen ADDRESS'";
             return Answer::Refused(Refusal::Invalid(why.to_owned()));
         };
-        let (now_s, there) = (clock::now().wall.as_secs(), self.all_there());
-        let done = on_the_disk(move || answered(&registrar, ask, secret, now_s, &there)).await;
+        let now_s = clock::now().wall.as_secs();
+        let known = Known { there: self.all_there(), drains: self.drains.borrow().clone() };
+        let done = on_the_disk(move || answered(&registrar, ask, secret, now_s, &known)).await;
         done.unwrap_or_else(|refused: Refused| {
             Answer::Refused(Refusal::Invalid(refused.to_string()))
         })
@@ -254,12 +280,18 @@ async fn on_the_disk<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
     }
 }
 
+/// What is known of machines beside that they are in.
+struct Known {
+    there: BTreeSet<MachineName>,
+    drains: Drains,
+}
+
 fn answered(
     registrar: &Registrar,
     ask: AskTrust,
     secret: [u8; 16],
     now_s: i64,
-    there: &BTreeSet<MachineName>,
+    known: &Known,
 ) -> Result<Answer, Refused> {
     match ask {
         AskTrust::Invite { role, ttl_s, uses, names } => {
@@ -270,8 +302,12 @@ fn answered(
             token.map(|token| Answer::Token(token.reveal()))
         }
         AskTrust::Nodes => {
-            let is_here = |name: &str| there.contains(&MachineName::new(name));
-            Ok(Answer::Nodes(registrar.nodes(is_here)))
+            let is_here = |name: &str| known.there.contains(&MachineName::new(name));
+            let mut nodes = registrar.nodes(is_here);
+            for node in &mut nodes {
+                node.drain = known.drains.get(&MachineName::new(&node.name)).cloned();
+            }
+            Ok(Answer::Nodes(nodes))
         }
         AskTrust::Revoke { name } => registrar.revoke(&name).map(|()| Answer::Done),
         AskTrust::Rotate { finish, force } => {
@@ -300,7 +336,8 @@ mod tests {
             trust: folder.path().to_owned(),
             name: "head".to_owned(),
         };
-        let machines = Machines::new(Some(Registrar::open(listening, 0).unwrap()));
+        let drains = watch::channel(Drains::new()).1;
+        let machines = Machines::new(Some(Registrar::open(listening, 0).unwrap()), drains);
         let registrar = machines.registrar.clone().unwrap();
         let asks = || {
             let invite = AskTrust::Invite {

@@ -4,7 +4,11 @@
 use std::sync::Arc;
 
 use model::{MachineName, ScheddName};
-use proto::client::{Answer, AskNegotiator, DaemonIdentity, Refusal, Request, Response};
+use proto::client::{
+    Answer, AskNegotiator, DaemonIdentity, DrainOrder, Refusal, Request, Response,
+};
+use proto::clock;
+use proto::draining::Drain;
 use proto::matchmaking::{FromMachine, FromSchedd};
 use proto::net::address::{self, Reach};
 use proto::net::{Connection, Incoming, NetError, PeerIdentity, Receiver, Role, Sender};
@@ -91,7 +95,7 @@ async fn talk(
             let told = context.machines.up(&machine, id);
             let ended = tokio::select! {
                 ended = hear_startd(receiver, &machine, &peer.identity, id, context) => ended,
-                ended = context.machines.tell(&mut sender, &peer.identity, told) => {
+                ended = context.machines.tell(&mut sender, &machine, &peer.identity, told) => {
                     Ok(ended?)
                 }
             };
@@ -245,6 +249,15 @@ async fn answer(
             let secret = draw().map_err(Closed::Random)?;
             Ok(vec![context.machines.answer(ask, secret).await])
         }
+        AskNegotiator::Drain { .. } if !superuser => {
+            let refusal = "only root and the pool's own user may drain machines".to_owned();
+            Ok(vec![Answer::Refused(Refusal::Invalid(refusal))])
+        }
+        AskNegotiator::Drain { machine, order } => {
+            let since = clock::now().wall;
+            let drain = order.map(|DrainOrder { how, reason }| Drain { how, reason, since });
+            Ok(vec![drained(machine, drain, context).await?])
+        }
         AskNegotiator::EditAccounts { .. } if !superuser => {
             let refusal = "only root and the pool's own user may change accounts".to_owned();
             Ok(vec![Answer::Refused(Refusal::Invalid(refusal))])
@@ -256,6 +269,19 @@ async fn answer(
             Ok(vec![Answer::Done])
         }
     }
+}
+
+async fn drained(
+    machine: String,
+    drain: Option<Drain>,
+    context: &PeerContext,
+) -> Result<Answer, Closed> {
+    let is_member = context.machines.is_member(&machine).await;
+    let (answer, done) = oneshot::channel();
+    let unknown = format!("no machine is called {machine}, or several are");
+    say(context, EngineInput::Drain { machine, is_member, drain, answer }).await?;
+    let meant = done.await.map_err(|_| Closed::Stopping)?;
+    Ok(meant.map_or(Answer::Refused(Refusal::Invalid(unknown)), Answer::Machine))
 }
 
 async fn say(context: &PeerContext, input: EngineInput) -> Result<(), Closed> {

@@ -344,6 +344,7 @@ impl Registrar {
             joined_s: node.joined_s,
             until_s: node.until_s,
             is_newest: node.authority == state.newest,
+            drain: None,
         };
         state.roll.nodes.iter().map(line).collect()
     }
@@ -540,6 +541,53 @@ mod tests {
         ] {
             assert_eq!(renewal(&registrar, "m", &key, now_s).is_some(), due, "{now_s}");
         }
+    }
+
+    #[test]
+    fn a_token_that_was_given_before_a_rotation_lets_in_what_believes_the_older_authority() {
+        let (folder, registrar) = pool();
+        let (early, late) = (key(), key());
+        let invitation = |secret: &Secret, names: &str| Invitation {
+            secret: secret.fingerprint(),
+            role: NodeRole::Execute,
+            until_s: NOW_S + 3600,
+            uses: 1,
+            names: names.to_owned(),
+        };
+        let (one, two) = (Secret::new([1; 16]), Secret::new([2; 16]));
+        let before = registrar.invite(invitation(&one, "*"), one.clone(), NOW_S).unwrap();
+        registrar.rotate(false, false, NOW_S + 1).unwrap();
+        let after = registrar.invite(invitation(&two, "*"), two.clone(), NOW_S).unwrap();
+        // What all show until the rotation is finished.
+        assert_eq!(before.authority, after.authority);
+        let registrar = open(&folder);
+        assert_eq!(join(&registrar, &early, &one, "early"), "");
+        assert_eq!(join(&registrar, &late, &two, "late"), "");
+        // Both have the new one from the beginning: nobody has to be waited for.
+        registrar.rotate(true, false, NOW_S + 2).unwrap();
+    }
+
+    #[test]
+    fn a_machine_that_was_away_for_years_is_still_in() {
+        let (folder, registrar) = pool();
+        let (key, other) = (key(), key());
+        let secret = invite(&registrar, 2, "*");
+        assert_eq!(join(&registrar, &key, &secret, "away"), "");
+        for year in 1..10 {
+            // Others come and go, and are invited; the pool is started again.
+            let registrar = open(&folder);
+            let now_s = NOW_S + year * 366 * 86_400;
+            let who = Applicant {
+                key: other.clone(),
+                secret: secret.clone(),
+                name: "other".to_owned(),
+                role: NodeRole::Execute,
+            };
+            let _ = registrar.join(&who, now_s);
+            assert!(registrar.nodes(|_| false).iter().any(|node| node.name == "away"), "{year}");
+        }
+        let now_s = NOW_S + 10 * 366 * 86_400;
+        assert!(renewal(&open(&folder), "away", &key, now_s).is_some());
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! What a negotiator keeps for its next life, the accounts and what is in use of concurrency
-//! limits: files that are read once, and then replaced as a whole, so that a crash leaves the old
-//! one or the new one.
+//! What a negotiator keeps for its next life, the accounts, what is in use of concurrency limits
+//! and which machines are drained: files that are read once, and then replaced as a whole, so that
+//! a crash leaves the old one or the new one.
 
 use std::fs;
 use std::io;
@@ -60,6 +60,11 @@ impl SavedFile {
     /// What is in use of concurrency limits.
     pub(crate) fn limits(state_dir: &Path) -> Self {
         Self { path: state_dir.join("limits.json"), what: "the use of limits" }
+    }
+
+    /// Which machines are drained.
+    pub(crate) fn drains(state_dir: &Path) -> Self {
+        Self { path: state_dir.join("drains.json"), what: "the machines that are drained" }
     }
 
     /// What was saved last; the default if nothing was.

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use proto::client::DaemonIdentity;
 use proto::clock;
+use proto::draining::Drains;
 use proto::net::{Address, Admission, Gate, Listener, NetError, Role};
 use proto::trust::TrustError;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::engine::{self, ConnectionId, Engine, EngineInput};
 use super::machines::Machines;
@@ -69,10 +70,15 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let core =
         Core::new(u64::from_le_bytes(draw().map_err(Error::Random)?), file.load()?, config.policy)
             .remembering(limits.load()?, clock::now());
+    let drains = SavedFile::drains(&config.state_dir);
+    let drained: Drains = drains.load()?;
+    let core = core.draining(drained.clone());
+    let (tell_drains, drained) = watch::channel(drained);
     let listener =
         Listener::bind(&Address::unix(&config.socket), Role::Negotiator, config.admission.clone())?;
     let (inputs, queue) = mpsc::channel(engine::QUEUE);
-    let mut engine = tokio::spawn(Engine::new(core, file, limits).run(queue));
+    let mut engine =
+        tokio::spawn(Engine::new(core, [file, limits, drains], tell_drains).run(queue));
     let identity = DaemonIdentity {
         role: "negotiator".to_owned(),
         name: config.name,
@@ -83,7 +89,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     };
     let pool_uid = config.admission.uid();
     let (registrar, port) = listen_to_machines(config.listening)?;
-    let machines = Machines::new(registrar);
+    let machines = Machines::new(registrar, drained);
     let context = Arc::new(PeerContext { engine: inputs.clone(), identity, pool_uid, machines });
     let numbers = AtomicU64::new(0);
     tokio::select! {

@@ -7,7 +7,11 @@ use std::time::Duration;
 
 use classad::{ClassAd, Expr};
 use model::{ClassId, JobId, JobPriority, MachineName, Resources, UserName};
-use proto::client::{Answer, AskNegotiator, AskSchedd, Query, Request, Response, Select};
+use proto::client::{
+    Answer, AskNegotiator, AskSchedd, DrainOrder, Query, Request, Response, Select,
+};
+use proto::draining::DrainHow;
+use proto::joining::ToMachine;
 use proto::matchmaking::{ClassRequest, FromMachine, FromSchedd, MachineState, ToSchedd};
 use proto::net::{Address, Admission, Connection, Role, connect};
 use tokio::sync::oneshot;
@@ -198,6 +202,33 @@ async fn a_startd_that_speaks_of_another_machine_is_disconnected() {
     let running = Running::start();
     let mut startd = running.connect(Role::Startd("m".to_owned())).await;
     startd.sender.send(&machine("other")).await.unwrap();
-    assert_eq!(recv::<FromMachine>(&mut startd).await, None);
+    // What it is told at the beginning may cross that.
+    while let Some(said) = recv::<ToMachine>(&mut startd).await {
+        assert_eq!(said, ToMachine::Drain(None));
+    }
     running.stop().await;
+}
+
+#[tokio::test]
+async fn a_machine_is_told_whether_it_is_drained_when_it_comes_and_when_that_changes() {
+    let running = Running::start();
+    let mut startd = running.connect(Role::Startd("m".to_owned())).await;
+    assert_eq!(recv(&mut startd).await, Some(ToMachine::Drain(None)));
+    startd.sender.send(&machine("m")).await.unwrap();
+    let mut command = running.connect(Role::Command).await;
+    wait_for(&mut command, all_machines(Some("Memory > 1000")), &Answer::Ads(Vec::new())).await;
+    let order = DrainOrder { how: DrainHow::Requeue, reason: "new disk".to_owned() };
+    let drain = |order| AskNegotiator::Drain { machine: "M".to_owned(), order };
+    let meant = Answer::Machine(MachineName::new("m"));
+    wait_for(&mut command, drain(Some(order)), &meant).await;
+    let Some(ToMachine::Drain(Some(said))) = recv(&mut startd).await else { panic!() };
+    assert_eq!((said.how, said.reason.as_str()), (DrainHow::Requeue, "new disk"));
+    let mut again = running.connect(Role::Startd("m".to_owned())).await;
+    assert_eq!(recv(&mut again).await, Some(ToMachine::Drain(Some(said))));
+    assert_eq!(ask(&mut command, drain(None)).await, meant);
+    assert_eq!(recv(&mut again).await, Some(ToMachine::Drain(None)));
+    let unknown = AskNegotiator::Drain { machine: "nobody".to_owned(), order: None };
+    assert!(matches!(ask(&mut command, unknown).await, Answer::Refused(_)));
+    let folder = running.stop().await;
+    assert_eq!(std::fs::read_to_string(folder.path().join("drains.json")).unwrap(), "{}");
 }

@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor};
 use serde::{Deserialize, Serialize};
 
 use super::certificate::{PublicKey, Said, read as read_certificate};
-use super::{TrustError, authority, read, write};
+use super::{Fingerprint, TrustError, authority, read, write};
 
 /// The file's name in the folder of a machine's trust.
 pub const FILE: &str = "papers.json";
@@ -132,6 +132,12 @@ impl Papers {
     /// If the file was changed by hand.
     pub fn anchors(&self) -> Result<Vec<TrustAnchor<'static>>, TrustError> {
         self.signed.authorities.iter().map(|pem| authority::anchor(pem)).collect()
+    }
+
+    /// The authorities that are believed, by their keys; none of a newcomer's.
+    pub fn authorities(&self) -> Vec<Fingerprint> {
+        let all = self.signed.authorities.iter().filter_map(|pem| authority::der(pem).ok());
+        all.filter_map(|der| PublicKey::of(&der).ok()).map(|key| key.fingerprint()).collect()
     }
 
     /// What is shown in a handshake: the certificate, and behind it the authorities.

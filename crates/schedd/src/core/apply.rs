@@ -131,8 +131,12 @@ impl Core {
 
     fn apply_to_negotiator(&mut self, at: Now, fact: &NegotiatorFact, change: &mut Change) {
         match fact {
-            NegotiatorFact::Came => self.negotiator_came(),
+            NegotiatorFact::Came => {
+                self.drained.clear();
+                self.negotiator_came();
+            }
             NegotiatorFact::Went => self.negotiator = None,
+            NegotiatorFact::DrainsHeard(machines) => self.drained.clone_from(machines),
             NegotiatorFact::Told(message) => self.note_told(at, message),
             NegotiatorFact::SignificantHeard(names) => {
                 change.claims = self.sort_anew(names.iter().cloned().collect());

@@ -276,6 +276,7 @@ fn of_negotiator(fact: &NegotiatorFact) -> Option<Effect> {
         NegotiatorFact::Came
         | NegotiatorFact::Went
         | NegotiatorFact::SignificantHeard(_)
+        | NegotiatorFact::DrainsHeard(_)
         | NegotiatorFact::ReasonsHeard(_)
         | NegotiatorFact::MatchSeen { .. } => None,
     }

@@ -323,6 +323,8 @@ pub enum NegotiatorFact {
     Told(FromSchedd),
     /// It named attributes that tell classes apart.
     SignificantHeard(Vec<AttrName>),
+    /// It said which machines are drained.
+    DrainsHeard(BTreeSet<MachineName>),
     /// It said why classes wait.
     ReasonsHeard(Vec<(ClassId, Option<IdleReason>)>),
     /// Its matches up to this one are known.

@@ -49,6 +49,7 @@ impl Core {
             Fact::ClaimDoomed { claim, reason } => {
                 self.claim_mut(*claim).doomed = Some(reason.clone());
             }
+            Fact::DrainOrdered { drain } => self.state.drain.clone_from(drain),
             Fact::RunEnded { claim, end, usage } => self.run_ended(*claim, end, *usage),
             Fact::RunRecorded { claim } => change.recorded = Some(self.recorded(at, *claim)),
             Fact::ScheddCame { schedd, near } => {
@@ -301,7 +302,9 @@ impl Core {
             | Fact::RunStarted { claim, .. }
             | Fact::PauseOrdered { claim, .. }
             | Fact::RunEnded { claim, .. } => is_carved(claim),
-            Fact::Measured(_) | Fact::AdRefreshed | Fact::Opened => true,
+            Fact::Measured(_) | Fact::AdRefreshed | Fact::Opened | Fact::DrainOrdered { .. } => {
+                true
+            }
             Fact::Echoed { .. }
             | Fact::GenerationSeen { .. }
             | Fact::RunAccepted(_)

@@ -40,7 +40,7 @@ impl Core {
                 }
                 ToStartd::RunRecorded { claim, run } => {
                     let held = self.claim_of(schedd, *claim, None)?.ok_or(Rejection::Stale)?;
-                    Self::run_recorded(*claim, held, *run)?
+                    self.run_recorded(*claim, held, *run)?
                 }
                 ToStartd::ReleaseClaim { claim, secret } => {
                     match self.claim_of(schedd, *claim, Some(secret))? {
@@ -56,6 +56,7 @@ impl Core {
                 vec![Fact::DiskMeasured { used: used.clone(), took_ms: *took_ms }]
             }
             Input::Measured(measured) => vec![Fact::Measured(*measured)],
+            Input::Drain(order) => self.drain(order.as_ref())?,
             Input::Shutdown { graceful } => self.shut_down(*graceful),
             Input::Tick => self.tick(now),
         };

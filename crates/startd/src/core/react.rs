@@ -67,6 +67,7 @@ impl Core {
             Fact::ScheddWent { .. }
             | Fact::GenerationSeen { .. }
             | Fact::ClaimDoomed { .. }
+            | Fact::DrainOrdered { .. }
             | Fact::RunFetched { .. }
             | Fact::LauncherWent
             | Fact::DiskMeasured { .. }

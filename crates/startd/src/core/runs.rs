@@ -3,6 +3,7 @@
 
 pub(crate) mod carrier;
 pub(crate) mod claims;
+pub(crate) mod draining;
 pub(crate) mod generations;
 pub(crate) mod launcher;
 pub(crate) mod turns;

@@ -17,6 +17,7 @@ use crate::core::{
 };
 
 mod carrying;
+mod draining;
 mod generations;
 mod turns;
 

@@ -9,6 +9,7 @@ use model::{
     RunEnd, RunId, ScheddName, Timestamp, Universe, Usage, UserName,
 };
 use proto::claiming::{FromStartd, ToStartd};
+use proto::draining::Drain;
 use serde::{Deserialize, Serialize};
 
 use crate::core::records::files::{
@@ -92,6 +93,8 @@ pub enum Input {
     DiskMeasured { used: Vec<(RunKey, DiskUsed)>, took_ms: u64 },
     /// The machine was measured.
     Measured(Measured),
+    /// The negotiator says whether the machine is to take no new jobs.
+    Drain(Option<Drain>),
     /// The startd is to end: nothing new is taken, and what runs is stopped. It may end when
     /// [`super::Core::may_end`].
     Shutdown {
@@ -210,6 +213,7 @@ impl Event {
             | Fact::StopOrdered { .. }
             | Fact::PauseOrdered { .. }
             | Fact::ClaimDoomed { .. }
+            | Fact::DrainOrdered { .. }
             | Fact::RunEnded { .. }
             | Fact::RunRecorded { .. }
             | Fact::GenerationSeen { .. } => true,
@@ -357,6 +361,8 @@ pub enum Fact {
         /// On which claim.
         claim: ClaimId,
     },
+    /// The machine is to take no new jobs, or takes some again.
+    DrainOrdered { drain: Option<Drain> },
     /// The claim is to end as soon as its run has.
     ClaimDoomed {
         claim: ClaimId,

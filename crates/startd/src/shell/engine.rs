@@ -339,6 +339,8 @@ impl Engine {
                     let ClosedLog { key, log, end, usage } = *closed;
                     let scratch = self.parts.sandboxes.path(key);
                     let log = RunLog::new(Some(&log), &scratch).close(&end, &usage);
+                    // Far away it came with the outputs: nothing is taken of a run that is over.
+                    let log = log.filter(|_| self.parts.callers.is_none());
                     log.into_iter().for_each(|log| self.parts.carrier.bring_run_log(log));
                 }
                 Effect::CleanUp { key } => clean.push(key),

@@ -13,6 +13,7 @@ use std::time::Duration;
 use model::{MachineName, Now};
 use proto::client::DaemonIdentity;
 use proto::clock;
+use proto::draining::Drain;
 use proto::net::{Address, Admission, Listener, NetError, Role, Way};
 use proto::trust::TrustError;
 use tokio::sync::{mpsc, oneshot};
@@ -20,7 +21,7 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
-use crate::core::{Core, Machine};
+use crate::core::{Core, Input, Machine};
 use crate::shell::engine::{self, Engine, EngineInput, Parts};
 use crate::shell::files::carrier::Carrier;
 use crate::shell::files::plugins::Plugins;
@@ -148,7 +149,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     if let Some(callers) = callers {
         tokio::spawn(Calling::new(callers, Arc::clone(&context)).serve(ordered));
     }
-    let telling = negotiator::keep_telling(config.negotiator, machine, orders, latest);
+    let telling =
+        negotiator::keep_telling(config.negotiator, machine, orders, drains(&inputs), latest);
     let telling = tokio::spawn(telling);
     let ordering = tokio::spawn(launcher::keep_open(config.launcher, inputs.clone()));
     tokio::spawn(measure::keep_measuring(
@@ -185,6 +187,20 @@ fn start_sweeping(sandboxes: Sandboxes) -> (mpsc::Sender<Vec<PathBuf>>, oneshot:
         let _ = swept.send(());
     });
     (sweeper, all_swept)
+}
+
+/// Where it is said whether the machine is drained.
+fn drains(engine: &mpsc::Sender<EngineInput>) -> mpsc::Sender<Option<Drain>> {
+    let (drains, mut ordered) = mpsc::channel(ORDERS);
+    let engine = engine.clone();
+    tokio::spawn(async move {
+        while let Some(order) = ordered.recv().await {
+            if engine.send(EngineInput::Core(Input::Drain(order))).await.is_err() {
+                return;
+            }
+        }
+    });
+    drains
 }
 
 /// Whom the machine calls, if its negotiator is on another one.

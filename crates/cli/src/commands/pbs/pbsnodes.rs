@@ -4,7 +4,8 @@
 use client::{Home, Query, Select};
 use jobspec::pbs::code;
 use model::queues::{Change, Denied, Edit, Object};
-use proto::client::Arrange;
+use proto::client::{Arrange, DrainOrder};
+use proto::draining::DrainHow;
 
 use super::found;
 use super::placing::denied;
@@ -134,7 +135,11 @@ fn set(here: &Here, line: &Line, nodes: &[Node]) -> u8 {
         };
         let mut changes = Vec::new();
         if line.any("or") {
-            changes.push(set("state", if line.has('o') { "offline" } else { "free" }));
+            if let Err(exit) = set_state(here, &node.name, line.has('o'), line.value('C')) {
+                return exit;
+            }
+            // What an earlier release has kept in the queue.
+            changes.push(set("state", "free"));
         }
         match line.value('C') {
             Some("") => changes.push(Change::Unset { name: "comment".to_owned() }),
@@ -152,4 +157,21 @@ fn set(here: &Here, line: &Line, nodes: &[Node]) -> u8 {
         }
     }
     exit
+}
+
+/// Whether a machine is to be given no new jobs: as `updraft pool drain` and `resume` say it.
+pub(super) fn set_state(
+    here: &Here,
+    node: &str,
+    is_offline: bool,
+    why: Option<&str>,
+) -> Result<(), u8> {
+    let order = is_offline.then(|| {
+        let reason = why.unwrap_or("offline").to_owned();
+        DrainOrder { how: DrainHow::Finish, reason }
+    });
+    let mut negotiator =
+        Home::from_environment().negotiator().map_err(|error| here.cannot_connect(&error))?;
+    let set = negotiator.drain(node.to_owned(), order);
+    set.map(drop).map_err(|error| here.cannot_connect(&error))
 }

@@ -221,10 +221,15 @@ impl<'a> Manager<'a> {
                 result = self.told(&name, &Denied::UnknownNode);
                 continue;
             }
-            let edits = changes
-                .iter()
-                .map(|change| Edit { object: object.clone(), change: change.clone() });
-            match self.schedd.arrange(Arrange::Settings(edits.collect())) {
+            let mut edits = Vec::new();
+            for change in &changes {
+                let change = match of {
+                    Of::Node => self.node_change(&name, change)?,
+                    Of::Server | Of::Queue => change.clone(),
+                };
+                edits.push(Edit { object: object.clone(), change });
+            }
+            match self.schedd.arrange(Arrange::Settings(edits)) {
                 Ok(()) => {}
                 Err(error) => match denied(&error) {
                     Some(denied) => result = self.told(&name, denied),
@@ -233,6 +238,31 @@ impl<'a> Manager<'a> {
             }
         }
         result
+    }
+
+    /// What the queue is to keep of a change of a node: whether it is offline the negotiator knows.
+    fn node_change(&self, node: &str, change: &Change) -> Result<Change, u8> {
+        let free = || Change::Set { name: "state".to_owned(), value: "free".to_owned() };
+        match change {
+            Change::Set { name, value } if name == "state" && value == "offline" => {
+                super::pbsnodes::set_state(self.here, node, true, None)?;
+                Ok(free())
+            }
+            Change::Set { name, value } if name == "state" && value == "free" => {
+                super::pbsnodes::set_state(self.here, node, false, None)?;
+                Ok(free())
+            }
+            Change::Unset { name } if name == "state" => {
+                super::pbsnodes::set_state(self.here, node, false, None)?;
+                Ok(change.clone())
+            }
+            Change::Create
+            | Change::Delete
+            | Change::Set { .. }
+            | Change::Unset { .. }
+            | Change::Add { .. }
+            | Change::Remove { .. } => Ok(change.clone()),
+        }
     }
 
     fn told(&self, name: &str, denied: &Denied) -> Result<(), u8> {

@@ -7,9 +7,11 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use client::home::Home;
 use client::machines::Invitation;
+use proto::draining::DrainHow;
 use proto::trust::NodeRole;
 
 use crate::commands::pools::daemon::mail_route;
+use crate::commands::pools::drain;
 use crate::commands::pools::duration::duration_s;
 use crate::commands::pools::reconfig::reconfig;
 use crate::commands::pools::reconfig::warn;
@@ -143,6 +145,35 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Gives a machine no new jobs. Its jobs run to their end. This stands, whatever is started
+    /// again, until 'updraft pool resume'.
+    Drain {
+        /// The machine's name.
+        node: String,
+        /// Its jobs are told to end, and go back into the queue.
+        #[arg(long)]
+        now: bool,
+        /// Why, for who looks.
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        /// The pool's folder.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Gives a machine jobs again.
+    Resume {
+        /// The machine's name.
+        node: String,
+        /// The pool's folder.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Makes a new authority for the pool. The old one is believed too until '--finish'.
     Rotate {
         /// Forget the old authority, if all machines know the new one.
@@ -223,6 +254,15 @@ pub fn run(args: PoolArgs, call: &Call) -> Result<Outcome> {
                 "{node} is out. Let it in again with a new token, which needs a new folder there."
             );
             Ok(Outcome::of(&Changed { done }, json, call, Exit::Done))
+        }
+        Action::Drain { node, now, reason, dir, json } => {
+            let how = if now { DrainHow::Requeue } else { DrainHow::Finish };
+            let drained = drain::set_in(&home(dir), &node, Some(drain::order(how, reason)))?;
+            Ok(Outcome::of(&drained, json, call, Exit::Done))
+        }
+        Action::Resume { node, dir, json } => {
+            let resumed = drain::set_in(&home(dir), &node, None)?;
+            Ok(Outcome::of(&resumed, json, call, Exit::Done))
         }
         Action::Rotate { finish, force, dir, json } => {
             let done = rotate(&home(dir), finish, force)?;

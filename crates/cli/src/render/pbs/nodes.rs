@@ -70,16 +70,26 @@ pub fn nodes(slots: &[ClassAd], jobs: &[Job], settings: &QueueSettings, here: &H
         let is_suspended = job.state == State::Suspended;
         node.jobs.push(NodeJob { id, short_id, cpus, is_suspended });
     }
+    let drained: BTreeMap<&str, &str> = slots.iter().filter_map(drained).collect();
     for node in all.values_mut() {
         let said = settings.nodes.get(&node.name);
-        node.comment = said.and_then(|node| node.get("comment")).map(str::to_owned);
+        let why = || drained.get(node.name.as_str()).copied().filter(|why| !why.is_empty());
+        let comment = said.and_then(|node| node.get("comment")).or_else(why);
+        node.comment = comment.map(str::to_owned);
         node.state = match () {
+            () if drained.contains_key(node.name.as_str()) => "offline",
             () if settings.is_offline(&node.name) => "offline",
             () if node.cpus[0] >= node.cpus[1] => "job-busy",
             () => "free",
         };
     }
     all.into_values().collect()
+}
+
+/// The machine of a slot that is drained, and why.
+fn drained(slot: &ClassAd) -> Option<(&str, &str)> {
+    slot.literal(attr::DRAINING)?;
+    Some((text(slot, attr::MACHINE)?, text(slot, attr::DRAIN_REASON).unwrap_or_default()))
 }
 
 impl Node {

@@ -105,6 +105,11 @@ impl Pool {
         self.by_name.values().map(|row| (*row, self.row(*row)))
     }
 
+    /// What they are called.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &MachineName> {
+        self.by_name.keys()
+    }
+
     /// A match that is outstanding.
     pub(crate) fn offer(&self, number: u64) -> Option<&Offer> {
         self.offers.get(&number)

@@ -531,6 +531,15 @@ impl<'a> Survey<'a> {
     }
 
     fn refused(&self, refusing: &Bits) -> Outcome {
+        let rows = refusing.rows().map(|number| self.snapshot.pool.row(number));
+        let drained: Vec<&Row> =
+            rows.filter(|row| row.ad().literal(attr::DRAINING).is_some()).collect();
+        if let Some(first) = drained.first() {
+            let said = first.ad().literal(attr::DRAIN_REASON).and_then(|value| value.as_str());
+            let reason = said.unwrap_or_default().to_owned();
+            let machines = u32::try_from(drained.len()).unwrap_or(u32::MAX);
+            return hopeless(Verdict::NotYet, Cause::Drained { machines, reason });
+        }
         let mut dependence = Dependence::default();
         let mut expression = String::new();
         for row in refusing.rows().map(|number| self.snapshot.pool.row(number)) {

@@ -3,6 +3,7 @@
 use classad::AttrName;
 use model::{MatchId, Now};
 use proto::client::AccountLine;
+use proto::draining::Drains;
 
 use crate::core::machines::pool::Pool;
 use crate::core::matching::reserve::Reservation;
@@ -29,6 +30,8 @@ pub struct Core {
     pub(crate) demand: Demand,
     pub(crate) accounts: Accounts,
     pub(crate) in_use: InUse,
+    /// Machines that are to be given no new jobs.
+    pub(crate) drains: Drains,
     pub(crate) due: bool,
     pub(crate) planned_at: Option<Now>,
     pub(crate) last_pass: Option<LastPass>,
@@ -50,6 +53,7 @@ impl Core {
             demand: Demand::default(),
             accounts,
             in_use: InUse::default(),
+            drains: Drains::new(),
             due: false,
             planned_at: None,
             last_pass: None,
@@ -65,6 +69,13 @@ impl Core {
     #[must_use]
     pub fn remembering(self, saved: Vec<SavedUse>, now: Now) -> Self {
         Self { in_use: InUse::recover(saved, now), ..self }
+    }
+
+    /// The same, with the machines that an earlier life has said are drained
+    /// ([`Effect::SaveDrains`](crate::core::Effect::SaveDrains)).
+    #[must_use]
+    pub fn draining(self, drains: Drains) -> Self {
+        Self { drains, ..self }
     }
 
     /// When the driver must say [`Input::Tick`](crate::core::Input::Tick), in milliseconds of the

@@ -78,7 +78,8 @@ fn never_began(state: &JobState, end: &RunEnd) -> bool {
             running.executing.is_none() && *since <= running.since
         }
         JobState::Running(running) => {
-            running.executing.is_none() && *code == VacateCode::ScheddVacate
+            let called_back = [VacateCode::ScheddVacate, VacateCode::StartdDraining];
+            running.executing.is_none() && called_back.contains(code)
         }
         JobState::Suspended { .. }
         | JobState::Idle { .. }

@@ -81,8 +81,8 @@ impl Core {
 
     /// Whether the claim's machine is not to be given new jobs.
     pub(crate) fn is_offline(&self, claim: &Claim) -> bool {
-        let beside = claim.record.universe.is_beside();
-        !beside && self.settings.is_offline(claim.record.machine.as_str())
+        let (machine, beside) = (&claim.record.machine, claim.record.universe.is_beside());
+        !beside && (self.drained.contains(machine) || self.settings.is_offline(machine.as_str()))
     }
 
     /// What a class needs, of machines that may be given jobs.

@@ -28,6 +28,13 @@ impl Core {
                     .chain(news)
                     .collect())
             }
+            ToSchedd::Drained(machines) => {
+                let machines = machines.iter().cloned().collect();
+                if machines == self.drained {
+                    return Err(Rejection::Stale);
+                }
+                Ok(vec![Fact::Negotiator(NegotiatorFact::DrainsHeard(machines))])
+            }
             ToSchedd::Significant(names) => {
                 let names: BTreeSet<_> = names.iter().cloned().collect();
                 if names == self.classes.significant {

@@ -55,6 +55,9 @@ pub struct Core {
     /// Every submission known, live or over.
     pub(crate) submissions: BTreeMap<SubmitToken, (ClusterId, u32)>,
 
+    /// The machines that the negotiator says are drained.
+    pub(crate) drained: BTreeSet<MachineName>,
+
     // Made from the above.
     pub(crate) classes: Classes,
     pub(crate) counts: BTreeMap<(UserName, Universe), Counts>,

@@ -56,6 +56,7 @@ impl Core {
             config,
             meta: crate::core::records::rows::Meta::default(),
             settings: Arc::default(),
+            drained: BTreeSet::new(),
             last_seq: model::Seq::default(),
             clusters: BTreeMap::new(),
             claims: BTreeMap::new(),

@@ -254,3 +254,28 @@ fn nothing_is_promised_of_a_queue_that_was_put_back() {
     let batch = trial.hears(status(&trial, vec![]));
     assert_eq!((starts(&batch), status_of(&trial, 1), status_of(&trial, 2)), (vec![], 1, 1));
 }
+
+#[test]
+fn a_claim_on_a_drained_machine_gets_no_further_job_and_is_given_back() {
+    let mut trial = promised();
+    let drained = |machines: Vec<MachineName>| Input::FromNegotiator(ToSchedd::Drained(machines));
+    trial.take(&[drained(vec![machine()])]);
+    // The machine has let go of the one that waited.
+    let end = RunEnd::vacated(VacateCode::StartdDraining);
+    let batch = trial.hears(ended(SECOND, run(2, 1), end));
+    assert_eq!((starts(&batch), status_of(&trial, 2)), (vec![], 1));
+    assert_eq!(batch.dirty.recorded, [], "nobody has seen it run");
+    let mut batches = vec![trial.hears(ended(CLAIM, run(1, 1), RunEnd::exited(0)))];
+    batches.push(trial.waits(1));
+    assert!(batches.iter().all(|batch| starts(batch).is_empty()));
+    let gives_back = |effect: &Effect| {
+        let Effect::ToStartd { message, .. } = effect else { return false };
+        matches!(message, ToStartd::ReleaseClaim { .. })
+    };
+    batches.push(trial.waits(60));
+    let given_back = batches.iter().flat_map(|batch| &batch.effects).filter(|e| gives_back(e));
+    assert_eq!(given_back.count(), 2);
+    // A negotiator that is started again says it again, and until then none is.
+    trial.take(&[Input::NegotiatorDown, Input::NegotiatorUp]);
+    assert!(trial.core.drained.is_empty());
+}

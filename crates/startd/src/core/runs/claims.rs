@@ -65,6 +65,9 @@ impl Core {
         if self.closing.is_some() {
             return denied("the startd is stopping".to_owned());
         }
+        if let Some(reason) = self.drained(request.universe) {
+            return denied(reason);
+        }
         if let Some(shared) = request.shares {
             let granted = self.share(schedd, request, shared, fresh);
             return granted.map_or_else(denied, |fact| vec![fact]);
@@ -139,6 +142,11 @@ impl Core {
                 ordinal: start.ordinal,
                 end: RunEnd::Lost { reason },
             });
+            return Ok(facts);
+        }
+        if let Some(end) = self.refused_by_drain(claim.universe) {
+            let (run, ordinal) = (start.run, start.ordinal);
+            facts.push(Fact::RunRefused { claim: start.claim, run, ordinal, end });
             return Ok(facts);
         }
         let freight = Freight::of(&start.ad, self.file_system_domain());
@@ -256,12 +264,17 @@ impl Core {
     }
 
     pub(in crate::core) fn run_recorded(
+        &self,
         id: ClaimId,
         claim: &Claim,
         run: RunId,
     ) -> Result<Vec<Fact>, Rejection> {
         let over = claim.run().is_some_and(|held| held.id == run && held.is_over());
-        if over { Ok(vec![Fact::RunRecorded { claim: id }]) } else { Err(Rejection::Stale) }
+        if !over {
+            return Err(Rejection::Stale);
+        }
+        let recorded = Fact::RunRecorded { claim: id };
+        Ok([recorded].into_iter().chain(self.dropped_if_drained(id, claim)).collect())
     }
 
     /// Ends every claim, as soon as its run has ended. Said again without grace it is in earnest.

@@ -8,6 +8,7 @@ use model::{
     planted::{Bug, planted},
 };
 use proto::claiming::{ClaimStatus, MIN_LEASE, RunStatus};
+use proto::draining::Drain;
 use serde::{Deserialize, Serialize};
 
 use crate::core::records::files::{DiskUsed, Freight, Over, StartOrder, StarterLog};
@@ -85,6 +86,10 @@ pub struct State {
     /// Which of the queues that were put in its place each schedd works with.
     #[serde(default)]
     pub(in crate::core) generations: BTreeMap<ScheddName, u64>,
+    /// If the machine is to take no new jobs. The negotiator says so again when it is there; until
+    /// then this holds.
+    #[serde(default)]
+    pub(in crate::core) drain: Option<Drain>,
 }
 
 impl State {
@@ -96,6 +101,7 @@ impl State {
             claims: BTreeMap::new(),
             leased_from_ms: self.leased_from_ms.clone(),
             generations: self.generations.clone(),
+            drain: self.drain.clone(),
         };
         let claim = |(id, claim): (&ClaimId, &Claim)| Self {
             claims: BTreeMap::from([(*id, claim.clone())]),
@@ -106,11 +112,12 @@ impl State {
 
     /// Takes another part of it.
     pub fn join(&mut self, part: Self) {
-        let Self { last_claim, claims, leased_from_ms, generations } = part;
+        let Self { last_claim, claims, leased_from_ms, generations, drain } = part;
         self.last_claim = self.last_claim.max(last_claim);
         self.claims.extend(claims);
         self.leased_from_ms.extend(leased_from_ms);
         self.generations.extend(generations);
+        self.drain = drain.or(self.drain.take());
     }
 }
 

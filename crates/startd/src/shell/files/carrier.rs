@@ -91,7 +91,9 @@ impl Carrier {
         let failure = StartFailure::at(StartStage::Prepare, path, Errno::EIO as i32);
         let report = move |result| FromCarrier::BroughtIn { key, result: Box::new(result) };
         self.carry(key, report(Fetched::Failed(failure)), move || {
-            if run.freight.looks && is_up_to_date(&run.job) {
+            // Where that cannot be looked at, its files cannot be brought either, which says why.
+            let looks = run.freight.looks;
+            if looks && side.with(|disk| is_up_to_date(disk, &run.job)) == Ok(true) {
                 return report(Fetched::UpToDate);
             }
             let brought = match run.freight.travels {
@@ -290,6 +292,13 @@ fn bring_back(over: &BringBack, sandboxes: &Sandboxes, plan: &Path, side: &Submi
         Ok(back) => back.store(&scratch, &plugins, &run_log),
         Err(reason) => return lost(format!("its output files were lost: {reason}"), disk),
     };
+    if side.is_far() {
+        // When the run is over, its schedd takes no more files of it.
+        run_log.say(|| format!("Its files were brought back, {sent_bytes} bytes"));
+        if let Err(reason) = side.with(|disk| run_log.bring(disk)) {
+            tracing::warn!(reason, "cannot bring back the log of a run");
+        }
+    }
     let result = result.map_err(|error| {
         tracing::info!(key = %over.key, %error, "not all that came of a run could be brought back");
         StoreFailure::File {

@@ -2,18 +2,21 @@
 //! from (`skip_if_dataflow`). It looks at files of the submitting side; what follows is not its
 //! matter.
 
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use classad::ClassAd;
 use model::job_ad::{Streams, Transfer, initial_directory};
+
+use crate::shell::files::disk::{Disk, EntryKind, Links};
+
+/// When something was changed, by the clock of its disk.
+type Changed = (i64, i64);
 
 /// Whether a job that wants to be skipped can be, by HTCondor 25.14's rules: inputs and outputs are
 /// listed and are files, and not links; nothing is renamed or stored elsewhere; and the oldest
 /// output is newer than the newest of inputs, executable and standard input. What has a URL does
 /// not count.
-pub(crate) fn is_up_to_date(job: &ClassAd) -> bool {
+pub(crate) fn is_up_to_date(disk: &dyn Disk, job: &ClassAd) -> bool {
     let (transfer, streams) = (Transfer::of(job), Streams::of(job));
     if !transfer.remaps.is_empty() || transfer.destination.is_some() || transfer.inputs.is_empty() {
         return false;
@@ -21,12 +24,13 @@ pub(crate) fn is_up_to_date(job: &ClassAd) -> bool {
     let iwd = initial_directory(job).unwrap_or(Path::new("/"));
     // The executable may be a link.
     let program = transfer.program.map(|program| iwd.join(program));
-    let program = program.and_then(|path| fs::metadata(path).ok()?.modified().ok());
+    let program = program.and_then(|path| Some(disk.look(&path, Links::Followed).ok()?.changed));
     let made_from = transfer.input_paths().map(|path| iwd.join(path));
     let made_from: Vec<_> = made_from.chain(streams.stdin.map(|stdin| stdin.below(iwd))).collect();
-    let newest = all_changed(&made_from).and_then(|times| times.into_iter().max());
+    let newest = all_changed(disk, &made_from).and_then(|times| times.into_iter().max());
     let newest = newest.zip(program).map(|(newest, program)| newest.max(program));
-    let oldest = all_changed(&outputs(&transfer, iwd)).and_then(|times| times.into_iter().min());
+    let oldest = all_changed(disk, &outputs(&transfer, iwd));
+    let oldest = oldest.and_then(|times| times.into_iter().min());
     newest.zip(oldest).is_some_and(|(newest, oldest)| oldest > newest)
 }
 
@@ -40,21 +44,25 @@ fn outputs(transfer: &Transfer<'_>, iwd: &Path) -> Vec<PathBuf> {
 }
 
 /// When each of these was changed last; `None` if one is no file.
-fn all_changed(paths: &[PathBuf]) -> Option<Vec<SystemTime>> {
+fn all_changed(disk: &dyn Disk, paths: &[PathBuf]) -> Option<Vec<Changed>> {
     let changed = |path: &PathBuf| {
-        let found = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file)?;
-        found.modified().ok()
+        let found = disk.look(path, Links::Seen).ok()?;
+        (found.kind == EntryKind::File).then_some(found.changed)
     };
     paths.iter().map(changed).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
+    use std::fs::{self, File};
     use std::os::unix::fs::symlink;
-    use std::time::Duration;
+    use std::time::{Duration, SystemTime};
+
+    use model::Granted;
 
     use super::*;
+    use crate::shell::files::disk::SameDisk;
+    use crate::shell::files::wire::tests::served;
 
     #[test]
     fn a_job_is_skipped_if_every_output_is_newer_than_all_that_it_is_made_from() {
@@ -72,7 +80,10 @@ mod tests {
         let check = |lines: &str, expected: bool| {
             let text = format!("Iwd = \"{}\"\nCmd = \"prog\"\n{lines}", dir.path().display());
             let job = ClassAd::parse_old(&text).unwrap();
-            assert_eq!(is_up_to_date(&job), expected, "{lines}");
+            assert_eq!(is_up_to_date(&SameDisk, &job), expected, "{lines}");
+            // By a machine elsewhere, which is given what the job names.
+            let wire = served(&Granted::of(&job));
+            assert_eq!(is_up_to_date(&wire, &job), expected, "{lines}, over the wire");
         };
         let usual = "TransferInput = \"in\"\nTransferOutput = \"out\"\n";
         check(usual, true);

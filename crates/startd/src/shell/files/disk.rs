@@ -49,6 +49,9 @@ pub(crate) struct Look {
     pub(crate) kind: EntryKind,
     pub(crate) mode: u32,
     pub(crate) bytes: u64,
+    /// When its content was changed last, by the clock of that disk: seconds since 1970, and
+    /// nanoseconds.
+    pub(crate) changed: (i64, i64),
 }
 
 /// What something is. A link is one only to who asks for the link itself.
@@ -153,7 +156,8 @@ impl Disk for SameDisk {
             kind if kind.is_symlink() => EntryKind::Link,
             _ => EntryKind::Other,
         };
-        Ok(Look { kind, mode: found.mode() & PERMISSIONS, bytes: found.len() })
+        let changed = (found.mtime(), found.mtime_nsec());
+        Ok(Look { kind, mode: found.mode() & PERMISSIONS, bytes: found.len(), changed })
     }
 
     fn list(&self, folder: &Path) -> Result<Vec<OsString>, TransferError> {

@@ -40,6 +40,11 @@ enum NoDisk {
 }
 
 impl SubmitSide {
+    /// Whether they are on another machine.
+    pub(crate) const fn is_far(&self) -> bool {
+        matches!(self, Self::Far { .. })
+    }
+
     /// Does work with the files there, again if the connection broke in it.
     ///
     /// # Errors

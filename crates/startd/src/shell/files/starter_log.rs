@@ -7,7 +7,7 @@
 //! failure of the run.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use nix::fcntl::OFlag;
 use proto::{clock, plain_file};
 
 use crate::core::{StartProcess, StarterLog};
-use crate::shell::files::copying::{HERE, TransferError};
+use crate::shell::files::copying::{HERE, Route, TransferError, failed};
 use crate::shell::files::disk::{Disk, SameDisk, Source};
 
 /// The file in the scratch folder (HTCondor 25.14's name).
@@ -146,6 +146,26 @@ impl RunLog {
             let (user_ms, sys_ms) = (user_us / 1000, sys_us / 1000);
             format!("It used {user_ms} ms in user mode, {sys_ms} ms in the kernel, {peak_rss_kib} KiB of memory")
         });
+    }
+
+    /// Brings what was told so far to where its owner wants it, on another machine.
+    pub(crate) fn bring(&self, disk: &dyn Disk) {
+        let Some((open, target)) =
+            self.0.as_ref().and_then(|open| Some((open, open.target.as_ref()?)))
+        else {
+            return;
+        };
+        let read = plain_file::open(&open.file, OpenOptions::new().read(true), OFlag::O_NOFOLLOW);
+        let brought = read.map_err(|error| failed(&open.file, &error)).and_then(|file| {
+            let bytes = file.metadata().map_or(0, |found| found.len());
+            // What is told meanwhile is not of this copy.
+            let content = Box::new(file.take(bytes));
+            Route { from: &SameDisk, to: disk }.make_parent(target)?;
+            disk.write(target, &mut Source { mode: MODE, bytes, content })
+        });
+        if let Err(error) = brought {
+            tracing::warn!(%error, "cannot bring back the log of a run");
+        }
     }
 
     /// The last line; says what is to be brought where then. Its scratch folder may be gone by the

@@ -300,9 +300,7 @@ impl Wire {
 impl Disk for Wire {
     fn look(&self, path: &Path, links: Links) -> Result<Look, TransferError> {
         self.want(path, &Ask::Look { path: path.into(), links }, |said| match said {
-            Said::Looked(Look { kind, mode, bytes }) => {
-                Some(Look { kind, mode: mode & PEERS_MODE, bytes })
-            }
+            Said::Looked(look) => Some(Look { mode: look.mode & PEERS_MODE, ..look }),
             _ => None,
         })
     }

@@ -48,6 +48,8 @@ impl Calling {
                     }
                     self.keep_calling(schedd);
                 }
+                // The engine has heard it.
+                ToMachine::Drain(_) => {}
                 ToMachine::Signed(signed) => match self.called.membership().renew(*signed) {
                     Ok(()) => tracing::info!("the pool has renewed what it signed of this machine"),
                     Err(error) => tracing::error!(%error, "cannot take what the pool has signed"),

@@ -5,6 +5,7 @@
 //! negotiator gets fewer advertisements, never older ones.
 
 use model::{MachineName, Now};
+use proto::draining::Drain;
 use proto::joining::ToMachine;
 use proto::matchmaking::{FromMachine, MachineState};
 use proto::net::{Connection, NetError, Reconnecting, Role, Way};
@@ -96,12 +97,13 @@ pub(crate) async fn keep_telling(
     negotiator: Way,
     machine: MachineName,
     orders: mpsc::Sender<ToMachine>,
+    drains: mpsc::Sender<Option<Drain>>,
     mut latest: watch::Receiver<Announcement>,
 ) {
     let role = Role::Startd(machine.to_string());
     let mut link = Reconnecting::to(negotiator, role).that_is(Role::Negotiator);
     loop {
-        match tell(link.next().await, &mut latest, &orders).await {
+        match tell(link.next().await, &mut latest, (&orders, &drains)).await {
             Ok(End::AllSaid) => return,
             closed @ (Ok(End::Closed) | Err(_)) => {
                 tracing::info!(?closed, "the connection to the negotiator closed");
@@ -122,7 +124,7 @@ enum End {
 async fn tell(
     mut connection: Connection,
     latest: &mut watch::Receiver<Announcement>,
-    orders: &mpsc::Sender<ToMachine>,
+    (orders, drains): (&mpsc::Sender<ToMachine>, &mpsc::Sender<Option<Drain>>),
 ) -> Result<End, NetError> {
     // What is known already is news to a new connection.
     latest.mark_changed();
@@ -144,12 +146,15 @@ async fn tell(
                     }
                 }
             }
-            // To a machine that it can call the negotiator says nothing: this is how its end is
-            // noticed.
+            // This is how the negotiator's end is noticed, too.
             heard = connection.receiver.recv::<ToMachine>() => match heard? {
                 None => return Ok(End::Closed),
                 // What was signed is not said again: it is not lost here.
                 Some(signed @ ToMachine::Signed(_)) => drop(orders.send(signed).await),
+                Some(ToMachine::Drain(order)) => {
+                    // A startd that has ended takes nothing new anyway.
+                    let _ = drains.send(order).await;
+                }
                 // A schedd that wants the machine says so again.
                 Some(call @ ToMachine::Call { .. }) => drop(orders.try_send(call)),
             }

@@ -146,15 +146,13 @@ async fn listen(
 }
 
 /// What a run cannot have on a machine that does not see its submitter's disk, though it can run:
-/// streams are brought like other files, and a look at what is there, and a log of the run, are
-/// for machines that can look and write there.
+/// streams are brought like other files.
 fn without_what_is_near(job: &mut ClassAd) {
-    for stream in [attr::STREAM_IN, attr::STREAM_OUT, attr::STREAM_ERR, attr::SKIP_IF_DATAFLOW] {
+    for stream in [attr::STREAM_IN, attr::STREAM_OUT, attr::STREAM_ERR] {
         if job.get(stream).is_some() {
             job.set(stream, false);
         }
     }
-    job.remove(attr::JOB_STARTER_LOG);
 }
 
 async fn speak(

@@ -280,7 +280,7 @@ fn a_disk_that_lies_gets_no_file_into_place() {
 
 #[test]
 fn a_name_in_a_folder_that_leads_elsewhere_is_refused() {
-    let folder = Look { kind: EntryKind::Folder, mode: 0o755, bytes: 0 };
+    let folder = Look { kind: EntryKind::Folder, mode: 0o755, bytes: 0, changed: (0, 0) };
     for name in ["", ".", "..", "../x", "/etc/x", "a/b", "a/"] {
         let to = tempdir().unwrap();
         let names = Said::Names { names: vec![name.into()], more: false };

@@ -371,7 +371,7 @@ fn what_names_nothing_is_told_and_a_job_that_has_left_is_answered_from_history()
     assert!(said(&["q", "1,2"], 1).contains("several are: 1 2"));
     said(&["q", &job, "999"], 0);
     assert!(said(&["q", "-totals", "--json"], 1).contains("-totals is a table of its own"));
-    assert!(said(&["dag", "status", "f.dag"], 2).contains("f.dag is no job's number"));
+    assert!(said(&["dag", "status", "f.dag"], 1).contains("f.dag is neither the number"));
     assert!(said(&["qsub", "--help"], 0).contains("usage: qsub"));
     fs::write(pool.work().join("x.dag"), "JOB A a.sub\n").unwrap();
     assert!(said(&["submit", "x.dag"], 1).contains("updraft submit_dag x.dag"));

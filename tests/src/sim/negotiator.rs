@@ -132,7 +132,8 @@ impl World {
     pub(crate) fn drain_none(&mut self) {
         self.negotiator.drains.clear();
         if self.is_alive(Daemon::Negotiator) {
-            let machines: Vec<_> = self.machines.iter().map(|machine| machine.name()).collect();
+            let machines: Vec<_> =
+                self.machines.iter().map(super::machine::Machine::name).collect();
             for machine in machines {
                 self.negotiator_hears(Input::Drain { machine, is_member: true, drain: None });
             }

@@ -62,6 +62,9 @@ struct Asked {
     words: Vec<String>,
 }
 
+/// How often it is submitted while jobs that it is to wait for end.
+const ATTEMPTS: u32 = 10;
+
 /// Does it.
 ///
 /// # Errors
@@ -83,15 +86,27 @@ pub fn run(args: &QsubArgs, call: &Call) -> Result<Outcome> {
         asked = of_script;
     }
     let home = Home::from_environment();
-    asked.waits_for = still_there(&home, &asked.waits_for)?;
-    let text = asked.description(&cwd);
     let name = asked.name();
-    let printed = if asked.is_printed { text.clone() } else { String::new() };
-    if asked.is_tested {
-        return Ok(Outcome::done(format!("{printed}Your job 0 (\"{name}\") has been submitted\n")));
-    }
-    let description = htcondor::parse(&text, &call.name).map_err(client::submit::Wrong)?;
-    let submitted = home.submit(&description, &RealSite::new()?, &SubmitOptions::default())?;
+    let wanted = asked.waits_for.clone();
+    let mut attempts = ATTEMPTS;
+    let (printed, submitted) = loop {
+        attempts -= 1;
+        asked.waits_for = still_there(&home, &wanted)?;
+        let text = asked.description(&cwd);
+        let printed = if asked.is_printed { text.clone() } else { String::new() };
+        if asked.is_tested {
+            let said = format!("{printed}Your job 0 (\"{name}\") has been submitted\n");
+            return Ok(Outcome::done(said));
+        }
+        let description = htcondor::parse(&text, &call.name).map_err(client::submit::Wrong)?;
+        let submitted = home.submit(&description, &RealSite::new()?, &SubmitOptions::default());
+        match submitted.map_err(anyhow::Error::from) {
+            Ok(submitted) => break (printed, submitted),
+            // One that it is to wait for has ended since it was looked at.
+            Err(error) if attempts > 0 && format!("{error:#}").contains(depend::HAS_LEFT) => {}
+            Err(error) => return Err(error),
+        }
+    };
     let Some((cluster, _)) = submitted.clusters.first() else {
         return Ok(Outcome::failed(String::new()));
     };

@@ -29,7 +29,6 @@ pub const NOT_YET: &[&str] = &[
     "start",
     "request-id",
     "verbose",
-    "debug",
 ];
 
 /// Give a machine no new jobs, or jobs again.

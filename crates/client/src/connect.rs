@@ -181,6 +181,25 @@ impl Schedd {
         self.ads(AskSchedd::QueryJobs(query))
     }
 
+    /// Gives each job ad that answers a query to `each`, as they come: the queue's by number, those
+    /// that are over last first. What `each` fails with ends it, and then this connection is of no
+    /// more use: the rest of the answer is on its way.
+    ///
+    /// # Errors
+    ///
+    /// If the schedd cannot be asked; or what `each` says.
+    pub fn each_job<E: From<AskError>>(
+        &mut self,
+        query: Query,
+        mut each: impl FnMut(ClassAd) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.ask_each(AskSchedd::QueryJobs(query), |answer| match answer {
+            Answer::Ads(ads) => ads.into_iter().try_for_each(&mut each),
+            Answer::Done => Ok(()),
+            other => Err(AskError::unexpected("a query", &other).into()),
+        })
+    }
+
     /// How many jobs there are, by status and user.
     ///
     /// # Errors

@@ -35,7 +35,7 @@ pub use depend::Depend;
 pub use identifiers::{JobWord, NoJobWord, Subjobs};
 pub use moments::Moment;
 pub use refusal::{Beside, Refusal, code, said};
-pub use resources::{is_resource, resource_value};
+pub use resources::{consumed, is_known_resource, is_resource, resource_value};
 pub use staging::Staged;
 pub use submission::{Caller, NoScript, Submission, Work, qsub};
 

@@ -5,13 +5,15 @@
 //! Knows neither how jobs are kept nor how any of this is printed.
 
 mod admission;
+mod custom;
 mod denied;
 mod limits;
 mod settings;
 
 pub use admission::Applicant;
+pub use custom::{Custom, CustomKind};
 pub use denied::Denied;
-pub use limits::{Limit, Limits, Who};
+pub use limits::{Entity, Limit, Limits, Submitter, Who};
 pub use settings::{
     Attributes, Change, Edit, Form, KNOWN, Known, Object, Of, QueueSettings, form_of,
 };
@@ -33,6 +35,21 @@ pub const MOST_RUNNING: &str = "PbsMaxRunSubjobs";
 
 /// `Resource_List` of a job's ad: words `name=value` of form 2.
 pub const RESOURCES: &str = "PbsResources";
+
+/// What a machine's ad calls a resource that managers have named, and a limit of the pool: no
+/// other resource has a name like that.
+pub fn custom_attribute(name: &str) -> String {
+    format!("PBS_{name}")
+}
+
+/// The attribute of the group that a job's user submits for.
+pub const GROUP: &str = "PbsGroup";
+
+/// The attribute of a job's project.
+pub const PROJECT: &str = "PbsProject";
+
+/// The project of a job of which nobody said another (OpenPBS 23.06).
+pub const NO_PROJECT: &str = "_pbs_project_default";
 
 /// How much a written amount is: seconds of `HH:MM:SS`, bytes of `2gb` or `1mw`, or a number.
 pub fn amount(text: &str) -> Option<u64> {

@@ -9,6 +9,7 @@
 pub mod accounting;
 mod acting;
 mod block;
+mod counting;
 mod depending;
 mod found;
 mod messages;

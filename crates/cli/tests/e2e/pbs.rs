@@ -90,7 +90,7 @@ fn the_books_script_and_its_array_of_a_hundred_run_unchanged() {
         assert!(said.starts_with(&format!("I am process {index} of cluster {n}\n")), "{said}");
         assert!(said.ends_with("MYVAR1 = foo\nMYVAR2 = bar\n"), "{said}");
     }
-    assert_eq!(full(&pool, &id)["array_state_count"], "Queued:0 Running:0 Exiting:0 Expired:100");
+    assert_eq!(full(&pool, &id)["array_state_count"], "Queued:0 Running:0 Exiting:0 Expired:0");
     assert_eq!(full(&pool, &id)["Exit_status"], 0);
 }
 
@@ -292,7 +292,7 @@ fn what_is_not_built_is_refused_by_name() {
     for (words, told) in [
         (&["qsub", "-W", "stagein=a@elsewhere:b", "--", "/bin/true"][..], "stagein"),
         (&["qsub", "-l", "nice=10", "--", "/bin/true"], "nice"),
-        (&["qstat", "-e"], "-e"),
+        (&["qstat", "-W", "x"], "-W"),
     ] {
         let out = pool.updraft(words);
         assert_eq!(out.status.code(), Some(181), "{}", text(&out));
@@ -643,4 +643,47 @@ fn a_signal_reaches_a_job_and_what_is_to_be_removed_stays_if_it_ends_badly() {
     until(&pool, &id, "F");
     assert!(pool.work().join(format!("bad.o{}", number(&id))).exists());
     assert_eq!(full(&pool, &id)["Exit_status"], 137);
+}
+
+#[test]
+fn what_managers_name_machines_and_the_pool_have_only_so_much_of() {
+    let pool = Pool::start(8);
+    let host = nix::unistd::gethostname().unwrap().to_string_lossy().into_owned();
+    let manage = |exit: i32, line: &str| run(&pool, exit, &["qmgr", "-c", line]);
+    let asks = |resources: &str| -> String {
+        let words = ["qsub", "-N", "r", "-l", resources, "--", "/bin/sleep", "600"];
+        run(&pool, 0, &words).trim().to_owned()
+    };
+    run(&pool, 187, &["qsub", "-l", "lic=1", "--", "/bin/true"]);
+    manage(0, "create resource lic type=long,flag=nh");
+    manage(0, "create resource seats type=long,flag=q");
+    assert_eq!(manage(0, "list resource lic"), "Resource lic\n    type = long\n    flag = hn\n\n");
+    manage(0, &format!("set node {host} resources_available.lic = 3"));
+    manage(0, "set server resources_available.seats = 1");
+    manage(187, "set server resources_available.nosuch = 1");
+    run(&pool, 166, &["qsub", "-l", "lic=x", "--", "/bin/true"]);
+    run(&pool, 4, &["qsub", "-l", "select=1:seats=1", "--", "/bin/true"]);
+    let (one, other) = (asks("select=2:ncpus=1:lic=1"), asks("lic=2"));
+    until(&pool, &one, "R");
+    assert_eq!(full(&pool, &one)["Resource_List"]["lic"], 2);
+    assert!(full(&pool, &one)["exec_vnode"].as_str().unwrap().contains(":lic=1"));
+    eventually("the machine has too few left", || {
+        full(&pool, &other)["comment"].as_str().is_some_and(|why| why.contains("lic"))
+    });
+    let nodes = run(&pool, 0, &["pbsnodes", "-a"]);
+    assert!(nodes.contains("resources_available.lic = 3"), "{nodes}");
+    assert!(nodes.contains("resources_assigned.lic = 2"), "{nodes}");
+    manage(70, "delete resource lic");
+    run(&pool, 0, &["qdel", &one]);
+    until(&pool, &other, "R");
+    let (first, second) = (asks("seats=1"), asks("seats=1"));
+    until(&pool, &first, "R");
+    let waits = || full(&pool, &second)["comment"].as_str().is_some_and(|why| !why.is_empty());
+    eventually("the pool has no more", waits);
+    run(&pool, 0, &["qdel", &other, &first]);
+    until(&pool, &second, "R");
+    run(&pool, 0, &["qdel", &second]);
+    until(&pool, &second, "F");
+    manage(0, "delete resource lic");
+    run(&pool, 187, &["qsub", "-l", "lic=1", "--", "/bin/true"]);
 }

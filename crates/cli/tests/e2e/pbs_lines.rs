@@ -5,17 +5,38 @@
 //! guide tells of them.
 
 use std::fs;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use crate::harness::{Pool, text};
 
 const LINES: &str = include_str!("pbs_lines.txt");
+
+/// The same for jobs that run, or have run.
+const STATES: &str = include_str!("pbs_states.txt");
+
+/// Waits until a job is in a state.
+const UNTIL: &str = "#!/bin/bash
+for n in {1..600}; do
+    qstat -xf \"$2\" | grep -q \"job_state = $1\" && exit
+    sleep 0.1
+done
+echo \"job $2 is not $1\" >&2
+exit 1
+";
 
 /// Where the identifier of the job is kept that was submitted last: `$JOB` in a line.
 const LAST: &str = ".last_job";
 
 /// As many as there must be at least.
 const FEWEST: usize = 350;
+const FEWEST_STATES: usize = 35;
+
+/// Prints dates as `DATE`, and seconds since the epoch as `STAMP`.
+const UNDATED: &str = r"#!/bin/sed -Ef
+s/(Mon|Tue|Wed|Thu|Fri|Sat|Sun) [A-Z][a-z]{2} [ 0-9][0-9] (at )?[0-9]{2}:[0-9]{2}(:[0-9]{2} [0-9]{4})?/DATE/
+s/\b[0-9]{10}\b/STAMP/
+";
 
 /// The queues that OpenPBS had.
 const QUEUES: &str = "create queue route1 queue_type=Route,route_destinations=workq,enabled=True,started=True
@@ -39,17 +60,38 @@ echo hi
 #[test]
 fn every_command_line_is_answered_as_openpbs_answered() {
     let pool = Pool::start(1);
+    let bin = links(&pool);
+    fs::write(pool.work().join("queues"), QUEUES).unwrap();
+    let made = shell(&pool, &bin, "qmgr < queues");
+    assert!(made.status.success(), "{}", text(&made));
+    check_all(&pool, &bin, LINES, FEWEST);
+}
+
+#[test]
+fn every_state_of_a_job_is_shown_as_openpbs_showed_it() {
+    let pool = Pool::start(64);
+    let bin = links(&pool);
+    for (name, script) in [("until_state", UNTIL), ("undated", UNDATED)] {
+        fs::write(bin.join(name), script).unwrap();
+        fs::set_permissions(bin.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    check_all(&pool, &bin, STATES, FEWEST_STATES);
+}
+
+/// The commands under their own names, and the scripts that lines submit.
+fn links(pool: &Pool) -> PathBuf {
     let bin = pool.work().join("bin");
     pool.ok(&["links", "install", bin.to_str().unwrap()]);
     fs::write(pool.work().join("plain.sh"), "#!/bin/bash\necho hi\n").unwrap();
     fs::write(pool.work().join("s1.sh"), SCRIPT).unwrap();
-    fs::write(pool.work().join("queues"), QUEUES).unwrap();
-    let made = shell(&pool, &bin, "qmgr < queues");
-    assert!(made.status.success(), "{}", text(&made));
+    bin
+}
+
+fn check_all(pool: &Pool, bin: &Path, lines: &str, fewest: usize) {
     let cases: Vec<&str> =
-        LINES.split("\n\n").map(str::trim).filter(|case| case.starts_with("$ ")).collect();
-    assert!(cases.len() >= FEWEST, "only {} command lines", cases.len());
-    let wrong: Vec<String> = cases.iter().filter_map(|case| check(&pool, &bin, case)).collect();
+        lines.split("\n\n").map(str::trim).filter(|case| case.starts_with("$ ")).collect();
+    assert!(cases.len() >= fewest, "only {} command lines", cases.len());
+    let wrong: Vec<String> = cases.iter().filter_map(|case| check(pool, bin, case)).collect();
     assert!(wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 }
 

@@ -18,6 +18,7 @@ use super::depend::Depend;
 use super::moments::Moment;
 use super::options::{Options, QALTER, Rank};
 use super::refusal::{Refusal, code};
+use super::resources::Resources;
 use super::selects;
 use super::submission::{Caller, Given, Submission, Work, path};
 use super::{resources, shown};
@@ -223,7 +224,7 @@ impl Alteration {
         }
         let given = options.resources();
         if !given.is_empty() {
-            job.given = merged(job, &given);
+            job.given = merged(job, &given, Resources(settings));
             job.asked = asked(&job.given, &job.queue, settings)?;
         }
         self.only_said(job).check_with_server(caller)
@@ -311,11 +312,11 @@ fn set_attribute(
 
 /// What is asked for: what was, but for what is asked for now. Where chunks are described anew,
 /// what they were described by before counts no more, but where they are placed (OpenPBS 23.06).
-fn merged(job: &Submission, new: &Given) -> Given {
+fn merged(job: &Submission, new: &Given, known: Resources<'_>) -> Given {
     let has = |name: &str| new.iter().any(|(said, _)| said == name);
     let is_shaped = has("select") || has("nodes");
     let stays = |name: &str| {
-        let in_chunks = resources::find(name).is_some_and(|known| known.in_chunks);
+        let in_chunks = known.is_of_chunks(name);
         let shapes = ["select", "nodes", "place"].contains(&name);
         !has(name) && !(is_shaped && (in_chunks || shapes))
     };
@@ -328,7 +329,8 @@ fn merged(job: &Submission, new: &Given) -> Given {
 fn asked(given: &Given, queue: &str, settings: &QueueSettings) -> Result<selects::Asked, Refusal> {
     let defaults = settings.defaults(queue, "resources_default");
     let chunk = settings.defaults(queue, "default_chunk");
-    selects::decide(&selects::with_defaults(given, &defaults), &chunk)
+    let known = Resources(settings);
+    selects::decide(&selects::with_defaults(given, &defaults, known), &chunk, known)
 }
 
 /// What of the jobs is otherwise in `after`. What is not there any more is undefined.

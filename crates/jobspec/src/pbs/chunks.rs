@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::resources::{self, Size};
+use super::resources::{Resources, Size, is_known_resource};
 use super::text::{Rule, number, plain, read};
 
 /// What machines have less of while a chunk is on them: what `exec_vnode` names (OpenPBS 23.06).
@@ -30,10 +30,9 @@ impl Chunk {
     }
 
     /// Takes what it does not say itself.
-    pub(super) fn fill(&mut self, defaults: &BTreeMap<String, String>) {
+    pub(super) fn fill(&mut self, defaults: &BTreeMap<String, String>, known: Resources<'_>) {
         for (name, value) in defaults {
-            let is_of_chunks = resources::find(name).is_some_and(|known| known.in_chunks);
-            if is_of_chunks && self.get(name).is_none() {
+            if known.is_of_chunks(name) && self.get(name).is_none() {
                 self.resources.push((name.clone(), value.clone()));
             }
         }
@@ -103,7 +102,12 @@ impl Chunks {
     /// `(host:ncpus=2:mem=51200kb)+(host:ncpus=1)`: what each has.
     pub fn exec_vnode(&self, host: &str) -> String {
         let one = |chunk: &Chunk| {
-            let has = chunk.resources.iter().filter(|(name, _)| CONSUMED.contains(&name.as_str()));
+            let has = chunk.resources.iter().filter(|(name, value)| {
+                // What managers have named is shown if it is counted.
+                let is_custom =
+                    !is_known_resource(name) && value.starts_with(|c: char| c.is_ascii_digit());
+                is_custom || CONSUMED.contains(&name.as_str())
+            });
             let has: String =
                 has.map(|(name, value)| format!(":{name}={}", counted(value))).collect();
             format!("({host}{has})")

@@ -6,10 +6,12 @@
 //! for byte as it was submitted, as durable as the job, once for an array of any length.
 
 use classad::{ClassAd, Expr, Value, words};
+use model::queues::{CustomKind, custom_attribute};
 use model::{
     ClusterId, ClusterSpec, HoldCode, Piece, ProcTemplate, Procs, RunLimit, attr, cmdline,
 };
 
+use super::selects::CustomAsked;
 use super::submission::{Caller, Submission, Work};
 use super::{resources, variables};
 use crate::htcondor::{self, SubmitOptions};
@@ -55,7 +57,9 @@ pub mod attribute {
     /// `Account_Name`.
     pub const ACCOUNT: &str = "PbsAccountName";
     /// `project`.
-    pub const PROJECT: &str = "PbsProject";
+    pub const PROJECT: &str = model::queues::PROJECT;
+    /// The group that its user submits for.
+    pub const GROUP: &str = model::queues::GROUP;
     /// `Rerunable`.
     pub const RERUNABLE: &str = "PbsRerunable";
     /// `Checkpoint`.
@@ -98,6 +102,8 @@ pub mod attribute {
     pub const THREADS: &str = "PbsChunkThreads";
     /// Seconds that a run may take.
     pub const WALLTIME: &str = model::attr::PBS_WALLTIME;
+    /// Whether `qsub` waits for its end.
+    pub const BLOCK: &str = "PbsBlock";
     /// The folder in which `qsub` was called.
     pub const SUBMIT_DIR: &str = "PbsSubmitDir";
 }
@@ -192,6 +198,7 @@ impl Submission {
         if self.asked.gpus > 0 {
             lines.push(format!("request_gpus = {}", self.asked.gpus));
         }
+        lines.extend(self.custom_resources());
         if let Some(users) = &self.mail_users {
             lines.push(format!("notify_user = {users}"));
         }
@@ -199,7 +206,8 @@ impl Submission {
         let host =
             self.asked.host.as_ref().map(|host| format!("TARGET.Machine == {}", quoted(host)));
         let arch = self.asked.arch.as_ref().map(|arch| format!("TARGET.OpSys == {}", quoted(arch)));
-        let wanted: Vec<String> = host.into_iter().chain(arch).collect();
+        let custom = self.asked.custom.iter().filter_map(machine_condition);
+        let wanted: Vec<String> = host.into_iter().chain(arch).chain(custom).collect();
         if !wanted.is_empty() {
             lines.push(format!("requirements = {}", wanted.join(" && ")));
         }
@@ -222,6 +230,24 @@ impl Submission {
         }
         lines.push("queue".to_owned());
         lines.join("\n") + "\n"
+    }
+
+    /// What is used up of resources that the pool's managers have named: a machine's, or the
+    /// pool's.
+    fn custom_resources(&self) -> Vec<String> {
+        let used =
+            || self.asked.custom.iter().filter(|one| one.resource.is_consumed && one.total > 0);
+        let of_machines = used().filter(|one| one.resource.of_machines);
+        let mut lines: Vec<String> = of_machines
+            .map(|one| format!("request_{} = {}", custom_attribute(&one.name), one.total))
+            .collect();
+        let of_pool = used().filter(|one| !one.resource.of_machines);
+        let limits: Vec<String> =
+            of_pool.map(|one| format!("{}:{}", custom_attribute(&one.name), one.total)).collect();
+        if !limits.is_empty() {
+            lines.push(format!("concurrency_limits = {}", limits.join(",")));
+        }
+        lines
     }
 
     /// What runs before the job's own program, and after it: what is staged in is taken away at the
@@ -313,6 +339,7 @@ impl Submission {
             (a::KEEP, &self.keep),
             (a::MAIL_POINTS, &self.mail_points),
             (a::SUBMIT_DIR, caller.cwd()),
+            (a::GROUP, self.group(caller)),
         ] {
             ad.set(name, value);
         }
@@ -326,6 +353,9 @@ impl Submission {
         ad.set(a::VARIABLES, pairs(&mut environ.iter().map(|(name, value)| (name, value))));
         ad.set(a::CHUNKS, folded(&self.asked.chunks.written()));
         ad.set(a::RERUNABLE, self.is_rerunable);
+        if self.is_waited_for {
+            ad.set(a::BLOCK, true);
+        }
         if self.is_held && (!self.depend.waits.is_empty() || self.not_before.is_some()) {
             ad.set(model::depend::HELD_BESIDES, true);
         }
@@ -352,6 +382,12 @@ impl Submission {
             }
         }
         self.set_numbers(ad);
+    }
+
+    /// The first group of `group_list`, or the caller's own.
+    fn group<'a>(&'a self, caller: &'a dyn Caller) -> &'a str {
+        let first = self.group_list.as_deref().and_then(|list| list.split([',', '@']).next());
+        first.filter(|group| !group.is_empty()).unwrap_or_else(|| caller.group())
     }
 
     fn set_numbers(&self, ad: &mut ClassAd) {
@@ -461,6 +497,26 @@ impl Submission {
         let is_seen = self.is_interactive;
         Stream { shown, path: if is_seen { "/dev/null".to_owned() } else { path } }
     }
+}
+
+/// What a machine must have of a resource that is not used up.
+fn machine_condition(one: &CustomAsked) -> Option<String> {
+    if one.resource.is_consumed || !one.resource.of_machines {
+        return None;
+    }
+    let own = format!("TARGET.{}", custom_attribute(&one.name));
+    let quoted = Value::from(one.value.as_str()).to_new();
+    Some(match one.resource.kind {
+        CustomKind::Boolean if one.value == "True" => format!("{own} =?= true"),
+        CustomKind::Boolean => format!("{own} =!= true"),
+        CustomKind::Long | CustomKind::Float => format!("{own} >= {}", one.value),
+        CustomKind::Size => {
+            let kib = resources::consumed(one.resource, &one.value)?;
+            format!("{own} >= {kib}")
+        }
+        CustomKind::Text => format!("{own} =?= {quoted}"),
+        CustomKind::Words => format!("stringListMember({quoted}, {own})"),
+    })
 }
 
 /// A stream's path as it is shown, and where it is written.

@@ -39,8 +39,16 @@ impl Subjobs {
         match self {
             Self::None | Self::Whole => true,
             Self::Some { start, end, step } => {
-                (start..=end).contains(&index) && (index - start) % step == 0
+                self.is_range() && (start..=end).contains(&index) && (index - start) % step == 0
             }
+        }
+    }
+
+    /// Whether it can name anything: `12[9-1]` is a word, and no range.
+    pub fn is_range(self) -> bool {
+        match self {
+            Self::None | Self::Whole => true,
+            Self::Some { start, end, step } => start <= end && step >= 1,
         }
     }
 }
@@ -78,9 +86,6 @@ impl JobWord {
                         [start, end, step] => (start, end, step),
                         _ => return None,
                     };
-                    if start > end || step < 1 {
-                        return None;
-                    }
                     word.subjobs = Subjobs::Some { start, end, step };
                 }
                 Rule::server => word.server = Some(part.as_str().to_owned()),
@@ -110,8 +115,16 @@ mod tests {
     }
 
     #[test]
+    fn a_word_that_is_no_range_names_no_subjob() {
+        for text in ["12[9-1]", "12[1-9:0]"] {
+            let subjobs = JobWord::read(text).unwrap().subjobs;
+            assert!(!subjobs.is_range() && !(0..10).any(|index| subjobs.has(index)), "{text}");
+        }
+    }
+
+    #[test]
     fn what_names_no_job_is_said() {
-        for text in ["abc", "12x", "12[", "12[1,2]", "12[9-1]", "[]", "all", "", "99999999999"] {
+        for text in ["abc", "12x", "12[", "12[1,2]", "[]", "all", "", "99999999999"] {
             let told = JobWord::read(text).unwrap_err().to_string();
             assert_eq!(told, format!("illegally formed job identifier: {text}"));
         }

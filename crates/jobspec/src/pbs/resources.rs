@@ -1,5 +1,7 @@
 //! The resources that a job may ask for with `-l`: their names, what values they take, and how
-//! values are written.
+//! values are written; those that everybody has, and those that a pool's managers have named.
+
+use model::queues::{Custom, CustomKind, QueueSettings};
 
 use super::refusal::{Refusal, code};
 use super::text::{Rule, number, read};
@@ -13,6 +15,9 @@ pub(super) enum ResourceKind {
     Size,
     Duration,
     Text,
+    Truth,
+    /// A number with a fraction.
+    Real,
 }
 
 /// What becomes of a request.
@@ -26,10 +31,10 @@ pub(super) enum Standing {
     ReadOnly,
 }
 
-/// A resource of OpenPBS 23.06, whether we have it or not.
-#[derive(Debug)]
-pub(super) struct Known {
-    pub(super) name: &'static str,
+/// A resource of OpenPBS 23.06, whether we have it or not, or of the pool.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known<'a> {
+    pub(super) name: &'a str,
     pub(super) kind: ResourceKind,
     /// Whether a chunk has it; otherwise the whole job.
     pub(super) in_chunks: bool,
@@ -41,7 +46,7 @@ const fn known(
     kind: ResourceKind,
     in_chunks: bool,
     standing: Standing,
-) -> Known {
+) -> Known<'static> {
     Known { name, kind, in_chunks, standing }
 }
 
@@ -50,7 +55,7 @@ const NO_POWER: Standing = Standing::NotBuilt("the power of machines is not mana
 
 /// All (OpenPBS 23.06), without `select`, `place` and `nodes`, which say how the others are spread
 /// (`selects`).
-const ALL: &[Known] = &[
+const ALL: &[Known<'static>] = &[
     known("accelerator", ResourceKind::Text, true, NO_SUCH_PART),
     known("accelerator_group", ResourceKind::Text, true, NO_SUCH_PART),
     known("accelerator_memory", ResourceKind::Size, true, NO_SUCH_PART),
@@ -109,28 +114,76 @@ const ALL: &[Known] = &[
     known("walltime", ResourceKind::Duration, false, Standing::Built),
 ];
 
-/// The resource of this name.
-pub(super) fn find(name: &str) -> Option<&'static Known> {
-    ALL.iter().find(|known| known.name == name)
+/// All resources of a pool.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Resources<'a>(pub(super) &'a QueueSettings);
+
+impl<'a> Resources<'a> {
+    /// The resource of this name.
+    pub(super) fn find(self, name: &'a str) -> Option<Known<'a>> {
+        ALL.iter().find(|known| known.name == name).copied().or_else(|| {
+            let Custom { kind, of_machines, .. } = self.0.custom(name)?;
+            let kind = match kind {
+                CustomKind::Boolean => ResourceKind::Truth,
+                CustomKind::Long => ResourceKind::Integer,
+                CustomKind::Float => ResourceKind::Real,
+                CustomKind::Size => ResourceKind::Size,
+                CustomKind::Text | CustomKind::Words => ResourceKind::Text,
+            };
+            Some(Known { name, kind, in_chunks: of_machines, standing: Standing::Built })
+        })
+    }
+
+    /// Whether chunks ask for the resource of this name.
+    pub(super) fn is_of_chunks(self, name: &str) -> bool {
+        match ALL.iter().find(|known| known.name == name) {
+            Some(known) => known.in_chunks,
+            None => self.0.custom(name).is_some_and(|custom| custom.of_machines),
+        }
+    }
+
+    /// One that the pool's managers have named.
+    pub(super) fn custom(self, name: &str) -> Option<Custom> {
+        let is_known = ALL.iter().any(|known| known.name == name);
+        self.0.custom(name).filter(|_| !is_known)
+    }
 }
 
-/// Whether a job may ask for a resource of this name, as far as OpenPBS knows.
-pub fn is_resource(name: &str) -> bool {
-    find(name).is_some() || ["select", "place", "nodes"].contains(&name)
+/// Whether everybody has a resource of this name, as far as OpenPBS knows.
+pub fn is_known_resource(name: &str) -> bool {
+    ALL.iter().any(|known| known.name == name) || ["select", "place", "nodes"].contains(&name)
+}
+
+/// Whether a job may ask for a resource of this name.
+pub fn is_resource(name: &str, settings: &QueueSettings) -> bool {
+    is_known_resource(name) || settings.custom(name).is_some()
 }
 
 /// A value of this resource as jobs write it.
 ///
 /// # Errors
 /// If there is no such resource, or no such value of it.
-pub fn resource_value(name: &str, text: &str) -> Result<String, Refusal> {
+pub fn resource_value(name: &str, text: &str, settings: &QueueSettings) -> Result<String, Refusal> {
     let of = format!("Resource_List.{name}");
     let unknown = || Refusal::new(code::UNKNOWN_RESOURCE, format!("Unknown resource {name}"));
-    let known = find(name).ok_or_else(unknown)?;
+    let known = Resources(settings).find(name).ok_or_else(unknown)?;
     match known.standing {
         // How many nodes a job has nobody sets, but its queue may bound it.
         Standing::ReadOnly => Ok(text.to_owned()),
-        Standing::Built | Standing::NotBuilt(_) => value(known, text, &of),
+        Standing::Built | Standing::NotBuilt(_) => value(&known, text, &of),
+    }
+}
+
+/// How many of a resource that is used up a value is; sizes in KiB, begun ones counted.
+pub fn consumed(custom: Custom, value: &str) -> Option<u64> {
+    match custom.kind {
+        CustomKind::Size => Size::read(value)?.bytes().map(|bytes| bytes.div_ceil(1024)),
+        CustomKind::Long | CustomKind::Float => {
+            let whole = value.split('.').next().unwrap_or_default();
+            let is_whole = value[whole.len()..].bytes().all(|byte| matches!(byte, b'.' | b'0'));
+            whole.parse::<u64>().ok()?.checked_add(u64::from(!is_whole))
+        }
+        CustomKind::Boolean | CustomKind::Text | CustomKind::Words => None,
     }
 }
 
@@ -138,11 +191,19 @@ pub fn resource_value(name: &str, text: &str) -> Result<String, Refusal> {
 ///
 /// # Errors
 /// If it is none for this resource.
-pub(super) fn value(known: &Known, text: &str, of: &str) -> Result<String, Refusal> {
+pub(super) fn value(known: &Known<'_>, text: &str, of: &str) -> Result<String, Refusal> {
     let bad = || Refusal::bad_value(of);
     let written = match known.kind {
         ResourceKind::Count => text.parse::<u32>().ok().map(|count| count.to_string()),
-        ResourceKind::Integer => text.parse::<i32>().ok().map(|number| number.to_string()),
+        ResourceKind::Integer => text.parse::<i64>().ok().map(|number| number.to_string()),
+        ResourceKind::Real => {
+            text.parse::<f64>().ok().filter(|n| n.is_finite()).map(|_| text.to_owned())
+        }
+        ResourceKind::Truth => match text.to_ascii_lowercase().as_str() {
+            "true" | "t" | "1" | "y" => Some("True".to_owned()),
+            "false" | "f" | "0" | "n" => Some("False".to_owned()),
+            _ => None,
+        },
         ResourceKind::Size => Size::read(text).map(Size::written),
         ResourceKind::Duration => duration_s(text).map(clock),
         ResourceKind::Text => (!text.is_empty()).then(|| text.to_owned()),
@@ -277,6 +338,21 @@ mod tests {
         }
         for text in ["abc", "-1", "10xb", "", "1.5gb", "99999999999999pb"] {
             assert_eq!(Size::read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_used_up_is_a_whole_number_of_something() {
+        let of = |kind| Custom { kind, of_machines: true, is_consumed: true };
+        for (kind, value, expected) in [
+            (CustomKind::Long, "3", Some(3)),
+            (CustomKind::Float, "2.5", Some(3)),
+            (CustomKind::Float, "2.0", Some(2)),
+            (CustomKind::Size, "2mb", Some(2048)),
+            (CustomKind::Long, "-1", None),
+            (CustomKind::Text, "3", None),
+        ] {
+            assert_eq!(consumed(of(kind), value), expected, "{value}");
         }
     }
 

@@ -6,9 +6,11 @@
 
 use std::collections::BTreeMap;
 
+use model::queues::{Custom, CustomKind};
+
 use super::chunks::{Chunk, Chunks};
 use super::refusal::{Refusal, code};
-use super::resources::{self, Known, ResourceKind, Size};
+use super::resources::{self, Known, ResourceKind, Resources, Size};
 use super::text::{Rule, number, plain, read};
 
 /// The most chunks of a job; each may be a line of its file of nodes.
@@ -37,6 +39,19 @@ pub(super) struct Asked {
     /// Of the first chunk.
     pub(super) threads: u32,
     pub(super) walltime_s: Option<u64>,
+    /// What it asks for of resources that the pool's managers have named.
+    pub(super) custom: Vec<CustomAsked>,
+}
+
+/// So much of a resource that the pool's managers have named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CustomAsked {
+    pub(super) name: String,
+    pub(super) resource: Custom,
+    /// What a chunk or the job wants.
+    pub(super) value: String,
+    /// All of them together, of what is used up.
+    pub(super) total: u64,
 }
 
 /// What these resources come to.
@@ -46,10 +61,11 @@ pub(super) struct Asked {
 pub(super) fn decide(
     given: &[(String, Option<String>)],
     chunk_defaults: &BTreeMap<String, String>,
+    known_here: Resources<'_>,
 ) -> Result<Asked, Refusal> {
     let mut job: BTreeMap<String, String> = BTreeMap::new();
     let mut spread: BTreeMap<&str, &str> = BTreeMap::new();
-    let given = separate(given);
+    let given = separate(given, known_here);
     for (name, value) in &given {
         let of = format!("Resource_List.{name}");
         if let Some(shape) = ["select", "place", "nodes"].into_iter().find(|shape| shape == name) {
@@ -57,10 +73,10 @@ pub(super) fn decide(
             spread.insert(shape, value.ok_or_else(|| Refusal::bad_value(&of))?);
             continue;
         }
-        let known = resources::find(name).ok_or_else(|| unknown(&of))?;
+        let known = known_here.find(name).ok_or_else(|| unknown(&of))?;
         // OpenPBS 23.06 takes a name without a value for nothing asked.
         if let Some(value) = value {
-            job.insert(name.clone(), resources::value(known, value, &of)?);
+            job.insert(name.clone(), resources::value(&known, value, &of)?);
         }
     }
     if let Some(place) = spread.get("place") {
@@ -72,17 +88,17 @@ pub(super) fn decide(
             return Err(Refusal::new(code::NODES_BESIDE_SELECT, message));
         }
         (Some(select), _) => {
-            refuse_beside(&job)?;
+            refuse_beside(&job, known_here)?;
             let place = spread.get("place").copied().unwrap_or("free");
-            (chunks(select)?, (*select).to_owned(), place.to_owned())
+            (chunks(select, known_here)?, (*select).to_owned(), place.to_owned())
         }
-        (None, Some(nodes)) => of_nodes(nodes, &job)?,
+        (None, Some(nodes)) => of_nodes(nodes, &job, known_here)?,
         (None, None) if spread.contains_key("place") => {
             let message = "Cannot have \"place\" without \"select\"";
             return Err(Refusal::new(code::PLACE_ALONE, message));
         }
         (None, None) => {
-            let chunks = vec![of_job(&job)];
+            let chunks = vec![of_job(&job, known_here)];
             let select = Chunks(chunks.clone()).written();
             (chunks, select, "pack".to_owned())
         }
@@ -95,14 +111,18 @@ pub(super) fn decide(
     job.insert("place".to_owned(), place);
     let mut chunks = chunks;
     for chunk in &mut chunks {
-        chunk.fill(chunk_defaults);
+        chunk.fill(chunk_defaults, known_here);
         if chunk.get("ncpus").is_none() {
             // What OpenPBS 23.06's server has for its `default_chunk`.
             chunk.resources.push(("ncpus".to_owned(), "1".to_owned()));
         }
     }
     let per_node = spread.contains_key("nodes").then(|| chunks.first().map(Chunk::ranks)).flatten();
-    Ok(Asked { machines, per_node, ..sum(job, chunks)? })
+    let custom = custom(&job, &chunks, known_here)?;
+    for one in custom.iter().filter(|one| one.resource.of_machines && one.resource.is_consumed) {
+        job.insert(one.name.clone(), one.written_total());
+    }
+    Ok(Asked { machines, per_node, custom, ..sum(job, chunks)? })
 }
 
 /// What a job asks for with what its queue asks for in its place. Where chunks are described, what
@@ -110,12 +130,13 @@ pub(super) fn decide(
 pub(super) fn with_defaults(
     given: &[(String, Option<String>)],
     defaults: &BTreeMap<String, String>,
+    known: Resources<'_>,
 ) -> Vec<(String, Option<String>)> {
     let said = |name: &str| given.iter().any(|(known, _)| known == name);
     let has_chunks = said("select") || said("nodes");
     let mut all = given.to_vec();
     for (name, value) in defaults {
-        let in_chunks = resources::find(name).is_some_and(|known| known.in_chunks);
+        let in_chunks = known.is_of_chunks(name);
         if !(said(name) || has_chunks && in_chunks) {
             all.push((name.clone(), Some(value.clone())));
         }
@@ -125,12 +146,14 @@ pub(super) fn with_defaults(
 
 /// `ncpus=2:mem=10mb`, as programs write it that join what a chunk has (ert 23.0): the same as two
 /// resources of the job.
-fn separate(given: &[(String, Option<String>)]) -> Vec<(String, Option<String>)> {
+fn separate(
+    given: &[(String, Option<String>)],
+    known: Resources<'_>,
+) -> Vec<(String, Option<String>)> {
     let mut all = Vec::new();
     for (name, value) in given {
         let joined = value.as_ref().filter(|value| {
-            let is_number =
-                resources::find(name).is_some_and(|known| known.kind == ResourceKind::Count);
+            let is_number = known.find(name).is_some_and(|known| known.kind == ResourceKind::Count);
             is_number && value.contains('=')
         });
         let text = joined.map(|value| format!("{name}={value}"));
@@ -152,8 +175,8 @@ fn unknown(of: &str) -> Refusal {
     Refusal::new(code::UNKNOWN_RESOURCE, format!("Unknown resource {of}"))
 }
 
-fn refuse_beside(job: &BTreeMap<String, String>) -> Result<(), Refusal> {
-    let in_chunks = |name: &&String| resources::find(name).is_some_and(|known| known.in_chunks);
+fn refuse_beside(job: &BTreeMap<String, String>, known: Resources<'_>) -> Result<(), Refusal> {
+    let in_chunks = |name: &&String| known.is_of_chunks(name);
     match job.keys().find(in_chunks) {
         None => Ok(()),
         Some(name) => {
@@ -166,7 +189,7 @@ fn refuse_beside(job: &BTreeMap<String, String>) -> Result<(), Refusal> {
 }
 
 /// The chunks of a `select`.
-fn chunks(text: &str) -> Result<Vec<Chunk>, Refusal> {
+fn chunks(text: &str, known_here: Resources<'_>) -> Result<Vec<Chunk>, Refusal> {
     let bad = || Refusal::bad_value("Resource_List.select");
     let mut all = Vec::new();
     for part in read(Rule::select, text).ok_or_else(bad)? {
@@ -179,14 +202,14 @@ fn chunks(text: &str) -> Result<Vec<Chunk>, Refusal> {
             let mut pair = inner.into_inner();
             let name = pair.next().ok_or_else(bad)?.as_str();
             let value = plain(pair.next().ok_or_else(bad)?);
-            let known = in_chunk(name)?;
+            let known = in_chunk(name, known_here)?;
             if chunk.get(name).is_some() {
                 let message = format!(
                     "duplicated resource within a section of a select specification, resource is: {name}"
                 );
                 return Err(Refusal::new(code::TWICE_IN_CHUNK, message));
             }
-            let value = resources::value(known, &value, &format!("select.{name}"))?;
+            let value = resources::value(&known, &value, &format!("select.{name}"))?;
             chunk.resources.push((name.to_owned(), value));
         }
         if chunk.count == 0 {
@@ -197,8 +220,8 @@ fn chunks(text: &str) -> Result<Vec<Chunk>, Refusal> {
     Ok(all)
 }
 
-fn in_chunk(name: &str) -> Result<&'static Known, Refusal> {
-    match resources::find(name) {
+fn in_chunk<'a>(name: &'a str, known: Resources<'a>) -> Result<Known<'a>, Refusal> {
+    match known.find(name) {
         Some(known) if known.in_chunks => Ok(known),
         Some(_) => {
             let message = format!("Resource invalid in \"select\" specification: {name}");
@@ -209,8 +232,8 @@ fn in_chunk(name: &str) -> Result<&'static Known, Refusal> {
 }
 
 /// One chunk with what the job asks for.
-fn of_job(job: &BTreeMap<String, String>) -> Chunk {
-    let in_chunks = |name: &String| resources::find(name).is_some_and(|known| known.in_chunks);
+fn of_job(job: &BTreeMap<String, String>, known: Resources<'_>) -> Chunk {
+    let in_chunks = |name: &String| known.is_of_chunks(name);
     let mut resources: BTreeMap<String, String> = job
         .iter()
         .filter(|(name, _)| in_chunks(name))
@@ -224,6 +247,7 @@ fn of_job(job: &BTreeMap<String, String>) -> Chunk {
 fn of_nodes(
     text: &str,
     job: &BTreeMap<String, String>,
+    known_here: Resources<'_>,
 ) -> Result<(Vec<Chunk>, String, String), Refusal> {
     let bad = || Refusal::bad_value("Resource_List.nodes");
     let mut chunks = Vec::new();
@@ -254,8 +278,8 @@ fn of_nodes(
                     chunk.resources.push(("mpiprocs".to_owned(), per_node.to_string()));
                 }
                 (name, Some(value)) => {
-                    let value =
-                        resources::value(in_chunk(name)?, &value, &format!("nodes.{name}"))?;
+                    let known = in_chunk(name, known_here)?;
+                    let value = resources::value(&known, &value, &format!("nodes.{name}"))?;
                     chunk.resources.push((name.to_owned(), value));
                 }
                 (name, None) => host = Some(name.to_owned()),
@@ -312,6 +336,59 @@ fn machines(place: &str, chunks: &[Chunk]) -> Result<u32, Refusal> {
     Ok(if says(Rule::arrangement, ["scatter", "vscatter"]) { all } else { 1 })
 }
 
+impl CustomAsked {
+    /// As `Resource_List` has it.
+    fn written_total(&self) -> String {
+        match self.resource.kind {
+            CustomKind::Size => format!("{}kb", self.total),
+            CustomKind::Boolean
+            | CustomKind::Long
+            | CustomKind::Float
+            | CustomKind::Text
+            | CustomKind::Words => self.total.to_string(),
+        }
+    }
+}
+
+/// What the job asks for of resources that the pool's managers have named: its chunks of what
+/// machines have, and the job of what the pool has.
+fn custom(
+    job: &BTreeMap<String, String>,
+    chunks: &[Chunk],
+    known: Resources<'_>,
+) -> Result<Vec<CustomAsked>, Refusal> {
+    let of_job = job.iter().map(|(name, value)| (false, 1, name, value));
+    let of_chunks = chunks.iter().flat_map(|chunk| {
+        let all = chunk.resources.iter();
+        all.map(|(name, value)| (true, u64::from(chunk.count), name, value))
+    });
+    let mut all: Vec<CustomAsked> = Vec::new();
+    for (in_chunk, count, name, value) in of_job.chain(of_chunks) {
+        let Some(resource) = known.custom(name).filter(|one| one.of_machines == in_chunk) else {
+            continue;
+        };
+        let bad = || Refusal::bad_value(&format!("Resource_List.{name}"));
+        let each = match resource.is_consumed {
+            true => resources::consumed(resource, value).ok_or_else(bad)?,
+            false => 0,
+        };
+        let more = each.checked_mul(count).ok_or_else(bad)?;
+        let same = |one: &&mut CustomAsked| {
+            one.name == *name && (resource.is_consumed || one.value == *value)
+        };
+        match all.iter_mut().find(same) {
+            Some(one) => one.total = one.total.checked_add(more).ok_or_else(bad)?,
+            None => all.push(CustomAsked {
+                name: name.clone(),
+                resource,
+                value: value.clone(),
+                total: more,
+            }),
+        }
+    }
+    Ok(all)
+}
+
 /// What all chunks ask for together.
 fn sum(mut job: BTreeMap<String, String>, chunks: Vec<Chunk>) -> Result<Asked, Refusal> {
     let bad = || Refusal::bad_value("");
@@ -356,6 +433,7 @@ fn sum(mut job: BTreeMap<String, String>, chunks: Vec<Chunk>) -> Result<Asked, R
         first_cpus,
         threads: first("ompthreads").unwrap_or(first_cpus),
         walltime_s: walltime_s(&job)?,
+        custom: Vec::new(),
         listed: job,
         chunks: Chunks(chunks),
     })

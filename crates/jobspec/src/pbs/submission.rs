@@ -12,6 +12,7 @@ use super::depend::{self, Depend};
 use super::moments::Moment;
 use super::options::{Operands, Options, QSUB};
 use super::refusal::{Beside, Refusal, code};
+use super::resources::Resources;
 use super::selects::{self, Asked};
 use super::{directives, resources, shown, staging, variables};
 
@@ -353,9 +354,10 @@ fn place(
     caller: &dyn Caller,
 ) -> Result<Placed, Refusal> {
     let given = options.resources();
-    // What the user says is wrong is wrong in every queue.
-    selects::decide(&given, &BTreeMap::new())?;
     let settings = caller.queues()?;
+    let known = Resources(&settings);
+    // What the user says is wrong is wrong in every queue.
+    selects::decide(&given, &BTreeMap::new(), known)?;
     let named = options.get('q').and_then(|word| word.split('@').next());
     let named = named.filter(|queue| !queue.is_empty());
     let first = named.map_or_else(|| settings.default_queue(), Ok).map_err(denied)?.to_owned();
@@ -364,7 +366,8 @@ fn place(
     for (queue, is_routed) in settings.destinations(&first, user, host).map_err(denied)? {
         let defaults = settings.defaults(&queue, "resources_default");
         let chunk = settings.defaults(&queue, "default_chunk");
-        let asked = selects::decide(&selects::with_defaults(&given, &defaults), &chunk)?;
+        let given = selects::with_defaults(&given, &defaults, known);
+        let asked = selects::decide(&given, &chunk, known)?;
         let subjobs = array.map(|indices| indices.iter().count() as u64);
         let applicant = Applicant { user, host, resources: &asked.listed, subjobs, is_routed };
         match settings.admit(&queue, &applicant) {
@@ -430,6 +433,11 @@ const HAVE_OPTIONS: [(&str, char); 13] = [
     ("project", 'P'),
 ];
 
+/// Whether a value is some of these letters.
+fn is_of(value: &str, letters: &str) -> bool {
+    !value.is_empty() && value.chars().all(|letter| letters.contains(letter))
+}
+
 impl Submission {
     pub(super) fn set_attribute(
         &mut self,
@@ -469,6 +477,9 @@ impl Submission {
             "release_nodes_on_stageout" | "tolerate_node_failures" => {}
             "create_resv_from_job" if !is_true(value) => {}
             "create_resv_from_job" => return Err(not_built("there are no reservations")),
+            // Better: OpenPBS 23.06 takes these two and does nothing.
+            shown::KEEP_FILES if is_of(value, "oedn") => self.keep = value.to_owned(),
+            shown::HOLD_TYPES if is_of(value, "un") => self.is_held = value.contains('u'),
             _ if READ_ONLY.contains(&name) => return Err(resources::read_only(name)),
             _ if name.starts_with("Resource_List.") => {
                 return Err(Refusal::new(code::UNKNOWN_ATTRIBUTE, "Undefined attribute "));
@@ -499,13 +510,10 @@ impl Submission {
         if self.group_list.as_ref().is_some_and(|groups| !own(groups, caller.group())) {
             return Err(Refusal::new(code::BAD_GROUP, "Bad GID for job execution"));
         }
+        // Where nobody says how, as here, OpenPBS takes no checkpoints either: it is shown.
         match self.checkpoint.as_deref() {
-            None | Some("n") => Ok(()),
             Some("c=0" | "w=0") => Err(Refusal::bad_value("")),
-            Some(spec) => {
-                let why = "a job that can go on from a checkpoint takes it itself (checkpoint_exit_code of updraft submit)";
-                Err(Refusal::not_built(format!("-c {spec}"), why))
-            }
+            Some(_) | None => Ok(()),
         }
     }
 

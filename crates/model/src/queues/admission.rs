@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::amount;
 use super::denied::Denied;
-use super::limits::Limits;
+use super::limits::{Entity, Limits, Submitter};
 use super::settings::{Attributes, QueueSettings};
 
 /// Who submits what.
@@ -149,27 +149,33 @@ impl QueueSettings {
     pub fn check_count(
         &self,
         queue: &str,
-        user: &str,
+        submitter: Submitter<'_>,
         more: u64,
-        counted: &dyn Fn(Option<&str>, Option<&str>) -> u64,
+        counted: &dyn Fn(Option<&str>, Option<Entity<'_>>) -> u64,
     ) -> Result<(), Denied> {
         let of_queue = self.queue(queue).map(|q| q.limits("max_queued")).unwrap_or_default();
         let of_server = self.server.limits("max_queued");
         let check = |limits: &Limits, of: Option<&str>| -> Result<(), Denied> {
             let place = of.map_or_else(|| "complex".to_owned(), |queue| format!("queue {queue}"));
-            let over = |most: u64, who: Option<&str>| counted(of, who) + more > most;
+            let over = |most: u64, who: Option<Entity<'_>>| counted(of, who) + more > most;
             if limits.of_all().is_some_and(|most| over(most, None)) {
                 return Err(Denied::TooMany(format!("Maximum number of jobs already in {place}")));
             }
-            match limits.of_user(user) {
-                Some((most, true)) if over(most, Some(user)) => Err(Denied::TooMany(format!(
-                    "Maximum number of jobs for user {user} already in {place}"
-                ))),
-                Some((most, false)) if over(most, Some(user)) => {
-                    Err(Denied::TooMany(format!("would exceed {place}'s per-user limit")))
-                }
-                Some(_) | None => Ok(()),
-            }
+            let limits = limits.of(submitter);
+            let Some((entity, _, by_name)) =
+                limits.into_iter().find(|(entity, most, _)| over(*most, Some(*entity)))
+            else {
+                return Ok(());
+            };
+            let (kind, name) = match entity {
+                Entity::User(user) => ("user", user),
+                Entity::Group(group) => ("group", group),
+                Entity::Project(project) => ("project", project),
+            };
+            Err(Denied::TooMany(match by_name {
+                true => format!("Maximum number of jobs for {kind} {name} already in {place}"),
+                false => format!("would exceed {place}'s per-{kind} limit"),
+            }))
         };
         check(&of_queue, Some(queue))?;
         check(&of_server, None)
@@ -323,8 +329,10 @@ mod tests {
     #[test]
     fn no_more_jobs_come_than_may() {
         let limited = settings(&[("workq", "max_queued", "[u:PBS_GENERIC=2],[u:bob=5]")]);
-        let check = |user: &str, there: u64, more| {
-            limited.check_count("workq", user, more, &|_, _| there).map_err(|e| e.to_string())
+        let of = |user: &'static str| Submitter { user, group: "staff", project: "moon" };
+        let check = |user: &'static str, there: u64, more| {
+            let checked = limited.check_count("workq", of(user), more, &|_, _| there);
+            checked.map_err(|e| e.to_string())
         };
         assert_eq!(check("alice", 1, 1), Ok(()));
         let told = "would exceed queue workq's per-user limit".to_owned();
@@ -333,8 +341,21 @@ mod tests {
         assert_eq!(check("bob", 5, 1), Err(told));
         let all = settings(&[("", "max_queued", "[o:PBS_ALL=3]")]);
         let told = "Maximum number of jobs already in complex".to_owned();
-        let denied = all.check_count("workq", "x", 1, &|_, _| 3).map_err(|e| e.to_string());
+        let denied = all.check_count("workq", of("x"), 1, &|_, _| 3).map_err(|e| e.to_string());
         assert_eq!(denied, Err(told));
+        let groups = settings(&[("workq", "max_queued", "[g:staff=2],[p:PBS_GENERIC=5]")]);
+        let of_staff = |_: Option<&str>, who: Option<Entity<'_>>| match who {
+            Some(Entity::Group(_)) => 2,
+            Some(Entity::User(_) | Entity::Project(_)) | None => 0,
+        };
+        let denied = groups.check_count("workq", of("x"), 1, &of_staff).map_err(|e| e.to_string());
+        let told = "Maximum number of jobs for group staff already in queue workq".to_owned();
+        assert_eq!(denied, Err(told));
+        let denied = groups.check_count("workq", of("x"), 6, &|_, _| 0).map_err(|e| e.to_string());
+        assert!(denied.is_err());
+        let other = Submitter { group: "guests", ..of("x") };
+        let denied = groups.check_count("workq", other, 6, &|_, _| 0).map_err(|e| e.to_string());
+        assert_eq!(denied, Err("would exceed queue workq's per-project limit".to_owned()));
     }
 
     #[test]

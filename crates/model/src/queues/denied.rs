@@ -50,6 +50,11 @@ pub enum Denied {
     NoType,
     #[error("Invalid object name")]
     BadName,
+    #[error("Unknown resource")]
+    UnknownResource,
+    /// A job asks for it.
+    #[error("Resource busy on job")]
+    ResourceBusy,
     /// A dependency on a job that is not there, or waits for nothing.
     #[error("Invalid Dependency")]
     BadDependency,
@@ -83,8 +88,10 @@ impl Denied {
             Self::ArraySize => 15107,
             Self::NoType => 15137,
             Self::TooMany(_) => 15142,
-            Self::BadDependency => 15206,
+            Self::BadDependency => 15054,
             Self::BadName => 15172,
+            Self::UnknownResource => 15035,
+            Self::ResourceBusy => 15174,
         }
     }
 

@@ -1,4 +1,4 @@
-//! `[u:PBS_GENERIC=5],[u:alice=20],[o:PBS_ALL=100]`: how many of whom.
+//! `[u:PBS_GENERIC=5],[u:alice=20],[g:staff=50],[o:PBS_ALL=100]`: how many of whom.
 
 use std::fmt;
 
@@ -11,6 +11,41 @@ pub enum Who {
     EachUser,
     /// `u:alice`.
     User(String),
+    /// `g:PBS_GENERIC`.
+    EachGroup,
+    /// `g:staff`.
+    Group(String),
+    /// `p:PBS_GENERIC`.
+    EachProject,
+    /// `p:moon`.
+    Project(String),
+}
+
+/// Whose a job is: its user's, of a group, for a project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Submitter<'a> {
+    pub user: &'a str,
+    pub group: &'a str,
+    pub project: &'a str,
+}
+
+/// Somebody of whom only so many jobs may be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entity<'a> {
+    User(&'a str),
+    Group(&'a str),
+    Project(&'a str),
+}
+
+impl Submitter<'_> {
+    /// Whether a job of this submitter's is one of theirs.
+    pub fn is(&self, entity: Entity<'_>) -> bool {
+        match entity {
+            Entity::User(user) => user == self.user,
+            Entity::Group(group) => group == self.group,
+            Entity::Project(project) => project == self.project,
+        }
+    }
 }
 
 /// So many, of whom.
@@ -25,7 +60,7 @@ pub struct Limit {
 pub struct Limits(pub Vec<Limit>);
 
 impl Limits {
-    /// `None` if it is none, or speaks of groups and projects, which nobody counts here.
+    /// `None` if it is none.
     pub fn read(text: &str) -> Option<Self> {
         let text = text.trim().trim_matches('"');
         let one = |part: &str| {
@@ -33,7 +68,11 @@ impl Limits {
             let who = match who.trim().split_once(':')? {
                 ("o", "PBS_ALL") => Who::All,
                 ("u", "PBS_GENERIC") => Who::EachUser,
+                ("g", "PBS_GENERIC") => Who::EachGroup,
+                ("p", "PBS_GENERIC") => Who::EachProject,
                 ("u", user) if !user.is_empty() => Who::User(user.trim().to_owned()),
+                ("g", group) if !group.is_empty() => Who::Group(group.trim().to_owned()),
+                ("p", project) if !project.is_empty() => Who::Project(project.trim().to_owned()),
                 _ => return None,
             };
             Some(Limit { who, most: most.trim().parse().ok()? })
@@ -62,6 +101,28 @@ impl Limits {
         each.map(|limit| (limit.most, false))
     }
 
+    /// The limits that the submitter is under as a user, a group or a project: of whom, how many,
+    /// and whether that is said of them by name.
+    pub fn of<'s>(&self, submitter: Submitter<'s>) -> Vec<(Entity<'s>, u64, bool)> {
+        let Submitter { user, group, project } = submitter;
+        let kinds = [
+            (Entity::User(user), Who::User(user.to_owned()), Who::EachUser),
+            (Entity::Group(group), Who::Group(group.to_owned()), Who::EachGroup),
+            (Entity::Project(project), Who::Project(project.to_owned()), Who::EachProject),
+        ];
+        let most = |who: &Who| self.0.iter().find(|limit| limit.who == *who).map(|one| one.most);
+        let limit = |(entity, named, each): (Entity<'s>, Who, Who)| {
+            let by_name = most(&named).map(|most| (entity, most, true));
+            by_name.or_else(|| most(&each).map(|most| (entity, most, false)))
+        };
+        kinds.into_iter().filter_map(limit).collect()
+    }
+
+    /// Whether they speak of users and everybody only.
+    pub fn is_of_users(&self) -> bool {
+        self.0.iter().all(|limit| matches!(limit.who, Who::All | Who::EachUser | Who::User(_)))
+    }
+
     /// With these in place of those that it has of the same.
     pub fn with(mut self, other: &Self) -> Self {
         for limit in &other.0 {
@@ -88,6 +149,10 @@ impl fmt::Display for Limits {
                 Who::All => write!(f, "{comma}[o:PBS_ALL={most}]")?,
                 Who::EachUser => write!(f, "{comma}[u:PBS_GENERIC={most}]")?,
                 Who::User(user) => write!(f, "{comma}[u:{user}={most}]")?,
+                Who::EachGroup => write!(f, "{comma}[g:PBS_GENERIC={most}]")?,
+                Who::Group(group) => write!(f, "{comma}[g:{group}={most}]")?,
+                Who::EachProject => write!(f, "{comma}[p:PBS_GENERIC={most}]")?,
+                Who::Project(project) => write!(f, "{comma}[p:{project}={most}]")?,
             }
         }
         Ok(())
@@ -112,8 +177,22 @@ mod tests {
     }
 
     #[test]
+    fn limits_are_of_groups_and_projects_too() {
+        let text = "[g:PBS_GENERIC=5],[g:staff=9],[p:moon=2],[u:alice=3]";
+        let limits = Limits::read(text).unwrap();
+        assert_eq!(limits.to_string(), text);
+        let submitter = Submitter { user: "alice", group: "staff", project: "sun" };
+        let expected = [(Entity::User("alice"), 3, true), (Entity::Group("staff"), 9, true)];
+        assert_eq!(limits.of(submitter), expected);
+        let submitter = Submitter { user: "bob", group: "guests", project: "moon" };
+        let expected = [(Entity::Group("guests"), 5, false), (Entity::Project("moon"), 2, true)];
+        assert_eq!(limits.of(submitter), expected);
+        assert!(!limits.is_of_users() && Limits::read("[o:PBS_ALL=1]").unwrap().is_of_users());
+    }
+
+    #[test]
     fn what_is_no_limit_is_none() {
-        for text in ["", "5", "[u:PBS_GENERIC]", "[o:alice=1]", "[g:staff=1]", "[u:a=1],[u:a=2]"] {
+        for text in ["", "5", "[u:PBS_GENERIC]", "[o:alice=1]", "[g:=1]", "[u:a=1],[u:a=2]"] {
             assert_eq!(Limits::read(text), None, "{text}");
         }
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::custom::{self, Custom, CustomKind};
 use super::denied::Denied;
 use super::limits::Limits;
 use super::{FIRST_QUEUE, amount};
@@ -15,6 +16,7 @@ pub enum Of {
     Server,
     Queue,
     Node,
+    Resource,
 }
 
 /// What values an attribute takes.
@@ -29,12 +31,18 @@ pub enum Form {
     /// One for each resource: `resources_max.ncpus`.
     Resources,
     Limits,
+    /// Limits of runs: of users and of everybody.
+    RunLimits,
     /// `Execution` or `Route`.
     QueueType,
     /// The name of a queue.
     QueueName,
     /// `free` or `offline`.
     NodeState,
+    /// `long`, `size` and their like.
+    ResourceType,
+    /// `hn`: letters.
+    Flags,
 }
 
 /// An attribute that means something here.
@@ -55,7 +63,7 @@ const COUNT: Form = Form::Number(0, i32::MAX as i64);
 pub const KNOWN: &[Known] = &[
     known(Of::Server, "scheduling", Form::Truth),
     known(Of::Server, "max_queued", Form::Limits),
-    known(Of::Server, "max_run", Form::Limits),
+    known(Of::Server, "max_run", Form::RunLimits),
     known(Of::Server, "acl_user_enable", Form::Truth),
     known(Of::Server, "acl_users", Form::Words),
     known(Of::Server, "managers", Form::Words),
@@ -64,6 +72,7 @@ pub const KNOWN: &[Known] = &[
     known(Of::Server, "resources_default", Form::Resources),
     known(Of::Server, "default_chunk", Form::Resources),
     known(Of::Server, "resources_max", Form::Resources),
+    known(Of::Server, "resources_available", Form::Resources),
     known(Of::Server, "comment", Form::Text),
     known(Of::Server, "max_array_size", COUNT),
     known(Of::Queue, "queue_type", Form::QueueType),
@@ -80,12 +89,15 @@ pub const KNOWN: &[Known] = &[
     known(Of::Queue, "max_array_size", COUNT),
     known(Of::Queue, "comment", Form::Text),
     known(Of::Queue, "default_chunk", Form::Resources),
-    known(Of::Queue, "max_run", Form::Limits),
+    known(Of::Queue, "max_run", Form::RunLimits),
     known(Of::Queue, "route_destinations", Form::Words),
     known(Of::Queue, "enabled", Form::Truth),
     known(Of::Queue, "started", Form::Truth),
     known(Of::Node, "state", Form::NodeState),
+    known(Of::Node, "resources_available", Form::Resources),
     known(Of::Node, "comment", Form::Text),
+    known(Of::Resource, "type", Form::ResourceType),
+    known(Of::Resource, "flag", Form::Flags),
 ];
 
 /// What values the attribute takes, if there is one of this name; a resource's behind a dot.
@@ -138,6 +150,8 @@ pub enum Object {
     Queue(String),
     /// A machine, by its name.
     Node(String),
+    /// A resource that managers name.
+    Resource(String),
 }
 
 /// What is done to its attributes, or to itself.
@@ -180,6 +194,9 @@ pub struct QueueSettings {
     /// Machines of which something is said.
     #[serde(default)]
     pub nodes: BTreeMap<String, Attributes>,
+    /// Resources beside those that everybody has.
+    #[serde(default)]
+    pub resources: BTreeMap<String, Attributes>,
 }
 
 impl Default for QueueSettings {
@@ -196,7 +213,7 @@ impl Default for QueueSettings {
         ]);
         let first = all(&[("queue_type", "Execution"), ("enabled", "True"), ("started", "True")]);
         let queues = vec![(FIRST_QUEUE.to_owned(), first)];
-        Self { server, queues, nodes: BTreeMap::new() }
+        Self { server, queues, nodes: BTreeMap::new(), resources: BTreeMap::new() }
     }
 }
 
@@ -209,6 +226,11 @@ const MOST_QUEUES: usize = 1000;
 impl QueueSettings {
     pub fn queue(&self, name: &str) -> Option<&Attributes> {
         self.queues.iter().find(|(known, _)| known == name).map(|(_, attributes)| attributes)
+    }
+
+    /// The resource of this name that managers have named.
+    pub fn custom(&self, name: &str) -> Option<Custom> {
+        self.resources.get(name).and_then(custom_of)
     }
 
     /// Whether jobs may start on this machine.
@@ -236,6 +258,7 @@ impl QueueSettings {
             (Object::Node(name), Change::Delete) => {
                 self.nodes.remove(name).map(drop).ok_or(Denied::UnknownNode)
             }
+            (Object::Resource(name), change) => self.change_resource(name, change),
             (_, Change::Create | Change::Delete) => Err(Denied::InvalidRequest),
             (Object::Server, change) => {
                 alter(Of::Server, &mut self.server, change)?;
@@ -267,6 +290,44 @@ impl QueueSettings {
         }
     }
 
+    /// Whether jobs ask for it is for whoever keeps them to say.
+    fn change_resource(&mut self, name: &str, change: &Change) -> Result<(), Denied> {
+        match change {
+            Change::Create if self.resources.contains_key(name) => {
+                return Err(Denied::BadValue);
+            }
+            Change::Create => {
+                let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+                let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic());
+                if !is_name || !name.chars().all(is_part) {
+                    return Err(Denied::BadName);
+                }
+                if self.resources.len() >= MOST_QUEUES {
+                    return Err(Denied::TooMany(format!("{MOST_QUEUES} resources are the most")));
+                }
+                let kind = ("type".to_owned(), "string".to_owned());
+                self.resources.insert(name.to_owned(), Attributes([kind].into()));
+            }
+            Change::Delete => {
+                self.resources.remove(name).ok_or(Denied::UnknownResource)?;
+                let is_of_it = |key: &String| key.split_once('.').is_some_and(|(_, of)| of == name);
+                let queues = self.queues.iter_mut().map(|(_, queue)| queue);
+                let all = queues.chain(self.nodes.values_mut()).chain([&mut self.server]);
+                all.for_each(|attributes| attributes.0.retain(|key, _| !is_of_it(key)));
+            }
+            Change::Set { .. }
+            | Change::Add { .. }
+            | Change::Remove { .. }
+            | Change::Unset { .. } => {
+                let resource = self.resources.get_mut(name).ok_or(Denied::UnknownResource)?;
+                alter(Of::Resource, resource, change)?;
+                let is_possible = custom_of(resource).is_some_and(|custom| custom.is_possible());
+                return if is_possible { Ok(()) } else { Err(Denied::BadValue) };
+            }
+        }
+        Ok(())
+    }
+
     fn create(&mut self, name: &str) -> Result<(), Denied> {
         if self.queue(name).is_some() {
             return Err(Denied::QueueExists);
@@ -295,6 +356,10 @@ impl QueueSettings {
         self.queues.remove(place);
         Ok(())
     }
+}
+
+fn custom_of(attributes: &Attributes) -> Option<Custom> {
+    Custom::read(attributes.get("type"), attributes.get("flag"))
 }
 
 fn check_definition(queue: &Attributes) -> Result<(), Denied> {
@@ -360,6 +425,9 @@ fn canonical(form: Form, value: &str) -> Option<String> {
         }
         Form::Resources => (!value.is_empty()).then(|| value.to_owned()),
         Form::Limits => Limits::read(value).map(|limits| limits.to_string()),
+        Form::RunLimits => {
+            Limits::read(value).filter(Limits::is_of_users).map(|limits| limits.to_string())
+        }
         Form::QueueType => {
             let typed = value.to_ascii_lowercase();
             let types = ["Execution", "Route"];
@@ -367,6 +435,8 @@ fn canonical(form: Form, value: &str) -> Option<String> {
             types.iter().find(|kind| !typed.is_empty() && is(kind)).map(|kind| (*kind).to_owned())
         }
         Form::NodeState => ["free", "offline"].contains(&value).then(|| value.to_owned()),
+        Form::ResourceType => CustomKind::named(value).map(|_| value.to_owned()),
+        Form::Flags => custom::flags(value),
     }
 }
 
@@ -381,7 +451,7 @@ fn combined(form: Form, before: Option<&str>, value: &str, adds: bool) -> Option
             }
             Some(words.join(","))
         }
-        Form::Limits => {
+        Form::Limits | Form::RunLimits => {
             let before = before.and_then(Limits::read).unwrap_or_default();
             let other = Limits::read(value)?;
             let after = if adds { before.with(&other) } else { before.without(&other) };
@@ -402,9 +472,12 @@ fn combined(form: Form, before: Option<&str>, value: &str, adds: bool) -> Option
             (true, before) => Some(before.unwrap_or_default().to_owned() + value),
             (false, _) => None,
         },
-        Form::Truth | Form::QueueType | Form::QueueName | Form::NodeState => {
-            adds.then(|| value.to_owned())
-        }
+        Form::Truth
+        | Form::QueueType
+        | Form::QueueName
+        | Form::NodeState
+        | Form::ResourceType
+        | Form::Flags => adds.then(|| value.to_owned()),
     }
 }
 
@@ -477,6 +550,34 @@ mod tests {
         assert_eq!(denied(&[server]), Denied::UnknownQueue);
         let add = Change::Add { name: "default_queue".to_owned(), value: "nosuch".to_owned() };
         assert_eq!(denied(&[edit(Object::Server, add)]), Denied::UnknownQueue);
+    }
+
+    #[test]
+    fn resources_are_named_and_forgotten_with_all_that_is_said_of_them() {
+        let resource = |change| edit(Object::Resource("lic".to_owned()), change);
+        let node = edit(Object::Node("n1".to_owned()), set("resources_available.lic", "5"));
+        let edits = [
+            resource(Change::Create),
+            resource(set("type", "long")),
+            resource(set("flag", "nh")),
+            node.clone(),
+        ];
+        let named = made().changed(&edits).unwrap();
+        assert_eq!(named.resources["lic"].get("flag"), Some("hn"));
+        let expected = Custom { kind: CustomKind::Long, of_machines: true, is_consumed: true };
+        assert_eq!(named.custom("lic"), Some(expected));
+        let after = named.changed(&[resource(Change::Delete)]).unwrap();
+        assert_eq!((after.custom("lic"), after.nodes["n1"].0.len()), (None, 0));
+        for (edits, why) in [
+            (vec![resource(set("type", "long"))], Denied::UnknownResource),
+            (vec![resource(Change::Create), resource(set("type", "int"))], Denied::BadValue),
+            (vec![resource(Change::Create), resource(set("flag", "x"))], Denied::BadValue),
+            // A text is not used up.
+            (vec![resource(Change::Create), resource(set("flag", "n"))], Denied::BadValue),
+            (vec![resource(Change::Create), resource(Change::Create)], Denied::BadValue),
+        ] {
+            assert_eq!(made().changed(&edits).unwrap_err(), why);
+        }
     }
 
     #[test]

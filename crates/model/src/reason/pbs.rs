@@ -3,6 +3,9 @@
 
 use super::{Cause, IdleReason, Verdict};
 
+/// How a machine calls what managers have named.
+const CUSTOM: &str = "PBS_";
+
 impl IdleReason {
     /// `Can Never Run: Insufficient amount of resource: ncpus (R: 100 A: 64 T: 64)`.
     pub fn comment(&self) -> String {
@@ -72,7 +75,10 @@ fn insufficient(resource: &str, requested: u64, available: u64, total: u64) -> S
         "Memory" => ("mem".to_owned(), Some(1024)),
         "Disk" => ("file".to_owned(), Some(1)),
         "GPUs" => ("naccelerators".to_owned(), None),
-        other => (other.to_ascii_lowercase(), None),
+        other => match other.strip_prefix(CUSTOM) {
+            Some(name) => (name.to_owned(), None),
+            None => (other.to_ascii_lowercase(), None),
+        },
     };
     let shown = |amount: u64| match kib {
         None => amount.to_string(),
@@ -103,6 +109,12 @@ mod tests {
             NotYet,
             Cause::Busy { could_run: 1, short: resource, asked: 60, free: 1, total: 64 },
             "Not Running: Insufficient amount of resource: ncpus (R: 60 A: 1 T: 64)",
+        );
+        let short = crate::queues::custom_attribute("lic");
+        check(
+            NotYet,
+            Cause::Busy { could_run: 1, short, asked: 2, free: 1, total: 3 },
+            "Not Running: Insufficient amount of resource: lic (R: 2 A: 1 T: 3)",
         );
         check(
             NotYet,

@@ -664,41 +664,6 @@ fn an_order_to_suspend_is_said_again_on_a_new_connection() {
     assert!(said, "{:?}", batch.effects);
 }
 
-#[test]
-fn jobs_that_a_question_cannot_tell_apart_are_told_once() {
-    let check = |what: &str, select: Select, groups: &[(i64, i64, i64, i64)]| {
-        let mut trial = Trial::with_jobs(1000, "");
-        trial.matched();
-        trial.hears(granted(&trial));
-        for proc in [7, 8] {
-            let select = Select::Any(vec![Selector::Job(JobId::new(1, proc))]);
-            let action = Action::Hold { reason: None, code: HoldCode::UserRequest, subcode: 0 };
-            trial.take(&[act("alice", action, select)]);
-        }
-        let names = [attr::PROC_ID, attr::JOB_STATUS, attr::HOLD_REASON];
-        let query = Query {
-            projection: names.map(Into::into).to_vec(),
-            grouped: true,
-            ..Query::of(select)
-        };
-        let (ads, next) = trial.core.query_page(trial.now, &query, None);
-        assert_eq!(next, None, "{what}");
-        let number = |ad: &ClassAd, name| ad.literal(name).and_then(classad::Value::as_i64);
-        let told = |ad: &ClassAd| {
-            let [status, first, last, count] =
-                [attr::JOB_STATUS, attr::PROC_ID, attr::GROUP_LAST_PROC, attr::GROUP_COUNT]
-                    .map(|name| number(ad, name).unwrap_or(-1));
-            (status, first, last, count)
-        };
-        assert_eq!(ads.iter().map(told).collect::<Vec<_>>(), groups, "{what}");
-    };
-    let by_status = [(1, 1, 999, 997), (2, 0, 0, 1), (5, 7, 8, 2)];
-    check("all", Select::All, &by_status);
-    check("a cluster", Select::Any(vec![Selector::Cluster(ClusterId(1))]), &by_status);
-    check("one job", Select::Any(vec![Selector::Job(JobId::new(1, 7))]), &[(5, 7, -1, -1)]);
-    check("another's", Select::Any(vec![Selector::Owner(UserName::new("bob"))]), &[]);
-}
-
 mod ahead;
 mod along;
 mod alter;
@@ -712,6 +677,7 @@ mod expand;
 mod factories;
 mod factory_log;
 mod fence;
+mod grouped;
 mod grow;
 mod log_files;
 mod long_acts;

@@ -9,7 +9,7 @@ use jobspec::pbs::{JobWord, Subjobs, code};
 use model::{ClusterId, HoldCode, JobId, ProcId};
 use proto::client::ActResult;
 
-use super::found;
+use super::found::{self, Asked, Finished};
 use super::words::Line;
 use crate::line::output::complain;
 use crate::render::pbs::Here;
@@ -53,7 +53,7 @@ pub(super) fn hold(words: &[String], here: &Here) -> u8 {
         Ok(line) => line,
         Err(exit) => return exit,
     };
-    let verb = Verb { spares_running: true, ..Verb::PLAIN };
+    let verb = Verb::PLAIN;
     match hold_list(here, &line, usage) {
         Ok(false) => verb.only_look(here, &line.operands),
         Err(exit) => exit,
@@ -168,18 +168,12 @@ pub(super) struct Verb {
     subjobs: bool,
     /// Whether a job that is so already, or in another state, is no mistake.
     state_does_not_matter: bool,
-    /// Whether it is done only to what does not run.
-    spares_running: bool,
 }
 
 impl Verb {
     /// What most of them have in common.
-    pub(super) const PLAIN: Self = Self {
-        finished_with_id: false,
-        subjobs: false,
-        state_does_not_matter: true,
-        spares_running: false,
-    };
+    pub(super) const PLAIN: Self =
+        Self { finished_with_id: false, subjobs: false, state_does_not_matter: true };
 
     /// The same, of subjobs too.
     pub(super) const OF_SUBJOBS: Self = Self { subjobs: true, ..Self::PLAIN };
@@ -235,7 +229,7 @@ impl Verb {
             Err(exit)
         };
         let numbers = BTreeSet::from([word.number]);
-        let clusters = found::look_up(schedd, Some(&numbers), true);
+        let clusters = found::look_up(schedd, &Asked::numbered(&numbers, Finished::All));
         let clusters = clusters.map_err(|error| here.cannot_connect(&error))?;
         let Some(cluster) = clusters.get(&word.number) else {
             return refuse(code::UNKNOWN_JOB, &format!("Unknown Job Id {id}"));
@@ -262,19 +256,8 @@ impl Verb {
         found: &Found<'_>,
         action: &dyn Fn(&JobWord) -> Action,
     ) -> Result<(), Refused> {
-        let cluster = found.cluster;
-        let selectors = match (self.spares_running && cluster.runs(), cluster.indices()) {
-            (false, _) => found.selectors.clone(),
-            // OpenPBS 23.06 lets the subjobs that run go on.
-            (true, Some(_)) => cluster.waiting().map(Selector::Job).collect(),
-            (true, None) => {
-                let why = "a hold would end the run; hold it before, or delete it";
-                let said = format!("a running job is not supported yet: {why}:");
-                return Err((code::NOT_SUPPORTED, said));
-            }
-        };
         let action = action(&found.word);
-        let acted = schedd.act_through(FrontEnd::Pbs, action, Select::Any(selectors));
+        let acted = schedd.act_through(FrontEnd::Pbs, action, Select::Any(found.selectors.clone()));
         let acted = acted.map_err(|error| (here.cannot_connect(&error), String::new()))?;
         let has = |wanted| acted.iter().any(|acted| acted.result == wanted);
         if has(ActResult::Done) {
@@ -308,7 +291,7 @@ impl Verb {
         let Some(indices) = cluster.indices() else {
             return Err((code::UNKNOWN_JOB, "Unknown Job Id"));
         };
-        if !self.subjobs {
+        if !self.subjobs || !word.subjobs.is_range() {
             return Err((code::INVALID_REQUEST, "Invalid request"));
         }
         let step = usize::try_from(step).unwrap_or(usize::MAX);

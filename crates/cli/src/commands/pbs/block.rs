@@ -9,8 +9,8 @@ use client::{AskError, End, Home, Select, Selector};
 use jobspec::pbs::code;
 use model::{ClusterId, JobId};
 
-use super::found;
-use crate::render::pbs::Here;
+use super::found::{self, Asked, Finished};
+use crate::render::pbs::{Here, RowKind};
 
 /// The exit code for a job that was deleted.
 const DELETED: u8 = 3;
@@ -46,7 +46,7 @@ fn look(here: &Here, cluster: ClusterId, held: &mut BTreeSet<JobId>) -> Option<u
     }
     let looked = here.connect().and_then(|mut schedd| {
         let numbers = BTreeSet::from([cluster.0]);
-        found::look_up(&mut schedd, Some(&numbers), true)
+        found::look_up(&mut schedd, &Asked::numbered(&numbers, Finished::All))
             .map_err(|error| here.cannot_connect(&error))
     });
     let clusters = match looked {
@@ -57,7 +57,11 @@ fn look(here: &Here, cluster: ClusterId, held: &mut BTreeSet<JobId>) -> Option<u
     if !found.is_over() {
         return None;
     }
-    Some(match found.whole(cluster.0, here.now).exit_status {
+    let whole = found.whole(cluster.0, here.now);
+    let is_bad = matches!(whole.kind, RowKind::Array { bad: true, .. });
+    Some(match whole.exit_status {
+        // Of an array that says how the last subjob ended.
+        Some(0) if is_bad => code::FAILED,
         // A shell sees eight bits.
         Some(status) if !(0..256).contains(&status) => DELETED,
         Some(status) => u8::try_from(status).unwrap_or(code::FAILED),

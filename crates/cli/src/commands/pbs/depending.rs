@@ -8,7 +8,7 @@ use jobspec::pbs::{Depend, Indices, Refusal, attribute, code};
 use model::depend::{self, Before, Dependency, Part, Progress, Waits};
 use model::{ClusterId, ProcId, attr};
 
-use super::found;
+use super::found::{self, Asked, Finished};
 use crate::render::pbs::Here;
 use crate::render::pbs::job::{Cluster, State};
 
@@ -41,7 +41,7 @@ pub(super) fn look_up(
         return Ok(standing);
     }
     let mut schedd = here.connect().map_err(Refusal::told)?;
-    let known = found::look_up(&mut schedd, Some(&numbers), true)
+    let known = found::look_up(&mut schedd, &Asked::numbered(&numbers, Finished::All))
         .map_err(|error| Refusal::told(here.cannot_connect(&error)))?;
     let look = LookUp { known: &known, now: here.now, array };
     for one in &depend.waits.others {
@@ -169,7 +169,7 @@ impl LookUp<'_> {
         if cluster.is_over() && job.exit_status.is_none() {
             return;
         }
-        if cluster.is_over() || job.has_run() {
+        if cluster.is_over() || job.has_begun() {
             standing.never = Some(format!("runone: job {id} runs instead, or has"));
             return;
         }

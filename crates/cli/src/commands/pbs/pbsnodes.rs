@@ -1,19 +1,20 @@
 //! `pbsnodes`: machines as PBS's nodes. What they are the negotiator says, and which of them are to
 //! be given no jobs, the schedd.
 
+use classad::AttrName;
 use client::{Home, Query, Select};
 use jobspec::pbs::code;
 use model::queues::{Change, Denied, Edit, Object};
+use model::{JobStatus, attr};
 use proto::client::{Arrange, DrainOrder};
 use proto::draining::DrainHow;
 
-use super::found;
 use super::placing::denied;
 use super::words::Line;
 use crate::line::output::{self, complain};
 use crate::render::pbs::listed::{self, Listed, What};
 use crate::render::pbs::nodes::{self, Node};
-use crate::render::pbs::{Here, Job, State};
+use crate::render::pbs::{Here, Job};
 
 const USAGE: &str = "usage:\tpbsnodes [-{o|r}][-C comment][-s server] host host ...
 \tpbsnodes -l [-s server]
@@ -82,15 +83,19 @@ pub(super) fn look(here: &Here) -> Result<Vec<Node>, u8> {
     let slots = negotiator.machines(Query::of(Select::All)).map_err(|error| cannot(&error))?;
     let mut schedd = here.connect()?;
     let settings = schedd.queues().map_err(|error| cannot(&error))?;
-    let clusters = found::look_up(&mut schedd, None, false).map_err(|error| cannot(&error))?;
+    let is_it = |status: JobStatus| format!("{} == {}", attr::JOB_STATUS, status.number());
+    let runs = format!("{} || {}", is_it(JobStatus::Running), is_it(JobStatus::Suspended));
+    let query = Query {
+        constraint: runs.parse().ok(),
+        projection: nodes::OF_JOBS.iter().copied().map(AttrName::from).collect(),
+        ..Query::of(Select::All)
+    };
     let mut jobs: Vec<Job> = Vec::new();
-    for (number, cluster) in clusters.iter().filter(|(_, cluster)| cluster.runs()) {
-        match cluster.indices() {
-            Some(_) => jobs.extend(cluster.subjobs(*number, here.now)),
-            None => jobs.push(cluster.whole(*number, here.now)),
-        }
-    }
-    jobs.retain(|job| matches!(job.state, State::Running | State::Suspended));
+    let looked = schedd.each_job(query, |ad| {
+        jobs.extend(Job::of_ad(ad, here.now).map(|(_, job)| job));
+        Ok::<_, client::AskError>(())
+    });
+    looked.map_err(|error| cannot(&error))?;
     Ok(nodes::nodes(&slots, &jobs, &settings, here))
 }
 

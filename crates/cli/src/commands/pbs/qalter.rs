@@ -12,7 +12,7 @@ use proto::client::{Alteration as Asked, Arrange};
 
 use super::acting::{BAD_STATE, Found, Refused, Verb, usage_of};
 use super::depending;
-use super::found;
+use super::found::{self, Asked as LookedAt, Finished};
 use super::placing::arrange;
 use super::qsub::{RealCaller, WORDS, program};
 use crate::render::pbs::Here;
@@ -62,7 +62,9 @@ impl Altering<'_> {
                 break;
             }
             let told = |error| (self.here.cannot_connect(&error), String::new());
-            let known = found::look_up(schedd, Some(&[number].into()), false).map_err(told)?;
+            let known =
+                found::look_up(schedd, &LookedAt::numbered(&[number].into(), Finished::None))
+                    .map_err(told)?;
             let Some(cluster) = known.get(&number) else {
                 return Err((code::FINISHED, "Job has finished".to_owned()));
             };
@@ -79,11 +81,6 @@ impl Altering<'_> {
         let numbered = NumberedFor { cluster: id, program: &program, words: &*WORDS };
         let altered = self.alteration.of(job, &numbered, self.site, self.caller);
         let Altered { mut changes, depend, user_hold, spares_running } = altered.map_err(said)?;
-        if runs && user_hold == Some(true) {
-            let why = "a hold would end the run; hold it before, or delete it";
-            let said = format!("-h of a running job is not supported yet: {why}:");
-            return Err((code::NOT_SUPPORTED, said));
-        }
         if let Some(depend) = depend {
             let indices = cluster.indices();
             let standing = depending::look_up(self.here, &depend, indices.as_ref());

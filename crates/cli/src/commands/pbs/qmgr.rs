@@ -2,6 +2,7 @@
 //! from its command line or standard input. What may be set is said by `model::queues`, and whether
 //! this user may, by the schedd.
 
+mod custom;
 mod language;
 mod names;
 
@@ -15,12 +16,12 @@ use proto::client::Arrange;
 
 use self::language::{Assign, Directive, ObjectKind, Operation, Wrong};
 use super::acting::usage_of;
-use super::found;
+use super::counting::Loads;
 use super::placing::denied;
 use super::words::Line;
 use crate::line::output::complain;
 use crate::render::pbs::listed::{self, Listed, What};
-use crate::render::pbs::{Here, Job, nodes, queues};
+use crate::render::pbs::{Here, nodes, queues};
 
 const USAGE: &str = "usage: qmgr [-a] [-c command] [-e] [-n] [-z] [server...]
        qmgr --version
@@ -28,7 +29,7 @@ const USAGE: &str = "usage: qmgr [-a] [-c command] [-e] [-n] [-z] [server...]
 
 const HELP: &str = "General syntax: operation object [names] [attribute OP value, ...]
   operations  create, delete, set, unset, list, print, help, quit
-  objects     server, queue, node
+  objects     server, queue, node, resource
   OP          =, +=, -=
 Any beginning of an operation or an object will do.
 ";
@@ -173,7 +174,6 @@ impl<'a> Manager<'a> {
                     return Ok(());
                 }
                 let why = match name {
-                    "resource" => "say MACHINE_RESOURCE_NAMES in the pool's configuration",
                     "sched" => "there is one matchmaker; see updraft config_val",
                     _ => "there are no hooks",
                 };
@@ -198,8 +198,8 @@ impl<'a> Manager<'a> {
     }
 
     fn change(&mut self, line: &str, of: Of, directive: &Directive) -> Result<(), u8> {
-        let changes = self.changes(line, of, directive)?;
         let settings = self.settings()?;
+        let changes = self.changes(line, of, directive, &settings)?;
         if self.line.has('n') {
             return Ok(());
         }
@@ -209,13 +209,18 @@ impl<'a> Manager<'a> {
             (_, false) => directive.names.clone(),
             (Of::Queue, true) => settings.queues.iter().map(|(name, _)| name.clone()).collect(),
             (Of::Node, true) => nodes.clone(),
+            (Of::Resource, true) => settings.resources.keys().cloned().collect(),
         };
+        if changes.iter().any(custom::is_of_machines) && of == Of::Node {
+            custom::check_machines(self.here, &names)?;
+        }
         let mut result = Ok(());
         for name in names {
             let object = match of {
                 Of::Server => Object::Server,
                 Of::Queue => Object::Queue(name.clone()),
                 Of::Node => Object::Node(name.clone()),
+                Of::Resource => Object::Resource(name.clone()),
             };
             if of == Of::Node && !nodes.contains(&name) {
                 result = self.told(&name, &Denied::UnknownNode);
@@ -225,7 +230,7 @@ impl<'a> Manager<'a> {
             for change in &changes {
                 let change = match of {
                     Of::Node => self.node_change(&name, change)?,
-                    Of::Server | Of::Queue => change.clone(),
+                    Of::Server | Of::Queue | Of::Resource => change.clone(),
                 };
                 edits.push(Edit { object: object.clone(), change });
             }
@@ -237,6 +242,7 @@ impl<'a> Manager<'a> {
                 },
             }
         }
+        self.follow(&settings)?;
         result
     }
 
@@ -265,6 +271,16 @@ impl<'a> Manager<'a> {
         }
     }
 
+    /// What resources of the pool's own there are, and how many, is in the pool's configuration
+    /// too: machines and the matchmaker read it there.
+    fn follow(&mut self, before: &QueueSettings) -> Result<(), u8> {
+        let after = self.settings()?;
+        custom::follow(before, &after, self.here).map_err(|why| {
+            self.say(format_args!("qmgr: {why}"));
+            code::FAILED
+        })
+    }
+
     fn told(&self, name: &str, denied: &Denied) -> Result<(), u8> {
         self.say(format_args!(
             "qmgr obj={name} svr=default: {denied}\nqmgr: Error ({}) returned from server",
@@ -273,7 +289,13 @@ impl<'a> Manager<'a> {
         Err(denied.exit())
     }
 
-    fn changes(&self, line: &str, of: Of, directive: &Directive) -> Result<Vec<Change>, u8> {
+    fn changes(
+        &self,
+        line: &str,
+        of: Of,
+        directive: &Directive,
+        settings: &QueueSettings,
+    ) -> Result<Vec<Change>, u8> {
         let mut changes = Vec::new();
         match directive.operation {
             Operation::Create => changes.push(Change::Create),
@@ -304,7 +326,7 @@ impl<'a> Manager<'a> {
                 changes.push(Change::Unset { name });
                 continue;
             };
-            let value = self.value(of, &name, value)?;
+            let value = self.value(of, &name, value, settings)?;
             changes.push(match assign {
                 Assign::Set => Change::Set { name, value },
                 Assign::Add => Change::Add { name, value },
@@ -315,17 +337,39 @@ impl<'a> Manager<'a> {
     }
 
     /// A value; a resource's as jobs write it.
-    fn value(&self, of: Of, name: &str, value: &str) -> Result<String, u8> {
-        match (form_of(of, name), name.split_once('.')) {
-            (Some(Form::Resources), Some((_, resource))) => resource_value(resource, value)
-                .map_err(|refusal| {
-                    for problem in &refusal.problems {
-                        self.say(format_args!("qmgr: {}", problem.message));
-                    }
-                    refusal.exit
-                }),
-            (Some(_) | None, _) => Ok(value.to_owned()),
+    fn value(
+        &self,
+        of: Of,
+        name: &str,
+        value: &str,
+        settings: &QueueSettings,
+    ) -> Result<String, u8> {
+        if form_of(of, name) == Some(Form::RunLimits)
+            && model::queues::Limits::read(value).is_some_and(|limits| !limits.is_of_users())
+        {
+            let why = "runs are counted of users and of everybody; say max_queued";
+            self.say(format_args!(
+                "qmgr: {name} of groups and projects is not supported yet: {why}"
+            ));
+            return Err(code::NOT_SUPPORTED);
         }
+        let (Some(Form::Resources), Some((head, resource))) =
+            (form_of(of, name), name.split_once('.'))
+        else {
+            return Ok(value.to_owned());
+        };
+        if head == "resources_available"
+            && let Err((exit, why)) = custom::check(of, resource, settings)
+        {
+            self.say(format_args!("qmgr: {why}"));
+            return Err(exit);
+        }
+        resource_value(resource, value, settings).map_err(|refusal| {
+            for problem in &refusal.problems {
+                self.say(format_args!("qmgr: {}", problem.message));
+            }
+            refusal.exit
+        })
     }
 
     fn node_names(&self) -> Result<Vec<String>, u8> {
@@ -339,26 +383,28 @@ impl<'a> Manager<'a> {
 
     fn list(&mut self, of: Of, directive: &Directive) -> Result<(), u8> {
         let settings = self.settings()?;
-        let all = found::look_up(&mut self.schedd, None, false);
-        let all = all.map_err(|error| self.here.cannot_connect(&error))?;
         let here = self.here;
-        let jobs: Vec<Job> = all.iter().map(|(number, one)| one.whole(*number, here.now)).collect();
         let listed: Vec<Listed> = match of {
-            Of::Server => vec![queues::server(&settings, &jobs.iter().collect::<Vec<_>>(), here)],
+            Of::Server => {
+                vec![queues::server(&settings, &Loads::count(here, &settings)?.all, here)]
+            }
             Of::Queue => {
-                let one = |(name, queue): &(String, _)| {
-                    let own: Vec<&Job> = jobs.iter().filter(|job| job.queue() == name).collect();
-                    queues::queue(name, queue, &own)
-                };
+                let loads = Loads::count(here, &settings)?;
+                let one = |(name, queue): &(String, _)| queues::queue(name, queue, &loads.of(name));
                 settings.queues.iter().map(one).collect()
             }
             Of::Node => self.nodes()?.iter().map(|node| node.listed(here, false)).collect(),
+            Of::Resource => {
+                let all = settings.resources.iter();
+                all.map(|(name, resource)| queues::resource(name, resource)).collect()
+            }
         };
         let (wanted, result) = self.wanted(of, directive, listed);
         let what = match of {
             Of::Server => What::MANAGED_SERVER,
             Of::Queue => What::MANAGED_QUEUE,
             Of::Node => What::MANAGED_NODE,
+            Of::Resource => What::MANAGED_RESOURCE,
         };
         here.print(&listed::text(&what, &wanted, true))?;
         result
@@ -374,8 +420,11 @@ impl<'a> Manager<'a> {
         let mut result = Ok(());
         for name in &directive.names {
             if !all.iter().any(|one| one.name == *name) && of != Of::Server {
-                let denied =
-                    if of == Of::Node { Denied::UnknownNode } else { Denied::UnknownQueue };
+                let denied = match of {
+                    Of::Node => Denied::UnknownNode,
+                    Of::Resource => Denied::UnknownResource,
+                    Of::Queue | Of::Server => Denied::UnknownQueue,
+                };
                 result = self.told(name, &denied);
             }
         }
@@ -396,20 +445,33 @@ impl<'a> Manager<'a> {
     fn print(&mut self, of: Of, directive: &Directive) -> Result<(), u8> {
         let settings = self.settings()?;
         let is_named = |name: &String| directive.names.is_empty() || directive.names.contains(name);
-        let missing = directive.names.iter().find(|name| match of {
-            Of::Queue => settings.queue(name).is_none(),
-            Of::Server | Of::Node => false,
+        let missing = directive.names.iter().find_map(|name| match of {
+            Of::Queue => settings.queue(name).is_none().then_some((name, Denied::UnknownQueue)),
+            Of::Resource => {
+                let is_missing = !settings.resources.contains_key(name);
+                is_missing.then_some((name, Denied::UnknownResource))
+            }
+            Of::Server | Of::Node => None,
         });
-        if let Some(name) = missing {
-            return self.told(name, &Denied::UnknownQueue);
+        if let Some((name, denied)) = missing {
+            return self.told(name, &denied);
         }
         let mut out = String::new();
-        if of != Of::Node {
+        if of == Of::Resource || of == Of::Server && !settings.resources.is_empty() {
+            out += "#\n# Create resources and set their properties.\n#\n";
+            for (name, resource) in settings.resources.iter().filter(|(name, _)| is_named(name)) {
+                let head = format!("#\n# Create and define resource {name}\n#\n");
+                let _ = writeln!(out, "{head}create resource {name}");
+                put_set(&mut out, Of::Resource, &format!("resource {name}"), resource);
+            }
+        }
+        if of == Of::Server || of == Of::Queue {
             out += "#\n# Create queues and set their attributes.\n#\n";
             for (name, queue) in settings.queues.iter().filter(|(name, _)| is_named(name)) {
                 let _ =
                     write!(out, "#\n# Create and define queue {name}\n#\ncreate queue {name}\n");
-                put_set(&mut out, Of::Queue, &format!("queue {name}"), queue);
+                let queue = queues::with_flags(queue);
+                put_set(&mut out, Of::Queue, &format!("queue {name}"), &queue);
             }
         }
         if of == Of::Server {
@@ -438,7 +500,7 @@ fn put_set(out: &mut String, of: Of, object: &str, attributes: &model::queues::A
         let Some(value) = attributes.get(known.name) else { continue };
         let parts: Vec<String> = match known.form {
             Form::Words => attributes.words(known.name).map(str::to_owned).collect(),
-            Form::Limits => {
+            Form::Limits | Form::RunLimits => {
                 let limits = attributes.limits(known.name).0;
                 let one = |limit| model::queues::Limits(vec![limit]).to_string();
                 limits.into_iter().map(one).collect()
@@ -449,11 +511,14 @@ fn put_set(out: &mut String, of: Of, object: &str, attributes: &model::queues::A
             | Form::Resources
             | Form::QueueType
             | Form::QueueName
-            | Form::NodeState => vec![value.to_owned()],
+            | Form::NodeState
+            | Form::ResourceType
+            | Form::Flags => vec![value.to_owned()],
         };
         for (nth, part) in parts.iter().enumerate() {
             let operator = if nth == 0 { "=" } else { "+=" };
-            let is_plain = !part.contains([' ', ',', '"', '=']) || known.form == Form::Limits;
+            let is_plain = !part.contains([' ', ',', '"', '='])
+                || matches!(known.form, Form::Limits | Form::RunLimits);
             let part = if is_plain { part.clone() } else { format!("\"{part}\"") };
             let _ = writeln!(out, "set {object} {} {operator} {part}", known.name);
         }

@@ -3,16 +3,17 @@
 use std::collections::BTreeSet;
 
 use jiff::tz::TimeZone;
-use jobspec::pbs::{Moment, attribute, code, is_resource};
+use jobspec::pbs::{Moment, attribute, code, is_known_resource, is_resource};
 use model::attr;
 use model::queues::amount;
 
-use super::found;
+use super::found::{self, Asked, Finished};
 use super::qsub::seconds;
 use super::words::Line;
 use crate::line::output::{self, complain};
 use crate::render::pbs::full::holds;
-use crate::render::pbs::job::Cluster;
+use crate::render::pbs::job::{Cluster, NAMES, STANDING};
+use crate::render::pbs::queues::COUNTED;
 use crate::render::pbs::{Here, Job, RowKind, State};
 
 const USAGE: &str = "usage: qselect [-a [op]date_time] [-A account_string] [-c [op]interval]
@@ -117,7 +118,7 @@ fn criteria(here: &Here, line: &Line) -> Result<Vec<Criterion>, Wrong> {
             }
             'A' => all.push(Criterion::Text(attribute::ACCOUNT, "", value.to_owned())),
             'P' => {
-                let default = "_pbs_project_default";
+                let default = model::queues::NO_PROJECT;
                 all.push(Criterion::Text(attribute::PROJECT, default, value.to_owned()));
             }
             'c' => {
@@ -130,7 +131,11 @@ fn criteria(here: &Here, line: &Line) -> Result<Vec<Criterion>, Wrong> {
             'l' => {
                 for part in value.split(',') {
                     let more = || Wrong::Value('l', format!("resource_list: {value}\n"));
-                    all.push(resource(part).ok_or_else(more)?);
+                    let criterion = resource(part).ok_or_else(more)?;
+                    if !is_here(here, &criterion).map_err(Wrong::Told)? {
+                        return Err(more());
+                    }
+                    all.push(criterion);
                 }
             }
             'N' => all.push(Criterion::Name(value.to_owned())),
@@ -163,8 +168,19 @@ fn moment(here: &Here, date: &str) -> Option<i64> {
 fn resource(part: &str) -> Option<Criterion> {
     Operator::ALL.iter().find_map(|(word, op)| {
         let (name, value) = part.split_once(word)?;
-        is_resource(name).then(|| Criterion::Resource(name.to_owned(), *op, value.to_owned()))
+        let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic());
+        is_name.then(|| Criterion::Resource(name.to_owned(), *op, value.to_owned()))
     })
+}
+
+/// Whether there is the resource that is asked for: one that everybody has, or the pool.
+fn is_here(here: &Here, criterion: &Criterion) -> Result<bool, u8> {
+    let Criterion::Resource(name, ..) = criterion else { return Ok(true) };
+    if is_known_resource(name) {
+        return Ok(true);
+    }
+    let settings = here.connect()?.queues().map_err(|error| here.cannot_connect(&error))?;
+    Ok(is_resource(name, &settings))
 }
 
 /// `c.gt.202601010000`: when something was, by its letter.
@@ -197,16 +213,47 @@ fn queue(here: &Here, value: &str) -> Result<Option<Criterion>, u8> {
     Ok(Some(Criterion::Queue(queue.to_owned())))
 }
 
+/// What the criteria look at.
+fn asked(here: &Here, line: &Line, criteria: &[Criterion]) -> Asked {
+    let mut asked = Asked::of(STANDING.iter().copied().chain(criteria.iter().flat_map(looks_at)));
+    for criterion in criteria {
+        match criterion {
+            Criterion::Queue(queue) => asked = asked.in_queues(std::iter::once(queue.as_str())),
+            Criterion::Users(users) => asked = asked.of_users(users.iter().map(String::as_str)),
+            _ => {}
+        }
+    }
+    if line.has('T') {
+        asked = asked.with_subjobs();
+        asked.finished = Finished::OfArrays;
+    }
+    if line.any("xH") {
+        asked.finished = Finished::Since(here.remembered_since());
+    }
+    asked
+}
+
+fn looks_at(criterion: &Criterion) -> Vec<&'static str> {
+    match criterion {
+        Criterion::Moment(name, ..) => vec![name, attr::JOB_START_DATE],
+        Criterion::Text(name, ..) => vec![name],
+        Criterion::Checkpoint(..) => vec![attribute::CHECKPOINT],
+        Criterion::Holds(_) => vec![attr::HOLD_REASON, model::depend::HELD_BESIDES],
+        Criterion::Resource(..) => COUNTED.to_vec(),
+        Criterion::Name(_) => NAMES.to_vec(),
+        Criterion::Priority(..) => vec![attr::JOB_PRIO],
+        Criterion::Rerunable(_) => vec![attribute::RERUNABLE],
+        Criterion::Queue(_) | Criterion::States(_) | Criterion::Users(_) => Vec::new(),
+    }
+}
+
 fn select(here: &Here, line: &Line, criteria: &[Criterion]) -> Result<String, u8> {
-    let mut schedd = here.connect()?;
-    let all = found::look_up(&mut schedd, None, line.any("xH"));
-    let all = all.map_err(|error| here.cannot_connect(&error))?;
-    let of = |(number, cluster): (&u32, &Cluster)| -> Vec<Job> {
-        let whole = cluster.whole(*number, here.now);
+    let of = |number: u32, cluster: &Cluster| -> Vec<Job> {
+        let whole = cluster.whole(number, here.now);
         let is_array = matches!(whole.kind, RowKind::Array { .. });
         match (line.has('J'), line.has('T'), is_array) {
             (true, false, false) => Vec::new(),
-            (_, true, true) => cluster.subjobs(*number, here.now),
+            (_, true, true) => cluster.subjobs(number, here.now),
             (true, true, false) => Vec::new(),
             (true | false, _, _) => vec![whole],
         }
@@ -219,14 +266,23 @@ fn select(here: &Here, line: &Line, criteria: &[Criterion]) -> Result<String, u8
         };
         by_history && criteria.iter().all(|criterion| holds_of(criterion, job))
     };
-    let jobs = all.iter().flat_map(of).filter(is_wanted);
-    Ok(jobs.map(|job| job.id(&here.server) + "\n").collect())
+    let mut out = String::new();
+    found::each(here, &asked(here, line, criteria), |number, cluster| {
+        for job in of(number, &cluster).iter().filter(|job| is_wanted(job)) {
+            out += &job.id(&here.server);
+            out.push('\n');
+        }
+        Ok(())
+    })?;
+    Ok(out)
 }
 
 fn holds_of(criterion: &Criterion, job: &Job) -> bool {
     match criterion {
         Criterion::Moment(name, op, moment) => {
-            job.int(name).is_some_and(|at| at > 0 && op.holds(&at, moment))
+            let began = job.began.filter(|_| *name == attr::JOB_CURRENT_START_DATE);
+            let at = began.or_else(|| job.int(name)).filter(|at| *at > 0);
+            at.is_some_and(|at| op.holds(&at, moment))
         }
         Criterion::Text(name, otherwise, wanted) => job.text(name).unwrap_or(otherwise) == wanted,
         Criterion::Checkpoint(op, spec) => {
@@ -262,7 +318,7 @@ mod tests {
         assert_eq!(Operator::before("5"), (Operator::Equal, "5"));
         let more = Criterion::Resource("ncpus".to_owned(), Operator::More, "1".to_owned());
         assert_eq!(resource("ncpus.gt.1"), Some(more));
-        for none in ["ncpus=1", "nosuch.gt.1", ""] {
+        for none in ["ncpus=1", "7.gt.1", ""] {
             assert_eq!(resource(none), None, "{none}");
         }
         assert!(Operator::Unequal.holds(&1, &2) && !Operator::Less.holds(&2, &2));

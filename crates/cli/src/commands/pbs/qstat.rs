@@ -1,20 +1,18 @@
-//! `qstat`: which jobs are asked for, and in which form they are shown.
+//! `qstat`: what is asked for, and in which form it is shown. `jobs` has jobs; here are queues and
+//! the server.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod jobs;
+mod page;
 
-use client::Schedd;
-use jobspec::pbs::{JobWord, Subjobs, code};
-use model::queues::QueueSettings;
+use jobspec::pbs::code;
 
-use super::found;
+use super::counting::Loads;
 use super::words::Line;
 use crate::line::output::complain;
 use crate::render::pbs::Here;
-use crate::render::pbs::full;
-use crate::render::pbs::job::{Cluster, Job, RowKind, State};
 use crate::render::pbs::listed::{self, Listed, What};
 use crate::render::pbs::queues;
-use crate::render::pbs::table::{self, Extra, Sizes, Tally};
+use crate::render::pbs::table::{self, Sizes, Tally};
 
 const USAGE: &str = "usage: 
 qstat [-f] [-J] [-p] [-t] [-x] [-E] [-F format | -w] [-D delim] [ job_identifier... | destination... ]
@@ -26,11 +24,10 @@ qstat -B [-f] [-F format] [-D delim] [ server_name... ]
 qstat --version
 ";
 
-const OPTIONS: &str = "aeinpqrstwxu:fGHJMQEBW:T1F:D:";
+const OPTIONS: &str = "ainpqrstwxu:fGHJMQEBW:T1F:D:";
 
 /// Options of OpenPBS's that are not built.
-const NOT_BUILT: &[(char, &str)] =
-    &[('e', "qstat -i shows what waits"), ('W', "all attributes are shown with -f")];
+const NOT_BUILT: &[(char, &str)] = &[('W', "all attributes are shown with -f")];
 
 /// Shows what the words ask for; gives the exit code.
 pub(super) fn run(words: &[String], here: &Here) -> u8 {
@@ -50,16 +47,8 @@ pub(super) fn run(words: &[String], here: &Here) -> u8 {
     if let Some(exit) = refuse(here, &line) {
         return exit;
     }
-    let shown = if line.any("QqB") { counts(here, &line) } else { jobs(here, &line) };
-    match shown {
-        Ok(Answer { out, exit }) => here.print(&out).err().unwrap_or(exit),
-        Err(exit) => exit,
-    }
-}
-
-struct Answer {
-    out: String,
-    exit: u8,
+    let shown = if line.any("QqB") { counts(here, &line) } else { jobs::show(here, &line) };
+    shown.unwrap_or_else(|exit| exit)
 }
 
 fn usage() -> u8 {
@@ -90,10 +79,9 @@ fn refuse(here: &Here, line: &Line) -> Option<u8> {
     None
 }
 
-/// `-Q`, `-q` and `-B`.
-fn counts(here: &Here, line: &Line) -> Result<Answer, u8> {
-    let mut schedd = here.connect()?;
-    let settings = schedd.queues().map_err(|error| here.cannot_connect(&error))?;
+/// `-Q`, `-q` and `-B`; gives the exit code.
+fn counts(here: &Here, line: &Line) -> Result<u8, u8> {
+    let settings = here.connect()?.queues().map_err(|error| here.cannot_connect(&error))?;
     let mut exit = 0;
     let mut names: Vec<&str> = Vec::new();
     for name in &line.operands {
@@ -121,37 +109,33 @@ fn counts(here: &Here, line: &Line) -> Result<Answer, u8> {
         (true, _) => false,
         (false, _) => names.contains(&name),
     };
-    let all = found::look_up(&mut schedd, None, false);
-    let all = all.map_err(|error| here.cannot_connect(&error))?;
-    let jobs: Vec<Job> = all.iter().map(|(number, one)| one.whole(*number, here.now)).collect();
-    let of = |queue: &str| jobs.iter().filter(|job| job.queue() == queue).collect::<Vec<_>>();
+    let loads = Loads::count(here, &settings)?;
     let wanted = settings.queues.iter().filter(|(name, _)| is_wanted(name));
     let out = match (line.has('B'), line.has('f')) {
         (true, true) => {
-            let all = jobs.iter().collect::<Vec<_>>();
-            let server = queues::server(&settings, &all, here);
+            let server = queues::server(&settings, &loads.all, here);
             in_full(here, line, &What::SERVERS, &[server])
         }
         (true, false) => {
             let is_scheduling = settings.server.is("scheduling");
-            table::server(Tally::of(jobs.iter()), here, is_scheduling)
+            table::server(loads.all.tally, here, is_scheduling)
         }
         (false, true) => {
             let all: Vec<Listed> =
-                wanted.map(|(name, queue)| queues::queue(name, queue, &of(name))).collect();
+                wanted.map(|(name, queue)| queues::queue(name, queue, &loads.of(name))).collect();
             in_full(here, line, &What::QUEUES, &all)
         }
         (false, false) => {
-            let tally = |name: &str| Tally::of(of(name).into_iter());
-            let all: Vec<(String, Tally)> =
-                wanted.map(|(name, _)| (name.clone(), tally(name))).collect();
+            let all: Vec<(&str, Tally)> =
+                wanted.map(|(name, _)| (name.as_str(), loads.of(name).tally)).collect();
             match line.has('q') {
                 true => table::queues_by_limits(&settings, &all, here, sizes(line)),
                 false => table::queues(&settings, &all),
             }
         }
     };
-    Ok(Answer { out, exit })
+    here.print(&out)?;
+    Ok(exit)
 }
 
 fn sizes(line: &Line) -> Sizes {
@@ -170,184 +154,4 @@ fn in_full(here: &Here, line: &Line, what: &What, all: &[Listed]) -> String {
         // Torque's way to say that lines are not to be folded is -1.
         Some(_) | None => listed::text(what, all, line.any("w1")),
     }
-}
-
-fn jobs(here: &Here, line: &Line) -> Result<Answer, u8> {
-    let mut exit = 0;
-    let mut wanted = Vec::new();
-    let mut queues = Vec::new();
-    let mut everything = line.operands.is_empty();
-    let mut schedd = here.connect()?;
-    let mut settings = None;
-    for text in &line.operands {
-        match operand(here, text, &mut schedd, &mut settings) {
-            Ok(Operand::Server) => everything = true,
-            Ok(Operand::Queue(queue)) => queues.push(queue),
-            Ok(Operand::Job(word)) => wanted.push(word),
-            Err(wrong) => exit = wrong,
-        }
-    }
-    let with_history = line.any("xH");
-    let mut look = |numbers: Option<&BTreeSet<u32>>, finished| {
-        found::look_up(&mut schedd, numbers, finished).map_err(|error| here.cannot_connect(&error))
-    };
-    let mut shown = Vec::new();
-    let (mut is_told, mut first_failed) = (false, false);
-    if everything || !queues.is_empty() {
-        let all = look(None, with_history || line.any("tf"))?;
-        shown.extend(all.iter().flat_map(|(number, one)| of_cluster(here, line, *number, one)));
-        let is_there = |job: &Job| everything || queues.iter().any(|queue| job.queue() == queue);
-        shown.retain(|job| is_there(job) && is_wanted(line, job));
-    }
-    let numbers: BTreeSet<u32> = wanted.iter().map(|word| word.number).collect();
-    let known = if numbers.is_empty() { BTreeMap::new() } else { look(Some(&numbers), true)? };
-    for word in &wanted {
-        match named(here, line, word, known.get(&word.number)) {
-            Ok(jobs) => shown.extend(jobs),
-            Err(wrong) => {
-                exit = wrong;
-                first_failed |= !is_told;
-            }
-        }
-        is_told = true;
-    }
-    if line.has('E') {
-        shown.sort_by_key(|job| job.number);
-    }
-    if line.has('T') {
-        // What runs has started already, and what nobody knows of comes last.
-        shown.sort_by_key(|job| {
-            let runs = matches!(job.state, State::Running | State::Suspended | State::Begun);
-            (!runs, full::estimated_start(job).unwrap_or(i64::MAX))
-        });
-    }
-    // OpenPBS 23.06 prints no head if the first of several is not there.
-    let out = show(here, line, &shown, !first_failed);
-    Ok(Answer { out, exit })
-}
-
-enum Operand {
-    Server,
-    Queue(String),
-    Job(JobWord),
-}
-
-fn operand(
-    here: &Here,
-    text: &str,
-    schedd: &mut Schedd,
-    settings: &mut Option<QueueSettings>,
-) -> Result<Operand, u8> {
-    if text.starts_with(|c: char| c.is_ascii_digit()) {
-        return found::read(here, text).map(Operand::Job);
-    }
-    let (queue, is_here) = here.of_server(text);
-    if !is_here {
-        return Err(here.no_host());
-    }
-    if queue.is_empty() {
-        return Ok(Operand::Server);
-    }
-    if settings.is_none() {
-        *settings = Some(schedd.queues().map_err(|error| here.cannot_connect(&error))?);
-    }
-    if settings.as_ref().is_none_or(|settings| settings.queue(queue).is_none()) {
-        here.say(format_args!("Unknown queue destination {queue}"));
-        return Err(code::UNKNOWN_QUEUE);
-    }
-    Ok(Operand::Queue(queue.to_owned()))
-}
-
-/// What is shown of a cluster that nobody named.
-fn of_cluster(here: &Here, line: &Line, number: u32, cluster: &Cluster) -> Vec<Job> {
-    let whole = cluster.whole(number, here.now);
-    let is_array = matches!(whole.kind, RowKind::Array { .. });
-    let subjobs = || if line.has('t') { cluster.subjobs(number, here.now) } else { Vec::new() };
-    match (line.has('J'), line.has('t')) {
-        (true, true) => subjobs(),
-        (true, false) if !is_array => Vec::new(),
-        (true | false, _) => std::iter::once(whole).chain(subjobs()).collect(),
-    }
-}
-
-/// What the options let through of what nobody named.
-fn is_wanted(line: &Line, job: &Job) -> bool {
-    let is_over = job.state == State::Finished;
-    let waits = matches!(job.state, State::Queued | State::Held | State::Waiting);
-    let by_state = match () {
-        () if line.has('H') => is_over,
-        () if line.has('i') => waits,
-        () if line.has('r') => matches!(job.state, State::Running | State::Suspended),
-        () => line.has('x') || !is_over,
-    };
-    let users = line.value('u');
-    let owner = job.owner();
-    let by_user = users.is_none_or(|users| {
-        users.split(',').any(|user| user.split('@').next() == Some(owner.as_str()))
-    });
-    by_state && by_user
-}
-
-/// What is shown of a job that was named.
-fn named(
-    here: &Here,
-    line: &Line,
-    word: &JobWord,
-    cluster: Option<&Cluster>,
-) -> Result<Vec<Job>, u8> {
-    let id = found::full(here, word);
-    let unknown = || {
-        here.say(format_args!("Unknown Job Id {id}"));
-        code::UNKNOWN_JOB
-    };
-    let cluster = cluster.ok_or_else(unknown)?;
-    let whole = cluster.whole(word.number, here.now);
-    let is_array = matches!(whole.kind, RowKind::Array { .. });
-    let jobs = match word.subjobs {
-        Subjobs::Whole if !is_array => return Err(unknown()),
-        // Beyond OpenPBS, the number alone names an array too.
-        Subjobs::None | Subjobs::Whole => {
-            let subjobs =
-                if line.has('t') { cluster.subjobs(word.number, here.now) } else { Vec::new() };
-            let own = if line.has('J') && line.has('t') { None } else { Some(whole) };
-            own.into_iter().chain(subjobs).collect()
-        }
-        Subjobs::Some { .. } => {
-            let mut subjobs = cluster.subjobs(word.number, here.now);
-            subjobs.retain(|job| match job.kind {
-                RowKind::Subjob(index) => word.subjobs.has(index),
-                RowKind::Single | RowKind::Array { .. } => false,
-            });
-            subjobs
-        }
-    };
-    if jobs.is_empty() {
-        return Err(unknown());
-    }
-    if cluster.is_over() && !line.any("xH") {
-        here.say(format_args!(
-            "{id} Job has finished, use -x or -H to obtain historical job information"
-        ));
-        return Err(code::FINISHED);
-    }
-    Ok(jobs)
-}
-
-fn show(here: &Here, line: &Line, jobs: &[Job], with_head: bool) -> String {
-    if line.has('f') {
-        return in_full(here, line, &What::JOBS, &full::listed(jobs, here));
-    }
-    let extra = Extra {
-        nodes: line.has('n'),
-        comment: line.has('s'),
-        one_line: line.has('1'),
-        wide: line.has('w'),
-        percent: line.has('p'),
-        start: line.has('T'),
-        sizes: sizes(line),
-    };
-    if line.any("ainrsuHGMT") {
-        return table::alternate(jobs, here, extra);
-    }
-    table::plain(jobs, here, extra, with_head)
 }

@@ -54,6 +54,12 @@ impl Here {
         code::NO_CONNECTION
     }
 
+    /// Since when finished jobs are shown that nobody named: for as long as OpenPBS remembers them.
+    pub(super) fn remembered_since(&self) -> i64 {
+        const TWO_WEEKS: i64 = 14 * 24 * 3600;
+        self.now - TWO_WEEKS
+    }
+
     /// A connection to the schedd; what is printed and the exit code if there is none.
     pub(super) fn connect(&self) -> Result<Schedd, u8> {
         Home::from_environment().schedd().map_err(|error| self.cannot_connect(&error))

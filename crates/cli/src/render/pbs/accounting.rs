@@ -175,7 +175,7 @@ fn pairs(kind: Kind, at_s: i64, job: &Job, here: &Here) -> Vec<(String, String)>
     if let Some(account) = job.text(attribute::ACCOUNT) {
         say("account", format!("\"{}\"", one_line(account).replace('"', "'")));
     }
-    say("project", job.text(attribute::PROJECT).unwrap_or("_pbs_project_default").to_owned());
+    say("project", job.text(attribute::PROJECT).unwrap_or(model::queues::NO_PROJECT).to_owned());
     say("jobname", job.name());
     say("queue", job.queue().to_owned());
     let queued = job.int(attr::Q_DATE).unwrap_or(at_s);

@@ -5,6 +5,7 @@ use jobspec::pbs::{Depend, Submission, attribute, shown, unfolded};
 use model::depend::{Part, Waits};
 use model::{HoldCode, RunLimit, attr, depend};
 
+use crate::render::pbs::job::Counts;
 use crate::render::pbs::listed::{Listed, Shown, Value};
 use crate::render::pbs::table::clock;
 use crate::render::pbs::{Here, Job, RowKind, State};
@@ -15,8 +16,7 @@ fn depend(job: &Job) -> Depend {
     let said = job.text(attribute::DEPEND).and_then(Depend::read).unwrap_or_default();
     let is_held =
         job.int(attr::HOLD_REASON_CODE) == Some(i64::from(HoldCode::WaitsForJobs.number()));
-    let is_removed =
-        job.text(attr::REMOVE_REASON).is_some_and(|why| why.starts_with(depend::REASON));
+    let is_removed = never_could(job);
     let left = job.text(depend::WAITS_FOR).and_then(depend::read);
     let mut waits = match left {
         Some(left) if is_held || is_removed => left,
@@ -72,6 +72,16 @@ impl Attributes<'_> {
         self.all.extend(Shown::parts(name, parts));
     }
 
+    /// A subjob that runs, or has run: what concerns its array is said of that.
+    fn is_run_of_array(&self) -> bool {
+        matches!(self.job.kind, RowKind::Subjob(_)) && self.job.has_run()
+    }
+
+    /// A subjob that has not begun: OpenPBS 23.06 says of it what it says of its array.
+    fn waits_in_array(&self) -> bool {
+        matches!(self.job.kind, RowKind::Subjob(_)) && self.job.state == State::Queued
+    }
+
     fn begin(&mut self) {
         let job = self.job;
         self.one(shown::JOB_NAME, job.name());
@@ -83,8 +93,9 @@ impl Attributes<'_> {
         self.one("queue", job.queue());
         self.one("server", self.here.server.clone());
         self.text(shown::ACCOUNT_NAME, attribute::ACCOUNT);
-        let checkpoint = job.text(attribute::CHECKPOINT).unwrap_or("u").to_owned();
-        self.one("Checkpoint", checkpoint);
+        if !self.is_run_of_array() {
+            self.one("Checkpoint", job.text(attribute::CHECKPOINT).unwrap_or("u"));
+        }
         self.date("ctime", attr::Q_DATE);
         let depend = depend(job);
         if !depend.is_empty() {
@@ -97,7 +108,9 @@ impl Attributes<'_> {
         }
         self.date(shown::EXECUTION_TIME, attribute::EXECUTION_TIME);
         self.text("group_list", attribute::GROUPS);
-        self.one(shown::HOLD_TYPES, holds(job));
+        if !self.is_run_of_array() {
+            self.one(shown::HOLD_TYPES, holds(job));
+        }
         if job.text(attribute::INTERACTIVE).is_some() {
             self.one("interactive", "True");
         }
@@ -116,17 +129,23 @@ impl Attributes<'_> {
         self.path(shown::OUTPUT_PATH, attribute::OUTPUT, attr::OUT);
         self.one("Priority", job.int(attr::JOB_PRIO).unwrap_or(0).to_string());
         self.date("qtime", attr::Q_DATE);
+        self.text(shown::REMOVE_FILES, attribute::REMOVE);
         let rerunable = job.ad.literal(attribute::RERUNABLE).and_then(classad::Value::as_bool);
         self.one("Rerunable", if rerunable == Some(false) { "False" } else { "True" });
         self.parts("Resource_List", job.resources());
-        if job.has_run() {
-            self.date("stime", attr::JOB_CURRENT_START_DATE);
+        match job.began {
+            Some(began) => self.one("stime", date(began, &self.here.zone)),
+            None if job.has_run() => self.date("stime", attr::JOB_CURRENT_START_DATE),
+            None => {}
+        }
+        if job.has_ended() && (job.began.is_some() || job.has_run()) {
+            self.date("obittime", attr::ENTERED_CURRENT_STATUS);
         }
         self.text(shown::SHELL_PATH_LIST, attribute::SHELLS);
+        self.text("sandbox", attribute::SANDBOX);
         if exec_host(job).is_some() {
             self.text("jobdir", attr::IWD);
         }
-        self.text("sandbox", attribute::SANDBOX);
         self.text("stagein", attribute::STAGE_IN);
         self.text("stageout", attribute::STAGE_OUT);
         self.one("substate", substate(job).to_string());
@@ -135,53 +154,78 @@ impl Attributes<'_> {
             let pairs = Submission::written_variables(list);
             self.all.push(Shown { name: "Variable_List".to_owned(), value: Value::Pairs(pairs) });
         }
-        self.number("umask", attribute::UMASK);
         if let Some(comment) = comment(job, self.here) {
             self.one("comment", comment);
         }
-        if !matches!(job.state, State::Held | State::Waiting) {
+        let never_eligible = job.has_ended() && !job.has_begun() && was_held(job);
+        if !matches!(job.state, State::Held | State::Waiting) && !never_eligible {
             self.date("etime", attr::Q_DATE);
+        }
+        self.number("umask", attribute::UMASK);
+        if job.ad.literal(attribute::BLOCK).is_some_and(classad::Value::is_true) {
+            self.one("block", "True");
         }
     }
 
     fn end(&mut self) {
         let job = self.job;
+        let is_array = matches!(job.kind, RowKind::Array { .. });
         let before = job.int(attribute::RUNS_BEFORE);
-        if !matches!(job.kind, RowKind::Array { .. }) && (job.has_run() || before.is_some()) {
+        if !is_array && (job.has_begun() || before.is_some()) {
             let runs = job.int(attr::NUM_JOB_STARTS).unwrap_or(0) + before.unwrap_or(0);
             self.one("run_count", runs.to_string());
         }
         if let Some(status) = job.exit_status {
+            // What there was to bring back is back.
+            self.one("Stageout_status", "1");
             self.one("Exit_status", status.to_string());
         }
-        if let Some(arguments) = job.text(attribute::ARGUMENTS) {
+        if let Some(arguments) = job.text(attribute::ARGUMENTS).filter(|_| !self.is_run_of_array())
+        {
             self.one("Submit_arguments", unfolded(arguments));
         }
-        if job.state == State::Finished {
-            self.date("history_timestamp", attr::ENTERED_CURRENT_STATUS);
+        self.command();
+        if self.waits_in_array() {
+            return;
+        }
+        self.array();
+        if let Some(at) = job.int(attr::ENTERED_CURRENT_STATUS).filter(|_| job.has_ended()) {
             // A number, not a date.
-            if let (Some(last), Some(at)) =
-                (self.all.last_mut(), job.int(attr::ENTERED_CURRENT_STATUS))
-            {
-                last.value = Value::One(at.to_string());
-            }
+            self.one("history_timestamp", at.to_string());
         }
-        if let Some(words) = job.text(attribute::COMMAND) {
-            let mut words =
-                classad::words::split_v2(&unfolded(words)).unwrap_or_default().into_iter();
-            let tagged =
-                |tag: &str, word: String| format!("<jsdl-hpcpa:{tag}>{word}</jsdl-hpcpa:{tag}>");
-            self.one("executable", tagged("Executable", words.next().unwrap_or_default()));
-            let arguments: String = words.map(|word| tagged("Argument", word)).collect();
-            if !arguments.is_empty() {
-                self.one("argument_list", arguments);
-            }
+        self.one("project", job.text(attribute::PROJECT).unwrap_or(model::queues::NO_PROJECT));
+        self.one("Submit_Host", self.here.server.clone());
+        self.number("max_run_subjobs", attribute::MOST_RUNNING);
+        if let Some(at) = estimated_start(job) {
+            let at = date(at, &self.here.zone);
+            self.parts("estimated", vec![("start_time".to_owned(), at)]);
         }
+    }
+
+    /// `-- command arguments`.
+    fn command(&mut self) {
+        let Some(words) = self.job.text(attribute::COMMAND) else { return };
+        let mut words = classad::words::split_v2(&unfolded(words)).unwrap_or_default().into_iter();
+        let tagged =
+            |tag: &str, word: String| format!("<jsdl-hpcpa:{tag}>{word}</jsdl-hpcpa:{tag}>");
+        self.one("executable", tagged("Executable", words.next().unwrap_or_default()));
+        let arguments: String = words.map(|word| tagged("Argument", word)).collect();
+        if !arguments.is_empty() {
+            self.one("argument_list", arguments);
+        }
+    }
+
+    fn array(&mut self) {
+        let job = self.job;
         match &job.kind {
             RowKind::Single => {}
-            RowKind::Array { indices, counts, remaining } => {
+            RowKind::Array { indices, counts, remaining, .. } => {
                 self.one("array", "True");
-                let (queued, running, expired) = (counts.queued, counts.running, counts.expired);
+                let Counts { queued, running, expired } = match job.state {
+                    // Nothing is counted of it any more (OpenPBS 23.06).
+                    State::Finished => Counts::default(),
+                    _ => *counts,
+                };
                 self.one(
                     "array_state_count",
                     format!("Queued:{queued} Running:{running} Exiting:0 Expired:{expired}"),
@@ -193,14 +237,6 @@ impl Attributes<'_> {
                 self.one("array_id", format!("{}[].{}", job.number, self.here.server));
                 self.one("array_index", index.to_string());
             }
-        }
-        self.one("project", job.text(attribute::PROJECT).unwrap_or("_pbs_project_default"));
-        self.text(shown::REMOVE_FILES, attribute::REMOVE);
-        self.one("Submit_Host", self.here.server.clone());
-        self.number("max_run_subjobs", attribute::MOST_RUNNING);
-        if let Some(at) = estimated_start(job) {
-            let at = date(at, &self.here.zone);
-            self.parts("estimated", vec![("start_time".to_owned(), at)]);
         }
     }
 
@@ -224,16 +260,13 @@ pub fn estimated_start(job: &Job) -> Option<i64> {
     job.int(attr::ESTIMATED_START).filter(|_| job.state == State::Queued)
 }
 
-/// Jobs as lists of attributes.
-pub fn listed(jobs: &[Job], here: &Here) -> Vec<Listed> {
-    let one = |job: &Job| {
-        let mut attributes = Attributes { job, here, all: Vec::new() };
-        attributes.begin();
-        attributes.middle();
-        attributes.end();
-        Listed { name: job.id(&here.server), attributes: attributes.all }
-    };
-    jobs.iter().map(one).collect()
+/// A job as a list of attributes.
+pub fn listed(job: &Job, here: &Here) -> Listed {
+    let mut attributes = Attributes { job, here, all: Vec::new() };
+    attributes.begin();
+    attributes.middle();
+    attributes.end();
+    Listed { name: job.id(&here.server), attributes: attributes.all }
 }
 
 /// `host/slot*cpus` of each chunk, while it runs or where it ran.
@@ -275,7 +308,8 @@ pub(super) fn used(job: &Job, here: &Here) -> Vec<(String, String)> {
     .into()
 }
 
-/// `u`: its user's; `s`: the system's, for what it waits for or because something is wrong.
+/// `u`: its user's; `s`: the system's, for what it waits for or because something is wrong. One
+/// that its user holds while it runs goes on.
 pub fn holds(job: &Job) -> &'static str {
     let code = job.int(attr::HOLD_REASON_CODE);
     let is = |wanted: HoldCode| code == Some(i64::from(wanted.number()));
@@ -283,6 +317,8 @@ pub fn holds(job: &Job) -> &'static str {
         State::Held if is(HoldCode::UserRequest) || is(HoldCode::SubmittedOnHold) => "u",
         State::Held if job.is_held_besides() => "us",
         State::Held => "s",
+        State::Running | State::Suspended if job.is_held_besides() => "u",
+        State::Finished if was_held_by_user(job) => "u",
         State::Queued
         | State::Running
         | State::Waiting
@@ -293,9 +329,32 @@ pub fn holds(job: &Job) -> &'static str {
     }
 }
 
+/// Whether it was held when it was deleted.
+fn was_held(job: &Job) -> bool {
+    job.int(attr::LAST_JOB_STATUS) == Some(model::JobStatus::Held.number())
+}
+
+/// Whether its user held it when it was deleted, and nothing else ever did.
+fn was_held_by_user(job: &Job) -> bool {
+    let reasons = job.ad.get(attr::NUM_HOLDS_BY_REASON).map(ToString::to_string);
+    let of =
+        |code: HoldCode| reasons.as_ref().is_some_and(|all| all.contains(&format!("{code:?} = ")));
+    was_held(job)
+        && job.exit_status.is_none()
+        && (of(HoldCode::UserRequest) || of(HoldCode::SubmittedOnHold))
+        && !of(HoldCode::WaitsForJobs)
+}
+
+/// Whether it was ended because of what it waited for.
+fn never_could(job: &Job) -> bool {
+    job.text(attr::REMOVE_REASON).is_some_and(|why| why.starts_with(depend::REASON))
+}
+
 /// OpenPBS 23.06 numbers what a state has on its way.
 fn substate(job: &Job) -> u32 {
+    let is_bad = matches!(job.kind, RowKind::Array { bad: true, .. });
     match (job.state, job.exit_status) {
+        (State::Queued, _) if job.began.is_some() => 70,
         (State::Queued, _) => 10,
         (State::Held, _) if holds(job) == "u" => 20,
         (State::Held, _) => 22,
@@ -303,7 +362,9 @@ fn substate(job: &Job) -> u32 {
         (State::Running, _) => 42,
         (State::Suspended, _) => 43,
         (State::Begun, _) => 70,
+        (State::Finished | State::Expired, Some(0)) if is_bad => 93,
         (State::Finished | State::Expired, Some(0)) => 92,
+        (State::Finished | State::Expired, None) if never_could(job) => 92,
         (State::Finished | State::Expired, None | Some(271)) => 91,
         (State::Finished | State::Expired, Some(_)) => 93,
     }
@@ -312,23 +373,26 @@ fn substate(job: &Job) -> u32 {
 /// What there is to say of it: PBS's words where it has any, and ours on why it waits.
 pub fn comment(job: &Job, here: &Here) -> Option<String> {
     let at = |seconds: i64| moment(seconds, &here.zone);
-    let started = job.int(attr::JOB_CURRENT_START_DATE);
-    if matches!(job.kind, RowKind::Array { .. }) {
-        let first = job.int(attr::JOB_START_DATE).or(started);
-        let begun = matches!(job.state, State::Begun | State::Finished);
-        return first.filter(|_| begun).map(|first| format!("Job Array Began at {}", at(first)));
+    if let Some(began) = job.began {
+        let begun = format!("Job Array Began at {}", at(began));
+        return Some(match (&job.kind, job.state) {
+            (RowKind::Array { bad: true, .. }, State::Finished) => format!("{begun} and failed"),
+            (RowKind::Array { .. }, State::Finished) => format!("{begun} and finished"),
+            _ => begun,
+        });
     }
+    let started = job.int(attr::JOB_CURRENT_START_DATE);
     let run = || Some(format!("Job run at {} on {}", at(started?), vnode(job)));
     match job.state {
         State::Running | State::Suspended => run(),
-        State::Held => job.text(attr::HOLD_REASON).map(str::to_owned),
+        State::Held => why_held(job, here),
         State::Queued => job.text(attr::IDLE_COMMENT).map(str::to_owned),
         State::Waiting | State::Begun => None,
         State::Finished | State::Expired => {
             let exceeded = job.text(attr::REMOVE_REASON).and_then(RunLimit::of_reason);
             let how = match (exceeded, job.exit_status) {
                 (Some(limit), _) => format!("exceeded resource {}", limit.name()),
-                (None, None) => return job.text(attr::REMOVE_REASON).map(str::to_owned),
+                (None, None) => return why_never(job).map(str::to_owned),
                 (None, Some(0)) => "finished".to_owned(),
                 (None, Some(271)) => "terminated".to_owned(),
                 (None, Some(_)) => "failed".to_owned(),
@@ -336,6 +400,22 @@ pub fn comment(job: &Job, here: &Here) -> Option<String> {
             run().map(|run| format!("{run} and {how}"))
         }
     }
+}
+
+/// Of a job that was submitted so, OpenPBS says nothing.
+fn why_held(job: &Job, here: &Here) -> Option<String> {
+    let is = |code: HoldCode| job.int(attr::HOLD_REASON_CODE) == Some(i64::from(code.number()));
+    let reason = job.text(attr::HOLD_REASON).filter(|_| !is(HoldCode::SubmittedOnHold))?;
+    let since = job.int(attr::ENTERED_CURRENT_STATUS).filter(|_| is(HoldCode::UserRequest));
+    Some(match since {
+        Some(since) => format!("{reason} on {}", date(since, &here.zone)),
+        None => reason.to_owned(),
+    })
+}
+
+/// Why a job is over that never ran. Of one that somebody deleted OpenPBS says nothing.
+fn why_never(job: &Job) -> Option<&str> {
+    job.text(attr::REMOVE_REASON).filter(|why| !why.starts_with("Job deleted at request of "))
 }
 
 /// `1-3,7`.

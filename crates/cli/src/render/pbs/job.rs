@@ -55,6 +55,8 @@ pub enum RowKind {
         counts: Counts,
         /// The indices that have not begun.
         remaining: Vec<i64>,
+        /// Whether some subjob has ended otherwise than with 0.
+        bad: bool,
     },
     Subjob(i64),
 }
@@ -79,31 +81,116 @@ pub struct Job {
     pub ad: ClassAd,
     /// `Exit_status`, of what is over.
     pub exit_status: Option<i64>,
+    /// When the first subjob began, of an array and of those of its subjobs that have not.
+    pub began: Option<i64>,
+}
+
+/// What says which job an ad is of, whose, in which queue, and how it stands.
+pub(crate) const STANDING: &[&str] = &[
+    attr::CLUSTER_ID,
+    attr::PROC_ID,
+    attr::OWNER,
+    attr::JOB_STATUS,
+    attr::HOLD_REASON_CODE,
+    attr::TOTAL_SUBMIT_PROCS,
+    attr::JOB_MATERIALIZE_NEXT_PROC_ID,
+    attr::NUM_JOB_STARTS,
+    attribute::EXECUTION_TIME,
+    attribute::INDICES,
+    attribute::QUEUE,
+];
+
+/// What tells subjobs apart.
+pub(crate) const OF_SUBJOBS: &[&str] = &[attribute::INDEX];
+
+/// What says how a job ended.
+pub(crate) const OF_ENDS: &[&str] = &[
+    attr::ENTERED_CURRENT_STATUS,
+    attr::EXIT_CODE,
+    attr::EXIT_SIGNAL,
+    attr::LAST_JOB_STATUS,
+    attr::REMOVE_REASON,
+    attribute::COMMAND,
+    attribute::INDEX,
+];
+
+/// What names it: of a job of HTCondor's, its batch or its program.
+pub(crate) const NAMES: &[&str] = &[attribute::NAME, attr::JOB_BATCH_NAME, attr::CMD];
+
+/// Jobs of a cluster that are told as one.
+#[derive(Debug)]
+struct Member {
+    /// Of the first.
+    ad: ClassAd,
+    count: usize,
 }
 
 /// Everything that is known of a cluster.
 #[derive(Debug, Default)]
 pub(crate) struct Cluster {
-    queued: Vec<ClassAd>,
+    queued: Vec<Member>,
     finished: Vec<ClassAd>,
 }
 
-/// The clusters that these ads are of.
-pub(crate) fn clusters(queued: Vec<ClassAd>, finished: Vec<ClassAd>) -> BTreeMap<u32, Cluster> {
-    let mut all: BTreeMap<u32, Cluster> = BTreeMap::new();
-    for ad in queued {
-        let cluster = all.entry(number(&ad)).or_default();
-        // A job that is over may stay in the queue until somebody has seen it.
-        let is_over = matches!(status(&ad), Some(JobStatus::Completed | JobStatus::Removed));
-        if is_over { &mut cluster.finished } else { &mut cluster.queued }.push(ad);
+/// Makes clusters of the ads of a queue, which come by number.
+#[derive(Debug, Default)]
+pub(crate) struct Clusters {
+    begun: Option<(u32, Cluster)>,
+}
+
+impl Clusters {
+    /// Takes an ad; gives the cluster before, if it is of another.
+    pub(crate) fn add(&mut self, ad: ClassAd) -> Option<(u32, Cluster)> {
+        let number = number(&ad);
+        let complete = self.begun.take_if(|(begun, _)| *begun != number);
+        self.begun.get_or_insert_with(|| (number, Cluster::default())).1.add_queued(ad);
+        complete
     }
-    for ad in finished {
-        all.entry(number(&ad)).or_default().finished.push(ad);
+
+    /// The cluster after which no ad came.
+    pub(crate) fn last(self) -> Option<(u32, Cluster)> {
+        self.begun
     }
-    all
 }
 
 impl Cluster {
+    /// An ad of the queue. A job that is over may stay there until somebody has seen it.
+    pub(crate) fn add_queued(&mut self, ad: ClassAd) {
+        if matches!(status(&ad), Some(JobStatus::Completed | JobStatus::Removed)) {
+            self.finished.push(ad);
+            return;
+        }
+        let count = int(&ad, attr::GROUP_COUNT).and_then(|count| usize::try_from(count).ok());
+        self.queued.push(Member { ad, count: count.unwrap_or(1) });
+    }
+
+    /// An ad of the history.
+    pub(crate) fn add_finished(&mut self, ad: ClassAd) {
+        self.finished.push(ad);
+    }
+
+    /// Whether some of an array is over, and some is not.
+    pub(crate) fn has_begun_array(&self) -> bool {
+        let is_array = |indices: &Indices| {
+            let (all, left) = (indices.iter().count(), self.left(indices));
+            left > 0 && left < all
+        };
+        self.indices().as_ref().is_some_and(is_array)
+    }
+
+    /// How many subjobs are not over: those in the queue, and those that come into it later.
+    fn left(&self, indices: &Indices) -> usize {
+        let queued: usize = self.queued.iter().map(|member| member.count).sum();
+        queued + self.later(indices)
+    }
+
+    /// How many subjobs come into the queue later.
+    fn later(&self, indices: &Indices) -> usize {
+        let made = int(self.ad(), attr::JOB_MATERIALIZE_NEXT_PROC_ID);
+        let made = made.and_then(|made| usize::try_from(made).ok());
+        made.map_or(0, |made| indices.iter().count().saturating_sub(made))
+    }
+
     /// Whether nothing of it is in the queue.
     pub(crate) fn is_over(&self) -> bool {
         self.queued.is_empty()
@@ -112,7 +199,8 @@ impl Cluster {
     /// The ad of any of its jobs.
     pub(crate) fn ad(&self) -> &ClassAd {
         static NONE: std::sync::LazyLock<ClassAd> = std::sync::LazyLock::new(ClassAd::new);
-        self.queued.first().or(self.finished.first()).unwrap_or(&NONE)
+        let queued = self.queued.first().map(|member| &member.ad);
+        queued.or(self.finished.first()).unwrap_or(&NONE)
     }
 
     /// The indices of an array.
@@ -126,21 +214,12 @@ impl Cluster {
 
     /// Whether any of it runs.
     pub(crate) fn runs(&self) -> bool {
-        self.queued.iter().any(is_running)
+        self.queued.iter().any(|member| is_running(&member.ad))
     }
 
     /// The ads of those that run.
     pub(crate) fn running(&self) -> impl Iterator<Item = &ClassAd> {
-        self.queued.iter().filter(|ad| is_running(ad))
-    }
-
-    /// Its jobs in the queue that do not run.
-    pub(crate) fn waiting(&self) -> impl Iterator<Item = JobId> {
-        let waiting = self.queued.iter().filter(|ad| !is_running(ad));
-        waiting.filter_map(|ad| {
-            let proc = int(ad, attr::PROC_ID).and_then(|proc| u32::try_from(proc).ok())?;
-            Some(JobId::new(number(ad), proc))
-        })
+        self.queued.iter().map(|member| &member.ad).filter(|ad| is_running(ad))
     }
 
     /// Whether this job of the cluster is over.
@@ -153,24 +232,24 @@ impl Cluster {
         let ad = self.ad().clone();
         let Some(indices) = self.indices() else {
             let state = state(&ad, now);
-            let exit_status = exit_status(&ad);
-            return Job { number, kind: RowKind::Single, state, ad, exit_status };
+            let exit_status = exit_status_of(&ad);
+            return Job { number, kind: RowKind::Single, state, ad, exit_status, began: None };
         };
-        let running = self.queued.iter().filter(|ad| is_running(ad)).count();
+        let of_those = |wanted: bool| {
+            self.queued.iter().filter(move |member| is_running(&member.ad) == wanted)
+        };
+        let running = of_those(true).map(|member| member.count).sum();
         let all = indices.iter().count();
+        let expired = all.saturating_sub(self.left(&indices));
         // Subjobs that are not in the queue yet count as waiting.
-        let made =
-            int(&ad, attr::JOB_MATERIALIZE_NEXT_PROC_ID).and_then(|n| usize::try_from(n).ok());
-        let later = made.map_or(0, |made| all.saturating_sub(made));
-        let expired = all.saturating_sub(self.queued.len() + later);
+        let later = self.later(&indices);
         let counts = Counts { queued: all - running - expired, running, expired };
-        let waiting: Vec<i64> =
-            self.queued.iter().filter(|ad| !is_running(ad)).filter_map(index).collect();
+        let waiting = of_those(false).filter_map(|member| index(&member.ad));
         let remaining = match later {
-            0 => waiting,
-            _ => waiting.into_iter().chain(indices.iter().skip(all - later)).collect(),
+            0 => waiting.collect(),
+            _ => waiting.chain(indices.iter().skip(all - later)).collect(),
         };
-        let is = |wanted| self.queued.iter().any(|ad| state(ad, now) == wanted);
+        let is = |wanted| self.queued.iter().any(|member| state(&member.ad, now) == wanted);
         let whole = match () {
             () if self.is_over() => State::Finished,
             () if is(State::Held) => State::Held,
@@ -178,17 +257,27 @@ impl Cluster {
             () if is(State::Waiting) => State::Waiting,
             () => State::Queued,
         };
-        // 1 if any ended badly; none if none ever ran.
-        let worst =
-            self.finished.iter().filter_map(exit_status).map(|code| i64::from(code != 0)).max();
-        let exit_status = worst.filter(|_| self.is_over());
-        Job {
-            number,
-            kind: RowKind::Array { indices, counts, remaining },
-            state: whole,
-            ad,
-            exit_status,
-        }
+        // What holds it is said by one that is held.
+        let held = self.queued.iter().find(|member| state(&member.ad, now) == State::Held);
+        let ad = held.filter(|_| whole == State::Held).map_or(ad, |member| member.ad.clone());
+        let exit_status = self.last_status().filter(|_| self.is_over());
+        let bad = self.finished.iter().filter_map(exit_status_of).any(|status| status != 0);
+        let kind = RowKind::Array { indices, counts, remaining, bad };
+        Job { number, kind, state: whole, ad, exit_status, began: self.began() }
+    }
+
+    /// How the subjob ended that ended last; none if none ever ran.
+    fn last_status(&self) -> Option<i64> {
+        let when = |ad: &&ClassAd| int(ad, attr::ENTERED_CURRENT_STATUS);
+        let ran = self.finished.iter().filter(|ad| exit_status_of(ad).is_some());
+        ran.max_by_key(when).and_then(exit_status_of)
+    }
+
+    /// When the first of its jobs began.
+    fn began(&self) -> Option<i64> {
+        let queued = self.queued.iter().map(|member| &member.ad);
+        let began = |ad: &ClassAd| int(ad, attr::JOB_START_DATE).filter(|at| *at > 0);
+        queued.chain(&self.finished).filter_map(began).min()
     }
 
     /// All subjobs of an array, in the order of their indices.
@@ -196,7 +285,9 @@ impl Cluster {
         let Some(indices) = self.indices() else { return Vec::new() };
         let mut known: BTreeMap<i64, (&ClassAd, bool)> = BTreeMap::new();
         known.extend(self.finished.iter().filter_map(|ad| Some((index(ad)?, (ad, true)))));
-        known.extend(self.queued.iter().filter_map(|ad| Some((index(ad)?, (ad, false)))));
+        let queued = self.queued.iter().map(|member| &member.ad);
+        known.extend(queued.filter_map(|ad| Some((index(ad)?, (ad, false)))));
+        let began = self.began();
         let subjob = |index: i64| {
             let found = known.get(&index);
             let (ad, is_over) = found.copied().unwrap_or((self.ad(), false));
@@ -210,8 +301,9 @@ impl Cluster {
                     state => state,
                 },
             };
-            let exit_status = if is_over { exit_status(ad) } else { None };
-            Job { number, kind: RowKind::Subjob(index), state, ad: ad.clone(), exit_status }
+            let exit_status = if is_over { exit_status_of(ad) } else { None };
+            let began = began.filter(|_| state == State::Queued);
+            Job { number, kind: RowKind::Subjob(index), state, ad: ad.clone(), exit_status, began }
         };
         indices.iter().map(subjob).collect()
     }
@@ -228,8 +320,9 @@ impl Job {
             Some(index) => RowKind::Subjob(index),
             None => RowKind::Single,
         };
-        let (state, exit_status) = (state(&ad, now), exit_status(&ad));
-        Some((JobId::new(number, proc), Self { number, kind, state, ad, exit_status }))
+        let (state, exit_status) = (state(&ad, now), exit_status_of(&ad));
+        let job = Self { number, kind, state, ad, exit_status, began: None };
+        Some((JobId::new(number, proc), job))
     }
 
     /// `12.host`, `12[].host`, `12[4].host`.
@@ -298,10 +391,24 @@ impl Job {
         said.and_then(|text| Chunks::read(&text)).unwrap_or_default()
     }
 
-    /// Whether a run of it was under way, now or at its end.
+    /// Whether a run of it is under way, or was when it ended. One that is to run again has none.
     pub fn has_run(&self) -> bool {
+        match self.state {
+            State::Running | State::Suspended => true,
+            State::Queued | State::Held | State::Waiting => false,
+            State::Begun | State::Expired | State::Finished => self.has_begun(),
+        }
+    }
+
+    /// Whether it has run, ever.
+    pub fn has_begun(&self) -> bool {
         self.int(attr::NUM_JOB_STARTS).unwrap_or(0) > 0
             || matches!(self.state, State::Running | State::Suspended)
+    }
+
+    /// Whether it is over.
+    pub const fn has_ended(&self) -> bool {
+        matches!(self.state, State::Finished | State::Expired)
     }
 
     /// Whether its user holds it too, beside what it waits for.
@@ -349,7 +456,8 @@ pub(crate) fn int(ad: &ClassAd, name: &str) -> Option<i64> {
     ad.literal(name).and_then(Value::as_i64)
 }
 
-fn number(ad: &ClassAd) -> u32 {
+/// The number of the cluster that an ad is of.
+pub(crate) fn number(ad: &ClassAd) -> u32 {
     int(ad, attr::CLUSTER_ID).and_then(|n| u32::try_from(n).ok()).unwrap_or(0)
 }
 
@@ -400,7 +508,7 @@ const OF_A_SHELL: i64 = 128;
 const DELETED: i64 = OF_A_COMMAND + 15;
 
 /// `Exit_status` of a job that is over; none if it never ran.
-fn exit_status(ad: &ClassAd) -> Option<i64> {
+fn exit_status_of(ad: &ClassAd) -> Option<i64> {
     match status(ad)? {
         JobStatus::Completed => match int(ad, attr::EXIT_SIGNAL) {
             Some(signal) if text(ad, attribute::COMMAND).is_some() => Some(OF_A_COMMAND + signal),

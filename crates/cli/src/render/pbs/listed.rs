@@ -55,6 +55,8 @@ impl What {
     pub const MANAGED_SERVER: Self = Self { head: "Server", in_lines: " ", member: "Server" };
     pub const MANAGED_QUEUE: Self = Self { head: "Queue", in_lines: " ", member: "Queue" };
     pub const MANAGED_NODE: Self = Self { head: "Node", in_lines: " ", member: "nodes" };
+    pub const MANAGED_RESOURCE: Self =
+        Self { head: "Resource", in_lines: " ", member: "resources" };
     pub const NODES: Self = Self { head: "Name", in_lines: "=", member: "nodes" };
 }
 
@@ -157,22 +159,59 @@ pub fn separated(what: &What, all: &[Listed], separator: &str) -> String {
 const ALWAYS_TEXT: [&str; 4] =
     [shown::JOB_NAME, shown::ACCOUNT_NAME, "Submit_arguments", "project"];
 
-/// As JSON. Without any of them there is no member for them.
-pub fn json(what: &What, all: &[Listed], here: &Here) -> String {
-    let mut members = vec![
-        format!("\t\"timestamp\":\t{}", here.now),
-        format!("\t\"pbs_version\":\t{}", string(VERSION)),
-        format!("\t\"pbs_server\":\t{}", string(&here.server)),
-    ];
-    let one = |one: &Listed| {
-        let attributes: Vec<String> = one.attributes.iter().map(member).collect();
-        format!("\t\t{}:\t{{\n{}\n\t\t}}", string(&one.name), attributes.join(",\n"))
-    };
-    if !all.is_empty() {
-        let all: Vec<String> = all.iter().map(one).collect();
-        members.push(format!("\t{}:\t{{\n{}\n\t}}", string(what.member), all.join(",\n")));
+/// JSON that grows. Without any things there is no member for them.
+#[derive(Debug)]
+pub struct Document {
+    text: String,
+    what: What,
+    is_empty: bool,
+}
+
+impl Document {
+    /// What stands before all of them.
+    pub fn new(what: What, here: &Here) -> Self {
+        let text = format!(
+            "{{\n\t\"timestamp\":\t{},\n\t\"pbs_version\":\t{},\n\t\"pbs_server\":\t{}",
+            here.now,
+            string(VERSION),
+            string(&here.server)
+        );
+        Self { text, what, is_empty: true }
     }
-    format!("{{\n{}\n}}\n", members.join(",\n"))
+
+    /// Goes on with a job, a queue or what else the document is of.
+    pub fn add(&mut self, one: &Listed) {
+        if self.is_empty {
+            let _ = write!(self.text, ",\n\t{}:\t{{\n", string(self.what.member));
+        } else {
+            self.text += ",\n";
+        }
+        self.is_empty = false;
+        let attributes: Vec<String> = one.attributes.iter().map(member).collect();
+        let name = string(&one.name);
+        let _ = write!(self.text, "\t\t{name}:\t{{\n{}\n\t\t}}", attributes.join(",\n"));
+    }
+
+    /// What has grown since it was taken last.
+    pub fn take(&mut self) -> String {
+        std::mem::take(&mut self.text)
+    }
+
+    /// What has grown since then, with the end of the document.
+    pub fn end(mut self) -> String {
+        if !self.is_empty {
+            self.text += "\n\t}";
+        }
+        self.text += "\n}\n";
+        self.text
+    }
+}
+
+/// As JSON.
+pub fn json(what: &What, all: &[Listed], here: &Here) -> String {
+    let mut document = Document::new(*what, here);
+    all.iter().for_each(|one| document.add(one));
+    document.end()
 }
 
 fn member(Shown { name, value }: &Shown) -> String {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use classad::ClassAd;
 use model::attr;
-use model::queues::QueueSettings;
+use model::queues::{QueueSettings, custom_attribute};
 
 use crate::render::pbs::Here;
 use crate::render::pbs::full::date;
@@ -25,6 +25,9 @@ pub struct Node {
     gpus: [i64; 2],
     op_sys: String,
     since: Option<i64>,
+    /// What is said of resources that managers have named, and what jobs have of those that are
+    /// used up.
+    custom: Vec<(String, String, Option<u64>)>,
     jobs: Vec<NodeJob>,
 }
 
@@ -37,12 +40,24 @@ struct NodeJob {
     is_suspended: bool,
 }
 
+/// What is shown of jobs, and where they run.
+pub const OF_JOBS: &[&str] = &[
+    attr::CLUSTER_ID,
+    attr::PROC_ID,
+    attr::JOB_STATUS,
+    attr::TOTAL_SUBMIT_PROCS,
+    attr::PBS_ARRAY_INDICES,
+    attr::PBS_ARRAY_INDEX,
+    attr::REMOTE_HOST,
+    attr::REQUEST_CPUS,
+];
+
 /// All machines that these slots are of, with these jobs on them.
 pub fn nodes(slots: &[ClassAd], jobs: &[Job], settings: &QueueSettings, here: &Here) -> Vec<Node> {
     let mut all: BTreeMap<String, Node> = BTreeMap::new();
     for ad in slots {
         let Some(name) = text(ad, attr::MACHINE) else { continue };
-        let number = |name| int(ad, name).unwrap_or(0);
+        let number = |name: &str| int(ad, name).unwrap_or(0);
         let node = all.entry(name.to_owned()).or_insert_with(|| Node {
             name: name.to_owned(),
             state: "free",
@@ -53,12 +68,17 @@ pub fn nodes(slots: &[ClassAd], jobs: &[Job], settings: &QueueSettings, here: &H
             gpus: [0, number(attr::TOTAL_GPUS)],
             op_sys: text(ad, attr::OP_SYS).unwrap_or("linux").to_ascii_lowercase(),
             since: int(ad, attr::ENTERED_CURRENT_STATE),
+            custom: custom(settings, name),
             jobs: Vec::new(),
         });
         if text(ad, attr::SLOT_TYPE) == Some("Dynamic") {
             node.cpus[0] += number(attr::CPUS);
             node.memory_mib[0] += number(attr::MEMORY);
             node.gpus[0] += number(attr::GPUS);
+            for (name, _, used) in &mut node.custom {
+                let of_slot = number(&custom_attribute(name));
+                *used = used.map(|used| used + u64::try_from(of_slot).unwrap_or(0));
+            }
         }
     }
     for job in jobs {
@@ -90,6 +110,17 @@ pub fn nodes(slots: &[ClassAd], jobs: &[Job], settings: &QueueSettings, here: &H
 fn drained(slot: &ClassAd) -> Option<(&str, &str)> {
     slot.literal(attr::DRAINING)?;
     Some((text(slot, attr::MACHINE)?, text(slot, attr::DRAIN_REASON).unwrap_or_default()))
+}
+
+/// What is said of a machine's resources that managers have named.
+fn custom(settings: &QueueSettings, machine: &str) -> Vec<(String, String, Option<u64>)> {
+    let said = settings.nodes.get(machine).into_iter();
+    let all = said.flat_map(|node| node.resources("resources_available"));
+    let one = |(name, value): (&str, &str)| {
+        let is_used_up = settings.custom(name)?.is_consumed;
+        Some((name.to_owned(), value.to_owned(), is_used_up.then_some(0)))
+    };
+    all.filter_map(one).collect()
 }
 
 impl Node {
@@ -126,6 +157,11 @@ impl Node {
         if self.gpus[1] > 0 {
             available.push(("ngpus".to_owned(), self.gpus[1].to_string()));
             assigned.push(("ngpus".to_owned(), self.gpus[0].to_string()));
+        }
+        for (name, value, used) in &self.custom {
+            available.push((name.clone(), value.clone()));
+            let unit = if value.ends_with(['b', 'w']) { "kb" } else { "" };
+            assigned.extend(used.map(|used| (name.clone(), format!("{used}{unit}"))));
         }
         available.push(("vnode".to_owned(), self.name.clone()));
         all.extend(Shown::parts("resources_available", available));

@@ -1,7 +1,10 @@
 //! The server and its queues as lists of attributes: what is set, and what is counted of their
 //! jobs. The order is OpenPBS 23.06's.
 
-use jobspec::pbs::VERSION;
+use std::collections::BTreeMap;
+
+use jobspec::pbs::{VERSION, attribute};
+use model::attr;
 use model::queues::{Attributes, Form, KNOWN, Of, QueueSettings, amount};
 
 use crate::render::pbs::listed::{Listed, Shown};
@@ -11,39 +14,90 @@ use crate::render::pbs::{Here, Job, RowKind, State};
 /// What is counted, and behind which attribute it stands.
 type Counted = (&'static str, Vec<Shown>);
 
-/// A queue and its jobs.
-pub fn queue(name: &str, attributes: &Attributes, jobs: &[&Job]) -> Listed {
-    let tally = Tally::of(jobs.iter().copied());
-    let counts = vec![
-        Shown::one("total_jobs", tally.total.to_string()),
-        Shown::one("state_count", tally.written()),
-    ];
-    let counted = [("Priority", counts), ("max_run", assigned(jobs))];
-    let mut all = listed(Of::Queue, attributes, &counted);
-    // A queue that nobody has opened says so.
-    for flag in ["enabled", "started"] {
-        if attributes.get(flag).is_none() {
-            all.push(Shown::one(flag, "False"));
+/// What is counted of the jobs of a queue or a server.
+#[derive(Clone, Debug, Default)]
+pub struct Load {
+    pub tally: Tally,
+    /// What those that run have together, by resource.
+    assigned: BTreeMap<String, u64>,
+}
+
+/// What a job is looked at for, beside how it stands.
+pub const COUNTED: &[&str] = &[attribute::RESOURCES, attr::REQUEST_CPUS, attr::REQUEST_MEMORY];
+
+impl Load {
+    /// One more job, or array; `counted` are the resources of the pool's own that are used up.
+    pub fn add(&mut self, job: &Job, counted: &[String]) {
+        self.tally.add(job);
+        let runs = match &job.kind {
+            RowKind::Array { counts, .. } => counts.running as u64,
+            RowKind::Single | RowKind::Subjob(_) => {
+                u64::from(matches!(job.state, State::Running | State::Suspended))
+            }
+        };
+        if runs == 0 {
+            return;
+        }
+        let resources = job.resources();
+        let known = ["mem", "mpiprocs", "ncpus", "nodect"].into_iter();
+        for name in known.chain(counted.iter().map(String::as_str)) {
+            let own = resources.iter().find(|(known, _)| known == name);
+            let own = own.and_then(|(_, value)| amount(value)).unwrap_or(0);
+            *self.assigned.entry(name.to_owned()).or_default() += own * runs;
         }
     }
-    Listed { name: name.to_owned(), attributes: all }
+
+    fn assigned(&self) -> Vec<Shown> {
+        let shown = |(name, sum): (&String, &u64)| {
+            let value = match name.as_str() {
+                "mem" => format!("{}mb", sum.div_ceil(1 << 20)),
+                _ => sum.to_string(),
+            };
+            (name.clone(), value)
+        };
+        let parts = self.assigned.iter().map(shown).collect();
+        Shown::parts("resources_assigned", parts).into_iter().collect()
+    }
+
+    fn counts(&self) -> Vec<Shown> {
+        vec![
+            Shown::one("total_jobs", self.tally.total.to_string()),
+            Shown::one("state_count", self.tally.written()),
+        ]
+    }
+}
+
+/// A queue and its jobs.
+pub fn queue(name: &str, attributes: &Attributes, load: &Load) -> Listed {
+    let counted = [("Priority", load.counts()), ("max_run", load.assigned())];
+    let attributes = listed(Of::Queue, &with_flags(attributes), &counted);
+    Listed { name: name.to_owned(), attributes }
+}
+
+/// What is said of a queue: one that nobody has opened says so.
+pub fn with_flags(attributes: &Attributes) -> Attributes {
+    let mut all = attributes.clone();
+    for flag in ["enabled", "started"] {
+        all.0.entry(flag.to_owned()).or_insert_with(|| "False".to_owned());
+    }
+    all
 }
 
 /// The server and all jobs.
-pub fn server(settings: &QueueSettings, jobs: &[&Job], here: &Here) -> Listed {
-    let tally = Tally::of(jobs.iter().copied());
+pub fn server(settings: &QueueSettings, load: &Load, here: &Here) -> Listed {
     let state = if settings.server.is("scheduling") { "Active" } else { "Idle" };
     let mut all =
         vec![Shown::one("server_state", state), Shown::one("server_host", here.server.clone())];
-    let counts = vec![
-        Shown::one("total_jobs", tally.total.to_string()),
-        Shown::one("state_count", tally.written()),
-    ];
-    let counted = [("scheduling", counts), ("resources_max", assigned(jobs))];
+    let counted = [("scheduling", load.counts()), ("resources_max", load.assigned())];
     all.extend(listed(Of::Server, &settings.server, &counted));
     all.push(Shown::one("pbs_version", VERSION));
     all.push(Shown::one("job_history_enable", "True"));
     Listed { name: here.server.clone(), attributes: all }
+}
+
+/// A resource that managers have named.
+pub fn resource(name: &str, attributes: &Attributes) -> Listed {
+    Listed { name: name.to_owned(), attributes: listed(Of::Resource, attributes, &[]) }
 }
 
 /// What is set, in order, with what is counted behind the places where OpenPBS has it.
@@ -61,9 +115,12 @@ fn listed(of: Of, attributes: &Attributes, counted: &[Counted]) -> Vec<Shown> {
             | Form::Text
             | Form::Words
             | Form::Limits
+            | Form::RunLimits
             | Form::QueueType
             | Form::QueueName
-            | Form::NodeState => {
+            | Form::NodeState
+            | Form::ResourceType
+            | Form::Flags => {
                 all.extend(attributes.get(known.name).map(|value| Shown::one(known.name, value)));
             }
         }
@@ -71,35 +128,4 @@ fn listed(of: Of, attributes: &Attributes, counted: &[Counted]) -> Vec<Shown> {
         all.extend(behind.flat_map(|(_, shown)| shown.iter().cloned()));
     }
     all
-}
-
-/// What the jobs that run have together.
-fn assigned(jobs: &[&Job]) -> Vec<Shown> {
-    let running: Vec<(&Job, u64)> = jobs
-        .iter()
-        .filter_map(|job| match &job.kind {
-            RowKind::Array { counts, .. } => Some((*job, counts.running as u64)),
-            RowKind::Single | RowKind::Subjob(_) => {
-                matches!(job.state, State::Running | State::Suspended).then_some((*job, 1))
-            }
-        })
-        .filter(|(_, runs)| *runs > 0)
-        .collect();
-    if running.is_empty() {
-        return Vec::new();
-    }
-    let sum = |resource: &str| -> u64 {
-        let of = |(job, runs): &(&Job, u64)| {
-            job.resource(resource).and_then(|value| amount(&value)).unwrap_or(0) * runs
-        };
-        running.iter().map(of).sum()
-    };
-    let parts = [
-        ("mem", format!("{}mb", sum("mem").div_ceil(1 << 20))),
-        ("mpiprocs", sum("mpiprocs").to_string()),
-        ("ncpus", sum("ncpus").to_string()),
-        ("nodect", sum("nodect").to_string()),
-    ];
-    let parts = parts.map(|(name, value)| (name.to_owned(), value)).into();
-    Shown::parts("resources_assigned", parts).into_iter().collect()
 }

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use jobspec::pbs::attribute;
+use model::attr;
 use model::queues::QueueSettings;
 
 use crate::render::pbs::full::{comment, estimated_start, exec_host, zoned};
@@ -60,50 +61,68 @@ fn cut(text: &str, width: usize) -> String {
     text.chars().take(width - 1).chain(['*']).collect()
 }
 
-/// The plain form.
-pub fn plain(jobs: &[Job], here: &Here, extra: Extra, with_head: bool) -> String {
-    let mut out = String::new();
-    let wide = extra.wide;
-    if with_head && !jobs.is_empty() {
-        let used = if extra.percent { " % done " } else { "Time Use" };
-        out += &if wide {
-            format!(
-                "Job id                         Name            User             {used} S Queue\n\
+/// What the plain form looks at, beside how a job stands.
+pub const PLAIN: &[&str] = &[attr::REMOTE_USER_CPU, attr::REMOTE_SYS_CPU];
+
+/// What a job has run, as a part of what it asked for.
+pub const PERCENT: &[&str] =
+    &[attribute::WALLTIME, attr::JOB_CURRENT_START_DATE, attr::REMOTE_WALL_CLOCK_TIME];
+
+/// What the wide forms look at, beside how a job stands.
+pub const ALTERNATE: &[&str] = &[
+    attribute::RESOURCES,
+    attribute::WALLTIME,
+    attr::REQUEST_CPUS,
+    attr::REQUEST_MEMORY,
+    attr::JOB_CURRENT_START_DATE,
+    attr::REMOTE_WALL_CLOCK_TIME,
+    attr::REMOTE_HOST,
+    attr::LAST_REMOTE_HOST,
+    attribute::CHUNKS,
+    attr::JOB_START_DATE,
+    attr::HOLD_REASON,
+    attr::IDLE_COMMENT,
+    attr::ESTIMATED_START,
+];
+
+/// What stands above the plain form.
+pub fn plain_head(extra: Extra) -> String {
+    let used = if extra.percent { " % done " } else { "Time Use" };
+    if extra.wide {
+        format!(
+            "Job id                         Name            User             {used} S Queue\n\
              -----------------------------  --------------- ---------------  -------- - ---------------\n"
-            )
-        } else {
-            format!(
-                "Job id            Name             User              {used} S Queue\n\
+        )
+    } else {
+        format!(
+            "Job id            Name             User              {used} S Queue\n\
              ----------------  ---------------- ----------------  -------- - -----\n"
-            )
-        };
+        )
     }
-    for job in jobs {
-        let id = job.id(&here.server);
-        let used = match job.has_run() && !matches!(job.kind, RowKind::Array { .. }) {
-            true => clock(job.cpu_s()),
-            false => "0".to_owned(),
-        };
-        let used = if extra.percent { format!("{:>7} ", done(job, here)) } else { used };
-        let queue = job.queue();
-        let state = job.state.letter();
-        let (name, user) = (job.name(), job.owner());
-        if wide {
-            let (name, user) = (cut(&name, 15), cut(&user, 15));
-            let _ = writeln!(out, "{id:<30} {name:<15} {user:<15}  {used:>8} {state} {queue:<15}");
-        } else {
-            let (name, user) = (cut(&name, 16), cut(&user, 16));
-            let _ = writeln!(out, "{id:<17} {name:<16} {user:<16}  {used:>8} {state} {queue:<16}");
-        }
-    }
-    out
 }
 
-/// The form of `-a`, `-n`, `-s`, `-u` and their like.
-pub fn alternate(jobs: &[Job], here: &Here, extra: Extra) -> String {
-    if jobs.is_empty() {
-        return String::new();
-    }
+/// A job in the plain form.
+pub fn plain(out: &mut String, job: &Job, here: &Here, extra: Extra) {
+    let id = job.id(&here.server);
+    let used = match job.has_run() && !matches!(job.kind, RowKind::Array { .. }) {
+        true => clock(job.cpu_s()),
+        false => "0".to_owned(),
+    };
+    let used = if extra.percent { format!("{:>7} ", done(job, here)) } else { used };
+    let queue = job.queue();
+    let state = job.state.letter();
+    let (name, user) = (job.name(), job.owner());
+    let _ = if extra.wide {
+        let (name, user) = (cut(&name, 15), cut(&user, 15));
+        writeln!(out, "{id:<30} {name:<15} {user:<15}  {used:>8} {state} {queue:<15}")
+    } else {
+        let (name, user) = (cut(&name, 16), cut(&user, 16));
+        writeln!(out, "{id:<17} {name:<16} {user:<16}  {used:>8} {state} {queue:<16}")
+    };
+}
+
+/// What stands above the form of `-a`, `-n`, `-s`, `-u` and their like.
+pub fn alternate_head(here: &Here, extra: Extra) -> String {
     let mut out = format!("\n{}: \n", here.server);
     if extra.start {
         out += &" ".repeat(if extra.wide { WIDE_START } else { NARROW_START });
@@ -119,20 +138,22 @@ pub fn alternate(jobs: &[Job], here: &Here, extra: Extra) -> String {
          --------------- -------- -------- ---------- ------ --- --- ------ ----- - -----\n"
     }
     .replace("Elap\n", if extra.start { "Start\n" } else { "Elap\n" });
-    for job in jobs {
-        let line = line(job, here, extra);
-        let nodes = exec_host(job).unwrap_or_else(|| " -- ".to_owned());
-        out += &match (extra.nodes, extra.one_line) {
-            (true, true) => format!("{line} {nodes}\n"),
-            (true, false) => format!("{line}\n   {nodes}\n"),
-            (false, _) => format!("{line}\n"),
-        };
-        if extra.comment {
-            let said = comment(job, here).unwrap_or_else(|| " -- ".to_owned());
-            let _ = writeln!(out, "   {said}");
-        }
-    }
     out
+}
+
+/// A job in that form.
+pub fn alternate(out: &mut String, job: &Job, here: &Here, extra: Extra) {
+    *out += &line(job, here, extra);
+    let nodes = exec_host(job).unwrap_or_else(|| " -- ".to_owned());
+    let _ = match (extra.nodes, extra.one_line) {
+        (true, true) => writeln!(out, " {nodes}"),
+        (true, false) => writeln!(out, "\n   {nodes}"),
+        (false, _) => writeln!(out),
+    };
+    if extra.comment {
+        let said = comment(job, here).unwrap_or_else(|| " -- ".to_owned());
+        let _ = writeln!(out, "   {said}");
+    }
 }
 
 /// Where the column of `-T` begins.
@@ -235,26 +256,22 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Of these jobs; an array is one.
-    pub fn of<'a>(jobs: impl Iterator<Item = &'a Job>) -> Self {
-        let mut tally = Self::default();
-        for job in jobs {
-            let of_array = match &job.kind {
-                RowKind::Array { counts, .. } => counts.running,
-                RowKind::Single | RowKind::Subjob(_) => 0,
-            };
-            tally.running += of_array;
-            tally.total += 1 + of_array;
-            match job.state {
-                State::Queued => tally.queued += 1,
-                State::Running | State::Suspended => tally.running += 1,
-                State::Held => tally.held += 1,
-                State::Waiting => tally.waiting += 1,
-                State::Begun => tally.begun += 1,
-                State::Expired | State::Finished => {}
-            }
+    /// One more; an array is one.
+    pub fn add(&mut self, job: &Job) {
+        let of_array = match &job.kind {
+            RowKind::Array { counts, .. } => counts.running,
+            RowKind::Single | RowKind::Subjob(_) => 0,
+        };
+        self.running += of_array;
+        self.total += 1 + of_array;
+        match job.state {
+            State::Queued => self.queued += 1,
+            State::Running | State::Suspended => self.running += 1,
+            State::Held => self.held += 1,
+            State::Waiting => self.waiting += 1,
+            State::Begun => self.begun += 1,
+            State::Expired | State::Finished => {}
         }
-        tally
     }
 
     /// `state_count`.
@@ -276,7 +293,7 @@ const fn yes(is: bool) -> &'static str {
 }
 
 /// `-Q`: each queue with its jobs.
-pub fn queues(settings: &QueueSettings, all: &[(String, Tally)]) -> String {
+pub fn queues(settings: &QueueSettings, all: &[(&str, Tally)]) -> String {
     let mut out = String::new();
     for (name, Tally { total, queued, running, held, waiting, .. }) in all {
         let Some(queue) = settings.queue(name) else { continue };
@@ -302,7 +319,7 @@ pub fn queues(settings: &QueueSettings, all: &[(String, Tally)]) -> String {
 /// `-q`: each queue with what its jobs may ask for.
 pub fn queues_by_limits(
     settings: &QueueSettings,
-    all: &[(String, Tally)],
+    all: &[(&str, Tally)],
     here: &Here,
     sizes: Sizes,
 ) -> String {

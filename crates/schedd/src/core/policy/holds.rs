@@ -1,6 +1,7 @@
 //! What holds a job of PBS's: its user, the jobs that it waits for, and its time to start. OpenPBS
 //! keeps these apart; here a job has one hold at a time, and what else holds it is in its ad: what
-//! it waits for, `PbsExecutionTime`, and, while it waits for others, `HeldBesides`.
+//! it waits for, `PbsExecutionTime`, and `HeldBesides`: while it waits for others, or while it
+//! runs, which the hold does not end (OpenPBS 23.06): it bites when the job would run again.
 //!
 //! Knows nothing of holds for what went wrong: those are the schedd's own, and a release ends them.
 
@@ -8,7 +9,7 @@ use std::sync::Arc;
 
 use classad::{ClassAd, Value};
 use model::depend::{HELD_BESIDES, Waits};
-use model::{Hold, HoldCode, JobEvent, JobState, Now, attr};
+use model::{Hold, HoldCode, JobEvent, JobId, JobState, Now, attr};
 
 use crate::core::state::core::JobRef;
 use crate::core::state::dependencies::{hold_reason, said};
@@ -35,6 +36,21 @@ pub(crate) fn start_of(ad: &ClassAd) -> Option<i64> {
 /// Whether an ad says that its job's user holds it, whatever it waits for.
 pub(crate) fn is_held_besides(ad: &ClassAd) -> bool {
     ad.literal(HELD_BESIDES).is_some_and(Value::is_true)
+}
+
+/// The user's hold beside the one that the job has, set or ended.
+pub(crate) fn besides(job: JobId, is_held: bool) -> Fact {
+    let mut changes = ClassAd::new();
+    changes.set(HELD_BESIDES, is_held);
+    Fact::Job { job, fact: JobFact::Edited { changes: Arc::new(changes) } }
+}
+
+/// The hold of a job whose run is over and which would run again, if its user has held it
+/// meanwhile.
+pub(crate) fn at_requeue(now: Now, job: JobRef<'_>) -> Option<Hold> {
+    let reason = format!("Job held by {}", job.cluster.owner());
+    let hold = Hold { code: HoldCode::UserRequest, subcode: 0, reason, since: now.wall };
+    job.has_one(&[HELD_BESIDES]).then(|| job.described()).filter(is_held_besides).map(|_| hold)
 }
 
 /// What holds a job that waits for something, or for nothing; `None` if it does not wait, or is
@@ -90,9 +106,7 @@ impl Holds {
         let mut facts = Vec::new();
         let is_besides = self.user.is_some();
         if self.waits.is_some() && is_besides != is_held_besides(&job.described()) {
-            let mut changes = ClassAd::new();
-            changes.set(HELD_BESIDES, is_besides);
-            facts.push(fact(JobFact::Edited { changes: Arc::new(changes) }));
+            facts.push(besides(job.job, is_besides));
         }
         let state = job.state();
         let is_same = |hold: &Hold| {

@@ -13,6 +13,7 @@ use proto::claiming::StopHow;
 use crate::core::ads;
 use crate::core::job::description::env;
 use crate::core::policy::at_end;
+use crate::core::policy::holds;
 use crate::core::records::eviction::is_checkpoint;
 use crate::core::state::core::{Core, JobRef};
 use crate::core::words::{Fact, JobFact, Rejection, RunFact};
@@ -144,7 +145,18 @@ impl Core {
             job: id,
             fact: JobFact::Happened(JobEvent::RunStarted { attempt: running.attempt, at }),
         });
-        let next = self.after_run(now, job, &state, end, usage);
+        let mut next = self.after_run(now, job, &state, end, usage);
+        let hold = match next {
+            AfterRun::Requeue { .. } if checkpointed.is_none() => holds::at_requeue(now, job),
+            AfterRun::Requeue { .. }
+            | AfterRun::Complete
+            | AfterRun::Hold(_)
+            | AfterRun::Remove { .. } => None,
+        };
+        let bitten = hold.as_ref().map(|_| holds::besides(id, false));
+        if let Some(hold) = hold {
+            next = AfterRun::Hold(hold);
+        }
         let event = JobEvent::RunOver {
             attempt: running.attempt,
             end: end.clone(),
@@ -158,6 +170,7 @@ impl Core {
         };
         let mut facts: Vec<Fact> = unseen.into_iter().collect();
         facts.push(Fact::Job { job: id, fact: JobFact::Happened(event) });
+        facts.extend(bitten);
         facts.extend(leaves.then_some(Fact::Job { job: id, fact: JobFact::Left }));
         if is_checkpoint(end) && self.goes_on_in_place(now, job, &state, running.claim) {
             facts.extend(self.authorise(now, id, running.claim));

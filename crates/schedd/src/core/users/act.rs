@@ -252,6 +252,10 @@ impl<'a> Act<'a> {
             JobState::Idle { .. } => {
                 Ok(vec![Fact::Job { job: id, fact: JobFact::Happened(JobEvent::Held(hold)) }])
             }
+            // It goes on (OpenPBS 23.06): the hold bites when it would run again.
+            JobState::Running(_) | JobState::Suspended { .. } if self.through == FrontEnd::Pbs => {
+                Ok(vec![holds::besides(id, true)])
+            }
             JobState::Running(_) | JobState::Suspended { .. } => {
                 Ok(vec![self.stop(id, StopCause::Hold(hold))])
             }
@@ -309,6 +313,9 @@ impl<'a> Act<'a> {
             JobState::Stopping { cause: StopCause::Hold(_), .. } => {
                 let cause = StopCause::Vacate { code: VacateCode::UserRequest, subcode: 0, reason };
                 Ok(vec![self.stop(id, cause)])
+            }
+            JobState::Running(_) | JobState::Suspended { .. } if self.through == FrontEnd::Pbs => {
+                Ok(vec![holds::besides(id, false)])
             }
             JobState::Stopping { .. }
             | JobState::Idle { .. }

@@ -44,6 +44,9 @@ impl Core {
             own.update(&changes.delta(job.job.proc).unwrap_or_default());
             facts.extend(self.called_up(now, job.job));
             let before = if runs(job) { None } else { holds::of(now, job) };
+            if let Some(is_held) = alteration.user_hold.filter(|_| runs(job)) {
+                facts.push(holds::besides(job.job, is_held));
+            }
             facts.extend(altered(now, job, own, before, alteration.user_hold));
         }
         facts.extend(altered_later(cluster, shared, &changes.procs)?);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use classad::{ClassAd, Value, words};
-use model::queues::{self, Applicant, Change, Denied, Edit, Object};
+use model::queues::{self, Applicant, Change, Denied, Edit, Entity, Object, Submitter};
 use model::{ClusterId, ClusterSpec, HoldCode, JobEvent, JobState, Now, Procs, attr};
 use proto::client::{Answer, Arrange, Refusal, Selector};
 
@@ -47,6 +47,15 @@ impl Core {
         if gone.any(|queue| self.queued.of(Some(queue.as_str()), None, None) > 0) {
             return Err(Denied::Busy);
         }
+        let resource = |edit: &Edit| match (&edit.object, &edit.change) {
+            (Object::Resource(name), Change::Delete) => Some(name.clone()),
+            _ => None,
+        };
+        let asks = |cluster: &Cluster, name: &str| resources_of(&cluster.ad).contains_key(name);
+        let mut gone = edits.iter().filter_map(resource);
+        if gone.any(|name| self.clusters.values().any(|cluster| asks(cluster, &name))) {
+            return Err(Denied::ResourceBusy);
+        }
         let settings = Arc::new(self.settings.changed(edits)?);
         Ok(vec![Fact::Settings(settings)])
     }
@@ -74,8 +83,9 @@ impl Core {
             let applicant = Applicant { user, host: &host, resources, subjobs, is_routed };
             let count = u64::from(cluster.left);
             let admitted = self.settings.admit(&name, &applicant).and_then(|()| {
-                self.settings
-                    .check_count(&name, user, count, &|of, who| self.queued.of(of, who, Some(id)))
+                self.settings.check_count(&name, submitter(cluster).of(), count, &|of, who| {
+                    self.counted(of, who, Some(id))
+                })
             });
             match admitted {
                 Ok(()) => {
@@ -167,7 +177,9 @@ impl Core {
         let applicant = Applicant { user, host: &host, resources, subjobs, is_routed };
         self.settings.admit(queue, &applicant)?;
         let more = u64::from(spec.count());
-        self.settings.check_count(queue, user, more, &|of, who| self.queued.of(of, who, None))
+        let submitter = Whose::of_ad(user, &spec.ad);
+        let counted = |of: Option<&str>, who: Option<Entity<'_>>| self.counted(of, who, None);
+        self.settings.check_count(queue, submitter.of(), more, &counted)
     }
 
     /// Whether none of its jobs runs, is the next to run, or is stopping.
@@ -183,6 +195,60 @@ impl Core {
         let name = self.config.beside.machine.as_str();
         name.split('.').next().unwrap_or(name).to_owned()
     }
+
+    /// Jobs that are in this queue, or in any; of this user, group or project, or of anybody.
+    fn counted(
+        &self,
+        queue: Option<&str>,
+        whose: Option<Entity<'_>>,
+        but: Option<ClusterId>,
+    ) -> u64 {
+        let of = match whose {
+            None => return self.queued.of(queue, None, but),
+            Some(Entity::User(user)) => return self.queued.of(queue, Some(user), but),
+            Some(of @ (Entity::Group(_) | Entity::Project(_))) => of,
+        };
+        // Only where a queue limits groups or projects.
+        let counts = |cluster: &&Cluster| {
+            let own = queue_of(cluster);
+            let in_queue = queue.map_or(own.is_some(), |queue| own.as_deref() == Some(queue));
+            in_queue && but != Some(cluster.record.cluster) && submitter(cluster).of().is(of)
+        };
+        self.clusters.values().filter(counts).map(|cluster| u64::from(cluster.left)).sum()
+    }
+}
+
+/// Whose a cluster is, by its ad.
+struct Whose {
+    user: String,
+    group: String,
+    project: String,
+}
+
+impl Whose {
+    fn of_ad(user: &str, ad: &ClassAd) -> Self {
+        let text = |name: &str| ad.literal(name).and_then(Value::as_str).map(str::to_owned);
+        Self {
+            user: user.to_owned(),
+            group: text(queues::GROUP).unwrap_or_default(),
+            project: text(queues::PROJECT).unwrap_or_else(|| queues::NO_PROJECT.to_owned()),
+        }
+    }
+
+    fn of(&self) -> Submitter<'_> {
+        Submitter { user: &self.user, group: &self.group, project: &self.project }
+    }
+}
+
+/// Whose the jobs of a cluster are: all of them are of one project, as all are in one queue.
+fn submitter(cluster: &Cluster) -> Whose {
+    let text = |name: &str| said_of(cluster, name).unwrap_or_default();
+    let project = Some(text(queues::PROJECT)).filter(|project| !project.is_empty());
+    Whose {
+        user: cluster.owner().as_str().to_owned(),
+        group: text(queues::GROUP),
+        project: project.unwrap_or_else(|| queues::NO_PROJECT.to_owned()),
+    }
 }
 
 /// Whether an operator may make this change, who may not make all.
@@ -191,8 +257,15 @@ fn is_operation(edit: &Edit) -> bool {
     match edit.object {
         Object::Queue(_) => ["enabled", "started"].contains(&name.as_str()),
         Object::Node(_) => true,
-        Object::Server => false,
+        Object::Server | Object::Resource(_) => false,
     }
+}
+
+/// A text that is the same for all jobs of a cluster.
+fn said_of(cluster: &Cluster, name: &str) -> Option<String> {
+    let edited = cluster.procs().next().and_then(|job| job.edits()?.get(name).cloned());
+    let said = edited.or_else(|| cluster.ad.get(name).cloned())?;
+    said.as_literal().and_then(Value::as_str).map(str::to_owned)
 }
 
 fn rank(cluster: &Cluster) -> u32 {

@@ -4,15 +4,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use classad::{AttrName, ClassAd};
+use classad::{AttrName, ClassAd, Env, RefScope};
 use model::{ClusterId, Hold, JobId, JobState, Now, ProcId, StopCause, Timestamp, attr};
 use proto::client::named::Named;
 use proto::client::{Query, Select, Selector};
 
 use crate::core::ads::JobAds;
+use crate::core::job::description::env;
 use crate::core::state::core::{Cluster, Core, JobRef};
-use crate::core::users::query::{PAGE_JOBS, project};
+use crate::core::users::query::{PAGE_JOBS, PAGE_STEPS, project};
 
 /// What decides which group of its cluster a job is in. Everything else that a job's ad says
 /// differs from job to job, and nobody asks for it in groups.
@@ -36,15 +38,56 @@ struct Members {
 }
 
 /// Whether the question can be answered in groups: it names whole clusters, and what it wants to
-/// know of each job.
+/// know of each job; and its condition looks at what a group agrees in.
 pub(crate) fn is_groupable(query: &Query) -> bool {
     let whole = match &query.select {
         Select::All => true,
         Select::Any(words) => !words.iter().any(|word| matches!(word, Selector::Job(_))),
         Select::Constraint(_) => false,
     };
-    let all = query.constraint.is_none() && query.limit.is_none();
-    query.grouped && whole && all && !query.projection.is_empty()
+    let is_alike = |(_, name): &(RefScope, AttrName)| {
+        query.projection.contains(name)
+            && ALIKE.iter().any(|alike| name.as_str().eq_ignore_ascii_case(alike))
+    };
+    let alike = query.constraint.as_ref().is_none_or(|one| one.references().iter().all(is_alike));
+    query.grouped && whole && alike && query.limit.is_none() && !query.projection.is_empty()
+}
+
+/// What jobs of a group agree in if they were not submitted with values of their own: a condition
+/// on these lets through all of them or none.
+const ALIKE: [&str; 7] = [
+    attr::JOB_STATUS,
+    attr::HOLD_REASON_CODE,
+    attr::CLUSTER_ID,
+    attr::OWNER,
+    attr::TOTAL_SUBMIT_PROCS,
+    attr::PBS_ARRAY_INDICES,
+    model::queues::QUEUE,
+];
+
+/// A question, and what looking at jobs for one page has cost.
+struct Asking<'q> {
+    query: &'q Query,
+    env: Env,
+    spent: Arc<AtomicU64>,
+}
+
+impl<'q> Asking<'q> {
+    fn new(now: Now, query: &'q Query) -> Self {
+        let spent = Arc::new(AtomicU64::new(0));
+        Self { query, env: env(now).with_meter(Arc::clone(&spent)), spent }
+    }
+
+    /// What is told of a job or a group, if the condition lets it through.
+    fn of(&self, ad: &ClassAd) -> Option<ClassAd> {
+        let holds = |expr| ad.eval_expr(expr, None, &self.env).is_true();
+        let is_wanted = self.query.constraint.as_ref().is_none_or(holds);
+        is_wanted.then(|| project(ad, &self.query.projection))
+    }
+
+    fn is_enough(&self, looked_at: usize) -> bool {
+        looked_at >= PAGE_JOBS || self.spent.load(Ordering::Relaxed) >= PAGE_STEPS
+    }
 }
 
 impl Core {
@@ -57,7 +100,9 @@ impl Core {
         after: Option<JobId>,
     ) -> (Vec<ClassAd>, Option<JobId>) {
         let first = after.map_or(JobId::new(0, 0), |job| JobId { proc: job.proc.next(), ..job });
+        let asking = Asking::new(now, query);
         let mut found = Vec::new();
+        let mut looked_at = 0;
         let mut ads = JobAds::new(self, now);
         for (id, cluster) in self.chosen_clusters(&query.select, first.cluster) {
             let from = if id == first.cluster { first.proc } else { ProcId(0) };
@@ -66,21 +111,24 @@ impl Core {
                 let own_batches =
                     query.projection.iter().any(names) && cluster.record.spec.procs.any_own(names);
                 for job in cluster.procs_from(from) {
-                    let mut ad = project(&ads.ad(job), &query.projection);
-                    if own_batches {
-                        ad.set(attr::OWN_BATCH_NAME, true);
+                    if let Some(mut ad) = asking.of(&ads.ad(job)) {
+                        if own_batches {
+                            ad.set(attr::OWN_BATCH_NAME, true);
+                        }
+                        found.push(ad);
                     }
-                    found.push(ad);
-                    if found.len() >= PAGE_JOBS {
+                    looked_at += 1;
+                    if asking.is_enough(looked_at) {
                         return (found, Some(job.job));
                     }
                 }
                 continue;
             }
             for members in self.groups(cluster, from).into_values() {
-                found.extend(self.group_ad(&mut ads, query, cluster, members));
+                found.extend(self.group_ad(&mut ads, &asking, cluster, members));
+                looked_at += 1;
             }
-            if found.len() >= PAGE_JOBS {
+            if asking.is_enough(looked_at) {
                 let last = ProcId(cluster.record.spec.count());
                 return (found, Some(JobId { cluster: id, proc: last }));
             }
@@ -105,12 +153,12 @@ impl Core {
     fn group_ad(
         &self,
         ads: &mut JobAds<'_>,
-        query: &Query,
+        asking: &Asking<'_>,
         cluster: &Cluster,
         members: Members,
     ) -> Option<ClassAd> {
         let first = JobId { cluster: cluster.record.cluster, proc: members.first };
-        let mut ad = project(&ads.ad(self.job(first)?), &query.projection);
+        let mut ad = asking.of(&ads.ad(self.job(first)?))?;
         ad.set(attr::GROUP_LAST_PROC, i64::from(members.last.0));
         ad.set(attr::GROUP_COUNT, i64::try_from(members.count).unwrap_or(i64::MAX));
         Some(ad)

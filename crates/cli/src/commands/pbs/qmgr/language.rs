@@ -72,7 +72,7 @@ const OBJECTS: [(&str, ObjectKind); 7] = [
     ("sched", ObjectKind::Missing("sched")),
     ("hook", ObjectKind::Missing("hook")),
     ("pbshook", ObjectKind::Missing("pbshook")),
-    ("resource", ObjectKind::Missing("resource")),
+    ("resource", ObjectKind::Attributed(Of::Resource)),
 ];
 
 /// Reads a line; nothing for one that is empty or a comment.

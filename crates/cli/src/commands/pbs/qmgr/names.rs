@@ -9,6 +9,7 @@ pub(super) fn instead(of: Of, name: &str) -> Option<&'static str> {
         Of::Server => &SERVER,
         Of::Queue => &QUEUE,
         Of::Node => &NODE,
+        Of::Resource => &[],
     };
     if !all.contains(&name) {
         return None;
@@ -23,9 +24,6 @@ pub(super) fn instead(of: Of, name: &str) -> Option<&'static str> {
             "say MAX_HISTORY in the pool's configuration"
         }
         "mailer" | "mail_from" => "say MAIL in the pool's configuration",
-        "resources_available" => {
-            "a machine says itself what it has; see NUM_CPUS and MEMORY in its configuration"
-        }
         "job_sort_formula" | "node_sort_key" => {
             "users share by updraft userprio, and a user's jobs by -p"
         }
@@ -35,7 +33,7 @@ pub(super) fn instead(of: Of, name: &str) -> Option<&'static str> {
 }
 
 /// Of the server.
-pub(super) const SERVER: [&str; 90] = [
+pub(super) const SERVER: [&str; 89] = [
     "server_state",
     "server_host",
     "max_running",
@@ -68,7 +66,6 @@ pub(super) const SERVER: [&str; 90] = [
     "mailer",
     "mail_from",
     "query_other_jobs",
-    "resources_available",
     "resources_assigned",
     "resources_cost",
     "system_cost",
@@ -171,7 +168,7 @@ pub(super) const QUEUE: [&str; 38] = [
 ];
 
 /// Of a node.
-pub(super) const NODE: [&str; 33] = [
+pub(super) const NODE: [&str; 32] = [
     "Mom",
     "Port",
     "pbs_version",
@@ -185,7 +182,6 @@ pub(super) const NODE: [&str; 33] = [
     "no_tasks",
     "pnames",
     "resv",
-    "resources_available",
     "resources_assigned",
     "queue",
     "resv_enable",

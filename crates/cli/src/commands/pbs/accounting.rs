@@ -87,6 +87,10 @@ enum Failure {
     Write { path: PathBuf, source: io::Error },
     #[error("read {path}: it says in no words of ours how far the records go; remove the folder")]
     Position { path: PathBuf },
+    #[error(
+        "{folder} has accounting files and no {POSITION}: they are another program's, or it is lost; name another folder with -d"
+    )]
+    Foreign { folder: PathBuf },
 }
 
 fn write_error(path: &Path) -> impl FnOnce(io::Error) -> Failure {
@@ -111,6 +115,11 @@ impl Position {
         Some(Self { next, file: words.next().unwrap_or_default().to_owned(), length })
     }
 
+    fn keep(&self, folder: &Path) -> Result<(), Failure> {
+        let path = folder.join(POSITION);
+        whole_file::replace(&path, 0o640, self.written().as_bytes()).map_err(write_error(&path))
+    }
+
     fn written(&self) -> String {
         format!("{} {} {}\n", self.next, self.length, self.file)
     }
@@ -129,9 +138,7 @@ impl<'a> Books<'a> {
         let path = folder.join(POSITION);
         let position = match fs::read_to_string(&path) {
             Ok(text) => Position::read(&text).ok_or(Failure::Position { path })?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Position { next: 1, ..Position::default() }
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => begun(folder)?,
             Err(error) => return Err(write_error(&path)(error)),
         };
         let books = Self { home, folder: folder.to_owned(), here, position };
@@ -144,10 +151,9 @@ impl<'a> Books<'a> {
         let listed = fs::read_dir(&self.folder).map_err(write_error(&self.folder))?;
         for entry in listed.flatten() {
             let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
-            let is_day = name.len() == 8 && name.bytes().all(|byte| byte.is_ascii_digit());
-            if is_day && name > self.position.file {
+            if is_day(&name) && name > self.position.file {
                 fs::remove_file(&path).map_err(write_error(&path))?;
-            } else if is_day && name == self.position.file {
+            } else if is_day(&name) && name == self.position.file {
                 let file =
                     OpenOptions::new().write(true).open(&path).map_err(write_error(&path))?;
                 file.set_len(self.position.length).map_err(write_error(&path))?;
@@ -198,12 +204,26 @@ impl<'a> Books<'a> {
             let length = length.map_err(write_error(&path))?.len();
             position = Position { file: day, length, ..position };
         }
-        let path = self.folder.join(POSITION);
-        whole_file::replace(&path, 0o640, position.written().as_bytes())
-            .map_err(write_error(&path))?;
+        position.keep(&self.folder)?;
         self.position = position;
         Ok(())
     }
+}
+
+/// The position in a folder that has none yet. It is there before the first file: what lies in a
+/// folder without one is somebody else's, and would be cut off as written behind it.
+fn begun(folder: &Path) -> Result<Position, Failure> {
+    let mut listed = fs::read_dir(folder).map_err(write_error(folder))?.flatten();
+    if listed.any(|entry| is_day(&entry.file_name().to_string_lossy())) {
+        return Err(Failure::Foreign { folder: folder.to_owned() });
+    }
+    let position = Position { next: 1, ..Position::default() };
+    position.keep(folder)?;
+    Ok(position)
+}
+
+fn is_day(name: &str) -> bool {
+    name.len() == 8 && name.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The records of these events, with the moments at which they were made.
@@ -248,6 +268,19 @@ pub(super) fn told(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_of_another_program_are_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(begun(folder.path()).unwrap().next, 1);
+        assert!(folder.path().join(POSITION).exists(), "before the first record");
+
+        let foreign = tempfile::tempdir().unwrap();
+        fs::write(foreign.path().join("20260101"), "theirs").unwrap();
+        let refused = begun(foreign.path()).unwrap_err().to_string();
+        assert!(refused.contains("another program's"), "{refused}");
+        assert_eq!(fs::read_to_string(foreign.path().join("20260101")).unwrap(), "theirs");
+    }
 
     #[test]
     fn a_position_is_read_as_it_was_written() {

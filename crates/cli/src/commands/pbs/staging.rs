@@ -7,7 +7,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use classad::ClassAd;
@@ -50,7 +50,8 @@ pub(super) fn bring_in(ad: &ClassAd, cwd: &Path) -> u8 {
         if is_same(&here, &there) {
             continue;
         }
-        if let Err(error) = copy(&there, &here) {
+        if let Err(error) = may_come_and_go(&here, cwd, Way::In).and_then(|()| copy(&there, &here))
+        {
             let (from, to) = (there.display(), here.display());
             said(ad, &format!("pbs: cannot stage in {from} to {to}: {error}"));
             return 1;
@@ -65,25 +66,65 @@ pub(super) fn bring_out(ad: &ClassAd, cwd: &Path, id: &str) {
         if is_same(&here, &there) {
             continue;
         }
-        let Err(error) = copy(&here, &there) else {
-            take_away(&here);
+        let Err(error) = may_come_and_go(&here, cwd, Way::Out) else {
+            deliver(ad, &here, &there, id);
             continue;
         };
         let (from, to) = (here.display(), there.display());
-        let kept = home().join(UNDELIVERED).join(id);
-        let name = here.file_name().unwrap_or_default();
-        let what = format!("pbs: cannot stage out {from} to {to}: {error}");
-        let then = match copy(&here, &kept.join(name)) {
-            Ok(()) => format!("it is kept in {}", kept.display()),
-            Err(error) => format!("and it cannot be kept in {}: {error}", kept.display()),
-        };
-        said(ad, &format!("{what}; {then}"));
+        said(ad, &format!("pbs: cannot stage out {from} to {to}: {error}"));
     }
     for Pair { here, there } in pairs(ad, attribute::STAGE_IN, cwd) {
-        if !is_same(&here, &there) {
+        if !is_same(&here, &there) && may_come_and_go(&here, cwd, Way::Out).is_ok() {
             take_away(&here);
         }
     }
+}
+
+/// Copies one of the job's files out, and takes it away; keeps it where that cannot be.
+fn deliver(ad: &ClassAd, here: &Path, there: &Path, id: &str) {
+    let Err(error) = copy(here, there) else {
+        take_away(here);
+        return;
+    };
+    let (from, to) = (here.display(), there.display());
+    let kept = home().join(UNDELIVERED).join(id);
+    let name = here.file_name().unwrap_or_default();
+    let what = format!("pbs: cannot stage out {from} to {to}: {error}");
+    let then = match copy(here, &kept.join(name)) {
+        Ok(()) => format!("it is kept in {}", kept.display()),
+        Err(error) => format!("and it cannot be kept in {}: {error}", kept.display()),
+    };
+    said(ad, &format!("{what}; {then}"));
+}
+
+/// Which way a file is copied.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    In,
+    Out,
+}
+
+/// Whether a name here is of something that a job may bring in or out, and that is taken away
+/// afterwards: not the folder in which it runs nor one around it, and no folder that was there
+/// before.
+fn may_come_and_go(here: &Path, cwd: &Path, way: Way) -> Result<(), String> {
+    let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let is_around = real(cwd).starts_with(real(here)) || real(&home()).starts_with(real(here));
+    let is_name = matches!(here.components().next_back(), Some(Component::Normal(_)))
+        && !here.to_string_lossy().ends_with("/.");
+    if is_around || !is_name {
+        return Err(
+            "it is taken away afterwards, and with it all that is there: name a file or a \
+                    folder below the one in which the job runs"
+                .to_owned(),
+        );
+    }
+    if way == Way::In && here.is_dir() {
+        return Err(
+            "a folder of that name is there already, and would be taken away afterwards".to_owned()
+        );
+    }
+    Ok(())
 }
 
 /// Whether both names are of one file: then there is nothing to copy, and nothing to take away.
@@ -136,4 +177,33 @@ fn append(path: &Path, what: &str) -> io::Result<()> {
     let mut options = OpenOptions::new();
     let mut file = plain_file::open(path, options.append(true).create(true), OFlag::empty())?;
     file.write_all(format!("{what}\n").as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_holds_more_than_what_was_staged_is_never_taken_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let cwd = folder.path().join("home");
+        fs::create_dir_all(cwd.join("data")).unwrap();
+        for (name, comes, goes) in [
+            ("new", true, true),
+            ("deep/new", true, true),
+            ("data/new", true, true),
+            ("data", false, true),
+            (".", false, false),
+            ("data/.", false, false),
+            ("data/..", false, false),
+            ("..", false, false),
+            ("/", false, false),
+            ("", false, false),
+        ] {
+            let here = cwd.join(name);
+            assert_eq!(may_come_and_go(&here, &cwd, Way::In).is_ok(), comes, "{name:?} comes");
+            assert_eq!(may_come_and_go(&here, &cwd, Way::Out).is_ok(), goes, "{name:?} goes");
+        }
+        assert!(may_come_and_go(&home(), &cwd, Way::In).is_err(), "the home folder");
+    }
 }

@@ -98,7 +98,10 @@ fn joined(home: &Home, address: &str, name: &str) -> Vec<Finding> {
 }
 
 fn role_of_machine(home: &Home, name: &str, is_there: bool) -> Finding {
-    let down = down(home);
+    let down = match down(home) {
+        Ok(down) => down,
+        Err(finding) => return finding,
+    };
     match (down, is_there) {
         (None, true) => {
             Finding::ok(Check::Role, format!("'{name}' runs jobs, and the pool has it"))
@@ -122,13 +125,14 @@ fn listening(home: &Home, address: &str) -> Vec<Finding> {
     found.0.push(Finding::ok(Check::Clock, "it is the pool's own"));
     found.0.push(trust_of_pool(home));
     match down(home) {
+        Err(finding) => found.0.push(finding),
         // Nobody listens there: that is what is wrong, and not the port.
-        Some(down) => {
+        Ok(Some(down)) => {
             let said = "nobody listens: the pool does not run";
             found.0.push(Finding::advice(Check::Port, said, "see the role"));
             found.0.push(not_running(home, &down));
         }
-        None => {
+        Ok(None) => {
             found.take(open(&ports_of(at)));
             found.0.push(Finding::ok(Check::Role, "the pool's own machine; all of it runs"));
         }
@@ -151,8 +155,9 @@ fn trust_of_pool(home: &Home) -> Finding {
 fn alone(home: &Home) -> Vec<Finding> {
     let mut found = nothing_needed("a pool of one machine");
     found.push(match down(home) {
-        None => Finding::ok(Check::Role, "a pool of one machine; all of it runs"),
-        Some(down) => not_running(home, &down),
+        Ok(None) => Finding::ok(Check::Role, "a pool of one machine; all of it runs"),
+        Ok(Some(down)) => not_running(home, &down),
+        Err(finding) => finding,
     });
     found
 }
@@ -183,11 +188,14 @@ fn nothing_needed(of: &str) -> Vec<Finding> {
     [name].into_iter().chain(rest).collect()
 }
 
-/// The first process of the pool that does not run.
-fn down(home: &Home) -> Option<String> {
-    let all = pool::status(home).unwrap_or_default();
+/// The first process of the pool that does not run. What cannot be looked at is what is wrong.
+fn down(home: &Home) -> Result<Option<String>, Finding> {
+    let all = pool::status(home).map_err(|error| {
+        let said = format!("whether it runs cannot be seen: {}", chain(&error));
+        Finding::wrong(Check::Role, said, "look at the pool's folder as its owner")
+    })?;
     let down = all.into_iter().find(|process| process.pid.is_none());
-    down.map(|process| process.name.to_owned())
+    Ok(down.map(|process| process.name.to_owned()))
 }
 
 fn not_running(home: &Home, what: &str) -> Finding {

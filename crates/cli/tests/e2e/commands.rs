@@ -201,18 +201,25 @@ fn condor_qsub_submits_scripts_arrays_and_jobs_that_wait_for_others() {
     let pool = Pool::start(2);
     let bin = pool.work().join("names");
     pool.ok(&["links", "install", bin.to_str().unwrap()]);
-    let script = "#!/bin/sh\n#$ -N named\necho task $SGE_TASK_ID $1\n";
+    // It lasts until the other waits for it: one that has left before would be no dependency.
+    let go = pool.work().join("go");
+    let waits = format!("until test -e '{}'; do sleep 0.05; done", go.display());
+    let script = format!("#!/bin/sh\n#$ -N named\n{waits}\necho task $SGE_TASK_ID $1\n");
     fs::write(pool.work().join("j.sh"), script).unwrap();
     let qsub = |words: &[&str]| text(&pool.program(&bin.join("condor_qsub"), words));
     let said = qsub(&["-t", "1-2", "j.sh", "x"]);
     assert!(said.contains("Your job 1 (\"named\") has been submitted\n"), "{said}");
     let said = qsub(&["-hold_jid", "1", "-N", "after", "-b", "y", "cat", "named.o1.*"]);
     assert!(said.contains("Your job 2 (\"after\") has been submitted\n"), "{said}");
+    fs::write(&go, "").unwrap();
     let said = qsub(&["-hold_jid", "99", "j.sh"]);
     assert!(said.contains("Job dependency 99 doesn't exist"), "{said}");
     pool.ok(&["wait", "2"]);
     let after = fs::read_to_string(pool.work().join("after.o2")).unwrap();
     assert_eq!(after, "task 1 x\ntask 2 x\n");
+    let said = qsub(&["-h", "j.sh"]);
+    assert!(said.contains("Your job 3 (\"named\") has been submitted\n"), "{said}");
+    assert_eq!(pool.attribute("3.0", "JobStatus"), ["5"], "-h holds it");
 }
 
 #[test]

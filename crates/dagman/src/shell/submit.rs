@@ -109,7 +109,10 @@ impl Submitter {
         if asks {
             options.assignments.push((LAST_MEMORY.to_owned(), "0".to_owned()));
         }
-        let last = (asks && retry > 0).then(|| self.attempt(&node, retry - 1, last));
+        let last = match asks && retry > 0 {
+            true => Some(self.attempt(&node, retry - 1, last)?),
+            false => None,
+        };
         Ok(Prepared {
             node: index,
             retry,
@@ -126,7 +129,12 @@ impl Submitter {
     }
 
     /// The jobs of an attempt, which are over: of this cluster, or of what carries its number.
-    fn attempt(&self, node: &Node<'_>, retry: u32, cluster: Option<ClusterId>) -> Query {
+    fn attempt(
+        &self,
+        node: &Node<'_>,
+        retry: u32,
+        cluster: Option<ClusterId>,
+    ) -> Result<Query, String> {
         let select = cluster.map_or(Select::All, |id| Select::Any(vec![Selector::Cluster(id)]));
         let name = Expr::from(node.name());
         let (dag, attempt) = (attr::DAGMAN_JOB_ID, NODE_RETRY);
@@ -135,12 +143,13 @@ impl Submitter {
             self.dag,
             attr::DAG_NODE_NAME
         );
-        Query {
-            constraint: constraint.parse().ok(),
+        let constraint: Expr = constraint.parse().map_err(|error| format!("{error}"))?;
+        Ok(Query {
+            constraint: Some(constraint),
             projection: vec![attr::RESIDENT_SET_SIZE.into()],
             finished: true,
             ..Query::of(select)
-        }
+        })
     }
 
     /// The site of a node's folder.

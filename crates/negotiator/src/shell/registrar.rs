@@ -406,15 +406,20 @@ mod tests {
         registrar.renewals(&[(name, key)], now_s).remove(0)
     }
 
-    fn invite(registrar: &Registrar, uses: u32, names: &str) -> Secret {
-        let secret = Secret::new([u8::try_from(uses).unwrap(); 16]);
-        let invitation = Invitation {
+    /// For an hour from now on.
+    fn invitation(secret: &Secret, uses: u32, names: &str, now_s: i64) -> Invitation {
+        Invitation {
             secret: secret.fingerprint(),
             role: NodeRole::Execute,
-            until_s: NOW_S + 3600,
+            until_s: now_s + 3600,
             uses,
             names: names.to_owned(),
-        };
+        }
+    }
+
+    fn invite(registrar: &Registrar, uses: u32, names: &str) -> Secret {
+        let secret = Secret::new([u8::try_from(uses).unwrap(); 16]);
+        let invitation = invitation(&secret, uses, names, NOW_S);
         registrar.invite(invitation, secret.clone(), NOW_S).unwrap().secret
     }
 
@@ -547,17 +552,14 @@ mod tests {
     fn a_token_that_was_given_before_a_rotation_lets_in_what_believes_the_older_authority() {
         let (folder, registrar) = pool();
         let (early, late) = (key(), key());
-        let invitation = |secret: &Secret, names: &str| Invitation {
-            secret: secret.fingerprint(),
-            role: NodeRole::Execute,
-            until_s: NOW_S + 3600,
-            uses: 1,
-            names: names.to_owned(),
-        };
         let (one, two) = (Secret::new([1; 16]), Secret::new([2; 16]));
-        let before = registrar.invite(invitation(&one, "*"), one.clone(), NOW_S).unwrap();
+        let token = |secret: &Secret| {
+            let invitation = invitation(secret, 1, "*", NOW_S);
+            registrar.invite(invitation, secret.clone(), NOW_S).unwrap()
+        };
+        let before = token(&one);
         registrar.rotate(false, false, NOW_S + 1).unwrap();
-        let after = registrar.invite(invitation(&two, "*"), two.clone(), NOW_S).unwrap();
+        let after = token(&two);
         // What all show until the rotation is finished.
         assert_eq!(before.authority, after.authority);
         let registrar = open(&folder);
@@ -570,24 +572,23 @@ mod tests {
     #[test]
     fn a_machine_that_was_away_for_years_is_still_in() {
         let (folder, registrar) = pool();
-        let (key, other) = (key(), key());
-        let secret = invite(&registrar, 2, "*");
-        assert_eq!(join(&registrar, &key, &secret, "away"), "");
-        for year in 1..10 {
-            // Others come and go, and are invited; the pool is started again.
+        let away = key();
+        let secret = invite(&registrar, 1, "*");
+        assert_eq!(join(&registrar, &away, &secret, "away"), "");
+        for year in 1..10_u8 {
+            // Others are invited, come and go; the pool is started again.
             let registrar = open(&folder);
-            let now_s = NOW_S + year * 366 * 86_400;
-            let who = Applicant {
-                key: other.clone(),
-                secret: secret.clone(),
-                name: "other".to_owned(),
-                role: NodeRole::Execute,
-            };
-            let _ = registrar.join(&who, now_s);
+            let now_s = NOW_S + i64::from(year) * 366 * 86_400;
+            let (secret, name) = (Secret::new([100 + year; 16]), format!("other{year}"));
+            let invitation = invitation(&secret, 1, "*", now_s);
+            registrar.invite(invitation, secret.clone(), now_s).unwrap();
+            let who = Applicant { key: key(), secret, name: name.clone(), role: NodeRole::Execute };
+            registrar.join(&who, now_s).unwrap();
+            registrar.revoke(&name).unwrap();
             assert!(registrar.nodes(|_| false).iter().any(|node| node.name == "away"), "{year}");
         }
         let now_s = NOW_S + 10 * 366 * 86_400;
-        assert!(renewal(&open(&folder), "away", &key, now_s).is_some());
+        assert!(renewal(&open(&folder), "away", &away, now_s).is_some());
     }
 
     #[test]

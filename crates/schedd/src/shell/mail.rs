@@ -168,6 +168,10 @@ fn deliver_all(
             }
             // Nobody posts any more: nothing is to be waited for.
             Some(_) if !is_open => return,
+            // What does not fit waits in the channel, and is not posted when that is full too.
+            Some(due) if waiting.due.len() >= QUEUE => {
+                thread::sleep(Duration::from_millis(due - now));
+            }
             Some(due) => match letters.recv_timeout(Duration::from_millis(due - now)) {
                 Ok((id, letter)) => waiting.add(now_ms(), id, letter),
                 Err(RecvTimeoutError::Timeout) => {}

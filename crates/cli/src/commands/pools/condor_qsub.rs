@@ -7,19 +7,26 @@ use std::fs;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use client::{Home, Query, RealSite, Select, Selector};
+use client::{AskError, Home, Query, RealSite, Select, Selector, SubmitError};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jobspec::htcondor::{self, SubmitOptions};
-use model::{ClusterId, cmdline, depend};
+use model::{ClusterId, attr, cmdline, depend};
+use proto::client::Refusal;
 
 use crate::line::call::Call;
 use crate::line::outcome::Outcome;
 
 /// Submit a script, or a command, with the options of SGE's or PBS's qsub.
 #[derive(Debug, Args)]
-#[command(override_usage = "sge_qsub [OPTION]... [SCRIPT | COMMAND] [ARGUMENT]...")]
+#[command(
+    override_usage = "sge_qsub [OPTION]... [SCRIPT | COMMAND] [ARGUMENT]...",
+    disable_help_flag = true
+)]
 pub struct QsubArgs {
+    /// Print help (`-h` holds the job)
+    #[arg(long, action = clap::ArgAction::Help)]
+    help: Option<bool>,
     /// Options and the script with its arguments.
     #[arg(value_name = "WORD", trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<String>,
@@ -100,11 +107,12 @@ pub fn run(args: &QsubArgs, call: &Call) -> Result<Outcome> {
         }
         let description = htcondor::parse(&text, &call.name).map_err(client::submit::Wrong)?;
         let submitted = home.submit(&description, &RealSite::new()?, &SubmitOptions::default());
-        match submitted.map_err(anyhow::Error::from) {
+        match submitted {
             Ok(submitted) => break (printed, submitted),
             // One that it is to wait for has ended since it was looked at.
-            Err(error) if attempts > 0 && format!("{error:#}").contains(depend::HAS_LEFT) => {}
-            Err(error) => return Err(error),
+            Err(SubmitError::Ask(AskError::Refused(Refusal::Invalid(why))))
+                if attempts > 0 && why.starts_with(depend::HAS_LEFT) => {}
+            Err(error) => return Err(error.into()),
         }
     };
     let Some((cluster, _)) = submitted.clusters.first() else {
@@ -119,14 +127,22 @@ pub fn run(args: &QsubArgs, call: &Call) -> Result<Outcome> {
 /// Of the jobs that are to be over before, those that are not.
 fn still_there(home: &Home, jobs: &[u32]) -> Result<Vec<u32>> {
     let mut waiting = Vec::new();
+    if jobs.is_empty() {
+        return Ok(waiting);
+    }
+    let mut schedd = home.schedd()?;
     for number in jobs {
         let select = Select::Any(vec![Selector::Cluster(ClusterId(*number))]);
-        let mut schedd = home.schedd()?;
-        if !schedd.jobs(Query { limit: Some(1), ..Query::of(select.clone()) })?.is_empty() {
+        let one = Query {
+            limit: Some(1),
+            projection: vec![attr::CLUSTER_ID.into()],
+            ..Query::of(select)
+        };
+        if !schedd.jobs(one.clone())?.is_empty() {
             waiting.push(*number);
             continue;
         }
-        let past = Query { finished: true, limit: Some(1), ..Query::of(select) };
+        let past = Query { finished: true, ..one };
         ensure!(!schedd.jobs(past)?.is_empty(), "Error: Job dependency {number} doesn't exist");
     }
     Ok(waiting)
@@ -192,11 +208,7 @@ impl Asked {
             // There is one queue, nothing is checkpointed by somebody else, and a script is always
             // run by a shell.
             "-q" | "-c" | "-shell" => {}
-            "-f" => {
-                let script = fs::read_to_string(value).with_context(|| format!("read {value}"))?;
-                self.take_script(&script)?;
-                self.words = vec![value.to_owned()];
-            }
+            "-f" => self.words = vec![value.to_owned()],
             _ => bail!("condor_qsub: unrecognized option '{option}'"),
         }
         Ok(())

@@ -328,6 +328,9 @@ impl Oracle {
 
     /// No more jobs of its queue, and of its array, are matched to machines than may run.
     fn may_start(&self, job: JobId) -> Result<(), String> {
+        if self.universe(job) != Universe::Vanilla {
+            return Ok(());
+        }
         let same = |other: &JobId| schedd_of(other.cluster) == schedd_of(job.cluster);
         let running = self.jobs.iter().filter(|(other, life)| {
             let runs = life.state.running().is_some();
@@ -338,10 +341,7 @@ impl Oracle {
             Some(Running { job: *job, owner, slot: life.slot.as_deref()? })
         });
         let running: Vec<Running<'_>> = running.collect();
-        match self.universe(job) {
-            Universe::Vanilla => self.queues.may_run(job, &running),
-            Universe::Local | Universe::Scheduler => Ok(()),
-        }
+        self.queues.may_run(job, &running)
     }
 
     /// Reads what a transaction added to the record. `forced`: a user has forced a removal in it.

@@ -211,8 +211,8 @@ impl<'e> Evaluator<'e> {
     fn attribute(&mut self, name: &AttrName, scope: &Scope) -> Val {
         // An attribute that is called like one of the two ads is what its name says, unless
         // something is looked for in it (HTCondor 25.14).
-        if self.ad(scope).lookup(name).is_none()
-            && let Some(ad) = self.ad_called(name, scope)
+        if let Some(ad) = self.ad_called(name, scope)
+            && self.ad(scope).lookup(name).is_none()
         {
             return ad;
         }

@@ -32,10 +32,11 @@ pub fn is_of_rerun(text: &str) -> bool {
 
 /// Whether two rescue files say the same, at whatever time they were written.
 pub fn says_the_same(one: &str, other: &str) -> bool {
-    let lines = |text: &'_ str| -> Vec<String> {
-        text.lines().filter(|line| !line.starts_with(CREATED)).map(str::to_owned).collect()
-    };
-    lines(one) == lines(other)
+    undated(one).eq(undated(other))
+}
+
+fn undated(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.starts_with(CREATED))
 }
 
 /// How the line begins that says when it was written.

@@ -358,8 +358,7 @@ impl Engine {
                 Err(why) => answer.errors.push(why),
             }
             if let Err(error) = orders::reply(&path, &answer) {
-                let why = std::error::Error::source(&error).map(ToString::to_string);
-                let told = format!("{error}: {}", why.unwrap_or_default());
+                let told = proto::net::chain(&error);
                 self.records.say(now().wall, [format!("The order was not answered: {told}")]);
                 self.passed_over.insert(path);
             }

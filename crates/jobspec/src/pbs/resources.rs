@@ -136,10 +136,7 @@ impl<'a> Resources<'a> {
 
     /// Whether chunks ask for the resource of this name.
     pub(super) fn is_of_chunks(self, name: &str) -> bool {
-        match ALL.iter().find(|known| known.name == name) {
-            Some(known) => known.in_chunks,
-            None => self.0.custom(name).is_some_and(|custom| custom.of_machines),
-        }
+        self.find(name).is_some_and(|known| known.in_chunks)
     }
 
     /// One that the pool's managers have named.

@@ -83,7 +83,7 @@ impl Core {
         let resources = self.pool.rows.resource_names();
         self.limits_listed(state, at);
         let shown = draining::shown(state.clone(), self.drains.get(&state.machine));
-        let (before, now) = self.pool.advertise(&shown, at);
+        let (before, now) = self.pool.advertise(shown, at);
         if self.demand.avoids(&state.machine) {
             self.pool.show_again(&state.machine);
         }
@@ -100,7 +100,7 @@ impl Core {
         let mut change = Change::default();
         if let Some((state, heard)) = row {
             let shown = draining::shown(draining::plain(*state), drain);
-            let (before, now) = self.pool.advertise(&shown, heard);
+            let (before, now) = self.pool.advertise(shown, heard);
             change = self.machine_changed(heard, &before, &now);
         }
         self.due = true;

@@ -398,10 +398,10 @@ impl Core {
             let record = cluster.jobs.remove(&id.proc);
             change.job = record.map(|record| JobRecord { finished: record.tally.ended, ..record });
             cluster.left -= 1;
-            if cluster.left == 0 {
-                self.forget_cluster(id.cluster);
+            match cluster.left {
+                0 => self.forget_cluster(id.cluster),
+                _ => self.recount_queued(id.cluster),
             }
-            self.recount_queued(id.cluster);
             change.cluster = Some(id.cluster);
         }
     }

@@ -1,5 +1,6 @@
 //! The attributes of a job as `qstat -f` shows them, in OpenPBS 23.06's order.
 
+use classad::Expr;
 use jiff::tz::TimeZone;
 use jobspec::pbs::{Depend, Submission, attribute, shown, unfolded};
 use model::depend::{Part, Waits};
@@ -336,9 +337,8 @@ fn was_held(job: &Job) -> bool {
 
 /// Whether its user held it when it was deleted, and nothing else ever did.
 fn was_held_by_user(job: &Job) -> bool {
-    let reasons = job.ad.get(attr::NUM_HOLDS_BY_REASON).map(ToString::to_string);
-    let of =
-        |code: HoldCode| reasons.as_ref().is_some_and(|all| all.contains(&format!("{code:?} = ")));
+    let reasons = job.ad.get(attr::NUM_HOLDS_BY_REASON).and_then(Expr::as_ad);
+    let of = |code: HoldCode| reasons.is_some_and(|all| all.get(code.label()).is_some());
     was_held(job)
         && job.exit_status.is_none()
         && (of(HoldCode::UserRequest) || of(HoldCode::SubmittedOnHold))

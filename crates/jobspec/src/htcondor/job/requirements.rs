@@ -107,7 +107,7 @@ impl Job<'_> {
         }
         for request in self.custom_requests()? {
             let (name, attr) = (&request.name, format!("{}{}", attr::REQUEST_PREFIX, request.name));
-            if named.any(name) || !request.is_string && !self.counts_more_than(&attr, 0.0) {
+            if named.any(name) || !request.is_string && !self.counts_some(&attr) {
                 continue;
             }
             clauses.push(match request.is_string {
@@ -115,7 +115,7 @@ impl Job<'_> {
                 false => format!("(TARGET.{name} >= {attr})"),
             });
         }
-        if !named.any(attr::GPUS) && self.counts_more_than(attr::REQUEST_GPUS, 0.0) {
+        if !named.any(attr::GPUS) && self.counts_some(attr::REQUEST_GPUS) {
             clauses.push(match self.ad.get(attr::REQUIRE_GPUS) {
                 Some(_) => {
                     "(countMatches(MY.RequireGPUs, TARGET.AvailableGPUs) >= RequestGPUs)".to_owned()
@@ -151,9 +151,9 @@ impl Job<'_> {
 
     /// The same of what is counted: there every constant but a number asks for nothing (HTCondor
     /// 25.14).
-    fn counts_more_than(&self, attr: &str, nothing: f64) -> bool {
+    fn counts_some(&self, attr: &str) -> bool {
         self.ad.get(attr).is_some_and(|request| match request.as_literal() {
-            Some(constant) => constant.as_f64().is_some_and(|number| number > nothing),
+            Some(constant) => constant.as_f64().is_some_and(|number| number > 0.0),
             None => true,
         })
     }

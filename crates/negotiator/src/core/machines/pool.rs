@@ -172,17 +172,17 @@ impl Pool {
     }
 
     /// Takes an ad. Returns what its claims counted before and count now.
-    pub(crate) fn advertise(&mut self, state: &MachineState, at: Now) -> (Held, Held) {
-        let Some(new) = Row::new(Box::new(state.clone()), at) else { return Default::default() };
+    pub(crate) fn advertise(&mut self, state: MachineState, at: Now) -> (Held, Held) {
+        let Some(new) = Row::new(Box::new(state), at) else { return Default::default() };
         let taken: Vec<u64> = self
             .offered_on
-            .get(&state.machine)
+            .get(&new.state.machine)
             .into_iter()
             .flatten()
             .copied()
-            .filter(|number| state.claims.iter().any(|claim| claim.matched.number == *number))
+            .filter(|number| new.state.claims.iter().any(|claim| claim.matched.number == *number))
             .collect();
-        let number = match self.by_name.get(&state.machine) {
+        let number = match self.by_name.get(&new.state.machine) {
             Some(number) => *number,
             None => self.vacant.pop().unwrap_or_else(|| self.rows.push()),
         };
@@ -258,9 +258,7 @@ impl Pool {
     /// What the machine says is free, less what is offered of it. An ad that is older than an offer
     /// may leave less than the offer: then nothing is left.
     fn free_of(&self, row: &Row) -> Resources {
-        let offers = self.offered_on.get(&row.state.machine).into_iter().flatten();
-        let parts = offers.filter_map(|number| self.offers.get(number));
-        parts.fold(row.state.free.clone(), |free, offer| {
+        self.offers_on(&row.state.machine).fold(row.state.free.clone(), |free, offer| {
             free.minus(&offer.resources).unwrap_or_default()
         })
     }

@@ -2,20 +2,23 @@
 
 use super::*;
 
-/// A machine of four, on which a job of three runs for an hour at most; and a job of four, which
-/// waits for it. `more` comes behind.
-fn behind_a_long_run(more: &str) -> String {
+/// A machine of four, on which a job of so many runs for an hour at most. `more` comes behind.
+fn a_long_run(cpus: u32, more: &str) -> String {
     format!(
         "machine a cpus=4 memory=1000
-         job ann 1 1 cpus=3; PbsQueue = \"workq\"; PbsWalltime = 3600
+         job ann 1 1 cpus={cpus}; PbsQueue = \"workq\"; PbsWalltime = 3600
 
          claimed a
          gone 1
          seen 1
-         job ann 2 1 cpus=4; PbsQueue = \"workq\"; PbsWalltime = 600
-
          {more}"
     )
+}
+
+/// The same with a job of three, and a job of four, which waits for it.
+fn behind_a_long_run(more: &str) -> String {
+    let waiting = "job ann 2 1 cpus=4; PbsQueue = \"workq\"; PbsWalltime = 600";
+    a_long_run(3, &format!("{waiting}\n\n{more}"))
 }
 
 #[test]
@@ -58,14 +61,11 @@ fn the_place_is_had_when_the_run_is_over_whatever_waits_beside() {
 #[test]
 fn what_fits_beside_the_place_runs_as_long_as_it_likes() {
     check(
-        "machine a cpus=4 memory=1000
-         job ann 1 1 cpus=2; PbsQueue = \"workq\"; PbsWalltime = 3600
-
-         claimed a
-         gone 1
-         seen 1
-         job ann 2 1 cpus=3; PbsQueue = \"workq\"
+        &a_long_run(
+            2,
+            "job ann 2 1 cpus=3; PbsQueue = \"workq\"
          job ann 3 2",
+        ),
         expect![[r#"
             #1 1 on a: cpus=2 memory=128
             #2 3 on a: cpus=1 memory=128
@@ -118,14 +118,11 @@ fn no_place_is_kept_where_nobody_can_tell_when_it_is_free_nor_for_jobs_of_no_que
         "#]],
     );
     check(
-        "machine a cpus=4 memory=1000
-         job ann 1 1 cpus=3; PbsQueue = \"workq\"; PbsWalltime = 3600
-
-         claimed a
-         gone 1
-         seen 1
-         job ann 2 1 cpus=4
+        &a_long_run(
+            3,
+            "job ann 2 1 cpus=4
          job ann 3 1",
+        ),
         expect![[r#"
             #1 1 on a: cpus=3 memory=128
             #2 3 on a: cpus=1 memory=128

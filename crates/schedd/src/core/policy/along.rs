@@ -4,8 +4,6 @@
 //! Knows nothing of workflows: the job says by an expression which of its owner's jobs it means.
 //! Nor does it know who removes a job, or why: it is asked of every event (`batch`).
 
-use std::collections::BTreeSet;
-
 use classad::{Env, Expr, RefScope, Value};
 use model::{AfterRun, ClusterId, JobEvent, JobId, JobState, Now, StopCause, UserName, attr};
 
@@ -44,7 +42,7 @@ impl Core {
     /// slice at a time.
     pub(crate) fn taken_along(&self, now: Now, takes: &TakesAlong, room: usize) -> Vec<Fact> {
         let TakesAlong { job, owner, others } = takes;
-        let theirs = self.may_go_along(owner, others);
+        let theirs: Vec<ClusterId> = self.may_go_along(owner, others, ClusterId(0)).collect();
         let theirs = || theirs.iter().filter_map(|id| self.clusters.get(id));
         if theirs().map(|cluster| cluster.left as usize).sum::<usize>() > room {
             let target = Target::Along { driver: *job, others: others.clone() };
@@ -56,12 +54,20 @@ impl Core {
         meant.flat_map(|other| self.removal(now, other, reason_along(*job))).collect()
     }
 
-    /// The clusters among whose jobs those are that are meant. What every workflow says names its
-    /// jobs by their driver's number, and they are found by that.
-    pub(crate) fn may_go_along(&self, owner: &UserName, others: &Expr) -> BTreeSet<ClusterId> {
+    /// The clusters from one on among whose jobs those are that are meant. What every workflow says
+    /// names its jobs by their driver's number, and they are found by that.
+    pub(crate) fn may_go_along(
+        &self,
+        owner: &UserName,
+        others: &Expr,
+        first: ClusterId,
+    ) -> Box<dyn Iterator<Item = ClusterId> + '_> {
         match driver_in(others) {
-            Some(number) => self.whose.driven_by(owner, number),
-            None => self.whose.owned_from(owner, ClusterId(0)).collect(),
+            Some(number) => {
+                let driven = self.whose.driven_by(owner, number).into_iter();
+                Box::new(driven.filter(move |id| *id >= first))
+            }
+            None => Box::new(self.whose.owned_from(owner, first)),
         }
     }
 

@@ -190,15 +190,9 @@ impl Core {
     /// are held: none of them starts meanwhile.
     fn removed_in_slices(&self, cluster: &Cluster, never: Dependency) -> Option<Fact> {
         let (id, user) = (cluster.record.cluster, cluster.owner().clone());
-        let is_known = |target: &Target| match target {
-            Target::Vain { cluster, .. } => *cluster == id,
-            Target::All
-            | Target::Constraint(_)
-            | Target::Named(_)
-            | Target::Along { .. }
-            | Target::Instead { .. } => false,
-        };
-        let known = self.acts.values().flat_map(|act| act.targets.iter()).any(is_known);
+        let is_it =
+            |target: &Target| matches!(target, Target::Vain { cluster, .. } if *cluster == id);
+        let known = self.follows_already(is_it);
         let target = Target::Vain { cluster: id, never: never.to_string() };
         (!known).then_some(Fact::Act(ActFact::Follows { user, target }))
     }

@@ -109,16 +109,9 @@ impl Core {
 
     /// Whether a cluster is being removed, a slice at a time, because another runs instead.
     fn gives_way(&self, id: ClusterId) -> bool {
-        let targets = self.acts.values().flat_map(|act| act.targets.iter());
-        let mut instead = targets.filter_map(|target| match target {
-            Target::Instead { cluster, .. } => Some(*cluster),
-            Target::All
-            | Target::Constraint(_)
-            | Target::Named(_)
-            | Target::Along { .. }
-            | Target::Vain { .. } => None,
-        });
-        !planted(Bug::RunOneGoesOn) && instead.any(|cluster| cluster == id)
+        let is_it =
+            |target: &Target| matches!(target, Target::Instead { cluster, .. } if *cluster == id);
+        !planted(Bug::RunOneGoesOn) && self.follows_already(is_it)
     }
 
     /// With whom a cluster belongs together; `None` if it runs whatever others do.

@@ -18,7 +18,7 @@ use proto::matchmaking::Match;
 
 use crate::core::job::description::described;
 use crate::core::job::watch::Watch;
-use crate::core::records::acts::LongAct;
+use crate::core::records::acts::{LongAct, Target};
 use crate::core::records::ranges::Ranges;
 use crate::core::records::rows::{ClaimRecord, ClusterBody, ClusterRecord, JobRecord, Meta};
 use crate::core::state::classes::{Classes, Sorting};
@@ -226,6 +226,13 @@ pub(crate) struct Told {
 }
 
 impl Core {
+    /// Whether something like that is being done a slice at a time, because it follows from what
+    /// happened. What users have asked for is not looked at: that may name very many jobs.
+    pub(crate) fn follows_already(&self, is_it: impl Fn(&Target) -> bool) -> bool {
+        let acts = self.acts.values().filter(|act| act.follows());
+        acts.flat_map(|act| act.targets.iter()).any(is_it)
+    }
+
     pub(crate) fn job(&self, job: JobId) -> Option<JobRef<'_>> {
         let cluster = self.clusters.get(&job.cluster)?;
         match cluster.jobs.get(&job.proc) {

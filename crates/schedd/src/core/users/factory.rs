@@ -172,10 +172,10 @@ impl Core {
         cluster.later = Ranges::default();
         cluster.left -= never;
         cluster.never += never;
-        if cluster.left == 0 {
-            self.forget_cluster(id);
+        match cluster.left {
+            0 => self.forget_cluster(id),
+            _ => self.recount_queued(id),
         }
-        self.recount_queued(id);
         never
     }
 

@@ -61,8 +61,7 @@ impl Core {
     ) -> impl Iterator<Item = (ClusterId, &Cluster)> + use<'_> {
         let single = named.jobs.range(JobId { cluster: first, proc: ProcId(0) }..);
         let by_number = named.clusters.range(first..).copied().chain(single.map(|job| job.cluster));
-        let is_queued = |id: &ClusterId| self.clusters.contains_key(id);
-        let by_number: BTreeSet<ClusterId> = by_number.filter(is_queued).collect();
+        let by_number: BTreeSet<ClusterId> = by_number.collect();
         let mut streams: Vec<Stream<'_>> = vec![Box::new(by_number.into_iter())];
         for owner in &named.owners {
             streams.push(Box::new(self.whose.owned_from(owner, first)));

@@ -127,8 +127,7 @@ impl<'a> OneSlice<'a> {
             Target::Named(Selector::Owner(owner)) => Box::new(core.clusters_of(owner, reached)),
             Target::All | Target::Constraint(_) => core.clusters_for(self.by, reached),
             Target::Along { others, .. } => {
-                let among = core.may_go_along(&self.by.user, others).into_iter();
-                let among = among.filter(move |id| *id >= reached);
+                let among = core.may_go_along(&self.by.user, others, reached);
                 Box::new(among.filter_map(|id| core.clusters.get(&id).map(|cluster| (id, cluster))))
             }
             Target::Named(Selector::Job(_)) => Box::new(std::iter::empty()),

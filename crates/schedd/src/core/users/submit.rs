@@ -41,7 +41,10 @@ impl Core {
         let cluster = self.next_reserved;
         let mut facts = Vec::new();
         let own = || self.reserved.iter().filter(|(_, (_, user))| *user == by.user);
-        let oldest = match own().count() >= MAX_RESERVED_OF_USER {
+        // Nobody has more than all have together.
+        let has_many =
+            self.reserved.len() >= MAX_RESERVED_OF_USER && own().count() >= MAX_RESERVED_OF_USER;
+        let oldest = match has_many {
             true => own().next(),
             false => self.reserved.iter().next().filter(|_| self.reserved.len() >= MAX_RESERVED),
         };

@@ -338,11 +338,9 @@ mod tests {
         );
     }
 
-    #[test]
-    fn the_job_has_its_way_with_everything_but_where_it_is() {
-        let mut job = ClassAd::new();
-        job.set("Environment", "OMP_NUM_THREADS=1 TMPDIR=/fast _CONDOR_SLOT=mine 'FOO=a b'");
-        let place = Place {
+    /// A run in a slot of two processors, with nothing that is special.
+    fn plain(slot_ad: &ClassAd) -> Place<'_> {
+        Place {
             universe: Universe::Vanilla,
             job: JobId::new(7, 2),
             scratch: Path::new("/s"),
@@ -352,9 +350,17 @@ mod tests {
             slot: "slot1_1@host",
             cpus: 2,
             home: None,
-            slot_ad: &ClassAd::new(),
+            slot_ad,
             calls: false,
-        };
+        }
+    }
+
+    #[test]
+    fn the_job_has_its_way_with_everything_but_where_it_is() {
+        let mut job = ClassAd::new();
+        job.set("Environment", "OMP_NUM_THREADS=1 TMPDIR=/fast _CONDOR_SLOT=mine 'FOO=a b'");
+        let slot_ad = ClassAd::new();
+        let place = plain(&slot_ad);
         let environ = of(&job, place).unwrap();
         assert!(!environ.contains_key(chirp::CONFIG_VARIABLE));
         let calling = of(&job, Place { calls: true, ..place }).unwrap();
@@ -381,19 +387,8 @@ mod tests {
     fn the_users_proxy_is_found_where_it_is() {
         let mut job = ClassAd::new();
         job.set("x509userproxy", "/tmp/x509up_u7");
-        let place = Place {
-            universe: Universe::Vanilla,
-            job: JobId::new(7, 2),
-            scratch: Path::new("/s"),
-            temporary: Path::new("/s"),
-            cwd: Path::new("/s"),
-            bin: Path::new("/usr/bin"),
-            slot: "slot1_1@host",
-            cpus: 2,
-            home: None,
-            slot_ad: &ClassAd::new(),
-            calls: false,
-        };
+        let slot_ad = ClassAd::new();
+        let place = plain(&slot_ad);
         let proxy = |place| of(&job, place).unwrap().remove(PROXY);
         assert_eq!(proxy(place).as_deref(), Some("/s/x509up_u7"), "it was brought");
         let at_home = Place { cwd: Path::new("/home/alice"), ..place };

@@ -84,7 +84,7 @@ fn path() -> impl Strategy<Value = String> {
 }
 
 fn work() -> impl Strategy<Value = Work> {
-    let line = "( )?[a-z@{}# =\\\\]{0,12}[a-z]";
+    let line = "( )?[a-z@{}=\\\\][a-z@{}# =\\\\]{0,12}[a-z]";
     prop_oneof![
         3 => path().prop_map(Work::File),
         1 => proptest::collection::vec(line, 1..4).prop_map(|lines| Work::Inline(lines.join("\n"))),

@@ -67,6 +67,13 @@ impl<'s> Line<'s> {
     }
 }
 
+/// Whether a line is empty or a comment. Such lines are nothing between two that are continued, and
+/// in a description, too.
+pub(super) fn says_nothing(line: &str) -> bool {
+    let text = line.trim_ascii_start();
+    text.is_empty() || text.starts_with('#') || text.starts_with("//")
+}
+
 /// A line as messages show it: the start of it, if somebody wrote a megabyte into one.
 fn shortened(text: &str) -> &str {
     const LIMIT: usize = 400;
@@ -160,7 +167,7 @@ impl<'s> Iterator for Lines<'s> {
         let (start, first) = loop {
             let (start, line) = self.physical()?;
             let trimmed = line.trim_ascii();
-            if !trimmed.is_empty() && !trimmed.starts_with('#') {
+            if !says_nothing(trimmed) {
                 break (start + (line.len() - line.trim_ascii_start().len()), trimmed);
             }
         };
@@ -180,7 +187,7 @@ impl<'s> Iterator for Lines<'s> {
                     None => break None,
                     Some((start, line)) => {
                         let trimmed = line.trim_ascii();
-                        if !trimmed.is_empty() && !trimmed.starts_with('#') {
+                        if !says_nothing(trimmed) {
                             break Some((
                                 start + line.len() - line.trim_ascii_start().len(),
                                 trimmed,

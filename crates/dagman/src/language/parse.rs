@@ -12,7 +12,7 @@ use super::command::{
 };
 use super::explain::{self, EXIT_STATUS, MAX_RETRIES, PAUSE, RETURN_CODE, UNLESS_EXIT};
 use super::fast;
-use super::lines::Line;
+use super::lines::{Line, says_nothing};
 use crate::workflow::{
     Abort, Causes, Defer, NodeKind, Pause, Retry, ScriptKind, ScriptStream, Tolerance,
     ToleranceLimit, VarPlace, WhenExceeded,
@@ -103,8 +103,9 @@ impl<'l> Parts<'l> {
         Self(part.into_inner().collect())
     }
 
+    /// What is said twice in a line: the last counts.
     fn find(&self, rule: Rule) -> Option<Match<'l, Rule>> {
-        self.0.iter().find(|part| part.as_rule() == rule).cloned()
+        self.0.iter().rfind(|part| part.as_rule() == rule).cloned()
     }
 
     fn has(&self, rule: Rule) -> bool {
@@ -123,9 +124,13 @@ impl<'l> Parts<'l> {
         self.find(rule).as_ref().map(word)
     }
 
-    /// The text of a file or folder: the quotes around it are not part of it.
+    /// The text of a file or folder: quotes are not part of it, wherever they stand.
     fn path(&self, rule: Rule) -> Word<'l> {
-        unquoted(self.word(rule))
+        self.optional_path(rule).unwrap_or(Word { text: Cow::Borrowed(""), at: 0 })
+    }
+
+    fn optional_path(&self, rule: Rule) -> Option<Word<'l>> {
+        self.find(rule).map(|part| resolved(&part, Quotes::Go))
     }
 
     fn text(&self, rule: Rule) -> &'l str {
@@ -199,7 +204,7 @@ fn command<'l>(keyword: Keyword, parts: &Parts<'l>) -> Result<Command<'l>, Refus
         Keyword::Tolerance => Command::Tolerance { node: node(), tolerance: tolerance(parts)? },
         Keyword::Done => Command::Done { node: node() },
         Keyword::SavePointFile => {
-            Command::SavePoint { node: node(), file: parts.optional_word(Rule::file).map(unquoted) }
+            Command::SavePoint { node: node(), file: parts.optional_path(Rule::file) }
         }
         Keyword::Config => Command::Config { file: parts.path(Rule::file) },
         Keyword::Env => env(parts),
@@ -220,12 +225,12 @@ fn command<'l>(keyword: Keyword, parts: &Parts<'l>) -> Result<Command<'l>, Refus
 
 fn node_command<'l>(kind: NodeKind, parts: &Parts<'l>) -> Command<'l> {
     let description = parts.find(Rule::description).map(Parts::of);
-    let work = match (&description, parts.optional_word(Rule::dag_file)) {
+    let work = match (&description, parts.optional_path(Rule::dag_file)) {
         (Some(description), _) => match inline_text(description) {
             Some(text) => Work::Inline(text),
             None => Work::File(description.path(Rule::submit_file)),
         },
-        (None, file) => Work::File(unquoted(file.unwrap_or_else(|| parts.word(Rule::node)))),
+        (None, file) => Work::File(file.unwrap_or_else(|| parts.word(Rule::node))),
     };
     Command::Node(NodeCommand {
         kind,
@@ -237,7 +242,7 @@ fn node_command<'l>(kind: NodeKind, parts: &Parts<'l>) -> Command<'l> {
     })
 }
 
-/// The lines of an inline description, without the line ends at both its ends.
+/// The lines of an inline description that say something, without the line ends at both its ends.
 fn inline_text<'l>(parts: &Parts<'l>) -> Option<Cow<'l, str>> {
     let inline = Parts::of(parts.find(Rule::inline)?);
     let text = match inline.find(Rule::tagged_text) {
@@ -247,7 +252,12 @@ fn inline_text<'l>(parts: &Parts<'l>) -> Option<Cow<'l, str>> {
     let text = text.trim_end_matches([' ', '\t']);
     let text = text.strip_suffix('\n').unwrap_or(text);
     let text = text.trim_start_matches([' ', '\t', '\r']);
-    Some(Cow::Borrowed(text.strip_prefix('\n').unwrap_or(text).trim_end_matches('\r')))
+    let text = text.strip_prefix('\n').unwrap_or(text).trim_end_matches('\r');
+    if !text.lines().any(says_nothing) {
+        return Some(Cow::Borrowed(text));
+    }
+    let lines: Vec<&str> = text.split('\n').filter(|line| !says_nothing(line)).collect();
+    Some(Cow::Owned(lines.join("\n")))
 }
 
 fn pin<'l>(side: PinSide, parts: &Parts<'l>) -> Result<Command<'l>, Refusal> {
@@ -421,31 +431,49 @@ fn first_letter(text: &str) -> char {
     text.chars().next().unwrap_or(' ').to_ascii_uppercase()
 }
 
-/// A word with its escapes resolved: between quotes, a backslash goes and what follows it stays.
+/// What becomes of a word's quotes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Quotes {
+    /// They are part of it.
+    Stay,
+    /// They only held it together.
+    Go,
+}
+
+/// A word with its escapes resolved.
 fn word<'l>(part: &Match<'l, Rule>) -> Word<'l> {
+    resolved(part, Quotes::Stay)
+}
+
+/// Between quotes, a backslash goes and what follows it stays.
+fn resolved<'l>(part: &Match<'l, Rule>, quotes: Quotes) -> Word<'l> {
     let (text, at) = (part.as_str(), part.as_span().start());
-    if !text.contains('\\') {
+    let is_plain = match quotes {
+        Quotes::Stay => !text.contains('\\'),
+        Quotes::Go => !text.contains(['"', '\'']),
+    };
+    if is_plain {
         return Word { text: Cow::Borrowed(text), at };
     }
-    let (mut resolved, mut quote) = (String::with_capacity(text.len()), None);
+    let (mut resolved, mut open) = (String::with_capacity(text.len()), None);
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
-        match quote {
-            Some(_) if c == '\\' => resolved.extend(chars.next()),
-            Some(open) => {
-                quote = (c != open).then_some(open);
-                resolved.push(c);
-            }
-            None => {
-                quote = matches!(c, '"' | '\'').then_some(c);
-                resolved.push(c);
-            }
+        if open.is_some() && c == '\\' {
+            resolved.extend(chars.next());
+            continue;
+        }
+        let is_quote = open.map_or(matches!(c, '"' | '\''), |quote| c == quote);
+        if is_quote {
+            open = if open.is_some() { None } else { Some(c) };
+        }
+        if !is_quote || quotes == Quotes::Stay {
+            resolved.push(c);
         }
     }
     Word { text: Cow::Owned(resolved), at }
 }
 
-/// The same without the quotes around it.
+/// A word without the quotes around it; those in its middle stay.
 fn unquoted(mut word: Word<'_>) -> Word<'_> {
     let quoted = |q| word.text.len() >= 2 && word.text.starts_with(q) && word.text.ends_with(q);
     if quoted('"') || quoted('\'') {

@@ -315,10 +315,10 @@ impl<'a> Assembler<'a> {
         let path = join(scope.dir.as_deref(), &scope.file);
         self.open.push(path);
         scope.loaded.push(loaded);
-        let mut pending = Vec::new();
-        self.declare_all(scope, 0, &mut pending);
+        let mut splices = declare::Splices::default();
+        self.declare_all(scope, 0, &mut splices);
         scope.own.end = self.builder.so_far().len();
-        for splice in pending {
+        for splice in splices.pending {
             self.splice(scope, splice);
         }
         let loaded = std::mem::take(&mut scope.loaded);
@@ -329,23 +329,18 @@ impl<'a> Assembler<'a> {
     }
 
     /// First time: declarations. Included files are loaded here and kept for the second time.
-    fn declare_all(
-        &mut self,
-        scope: &mut Scope,
-        which: usize,
-        pending: &mut Vec<declare::Pending>,
-    ) {
+    fn declare_all(&mut self, scope: &mut Scope, which: usize, splices: &mut declare::Splices) {
         let text = std::mem::take(&mut scope.loaded[which].text);
         let (name, number) = (scope.loaded[which].name.clone(), scope.loaded[which].number);
         for line in Lines::new(&text) {
-            if self.builder.so_far().len() > MAX_NODES {
+            if self.builder.so_far().len() > MAX_NODES || self.builder.is_full() {
                 break;
             }
             let at = At { line: &line, file: &name, number, source: &text };
             match line.keyword {
                 Some(keyword) if !keyword.declares() => {}
                 Some(_) => match parse(&line) {
-                    Ok(command) => self.declare(scope, at, command, pending),
+                    Ok(command) => self.declare(scope, at, command, splices),
                     Err(refusal) => {
                         self.mark_broken(scope, &line);
                         self.refuse(at, refusal);
@@ -415,6 +410,11 @@ impl<'a> Assembler<'a> {
     fn finish(mut self) -> Result<Assembled, Vec<Diagnostic>> {
         if self.builder.so_far().len() > MAX_NODES {
             let message = format!("there are more than {MAX_NODES} nodes");
+            self.say(Diagnostic::about_file(Severity::Error, &self.options.files[0], message));
+            return Err(self.diagnostics);
+        }
+        if self.builder.is_full() {
+            let message = "its names, values and descriptions are together more than 4 GiB";
             self.say(Diagnostic::about_file(Severity::Error, &self.options.files[0], message));
             return Err(self.diagnostics);
         }
@@ -597,5 +597,36 @@ pub(super) fn join(dir: Option<&str>, path: &str) -> String {
     match dir {
         Some(dir) if !path.starts_with('/') && !dir.is_empty() => format!("{dir}/{path}"),
         _ => path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct One(&'static str);
+
+    impl Files for One {
+        fn read(&self, _path: &str) -> Result<String, FileError> {
+            Ok(self.0.to_owned())
+        }
+
+        fn exists(&self, _path: &str) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn a_workflow_with_more_text_than_can_be_kept_is_refused() {
+        let options = Options::new(vec!["a.dag".to_owned()]);
+        let text = One("JOB A n.sub\nVARS ALL_NODES x=\"0123456789\"\nJOB B n.sub\n");
+        for (limit, is_enough) in [(18, true), (17, false)] {
+            let mut assembler = Assembler::new(&options, &text);
+            assembler.builder.limit_texts(limit);
+            assembler.top_level("a.dag", String::new());
+            let said = assembler.finish().err().map(|said| said[0].message.clone());
+            assert_eq!(said.is_none(), is_enough, "{said:?}");
+            assert!(said.is_none_or(|said| said.contains("more than 4 GiB")));
+        }
     }
 }

@@ -9,7 +9,8 @@ use super::node::{Rare, RareIndex, Stored, StoredDescription, StoredScript, Stor
 use super::settings::{Category, CategoryIndex, DagSettings};
 use super::text::{Names, Text, Texts};
 use super::{
-    Abort, Description, NodeIndex, NodeKind, Retry, Script, ScriptKind, Tolerance, Var, Workflow,
+    Abort, Description, NodeIndex, NodeKind, Retry, Script, ScriptKind, Tolerance, Var, VarPlace,
+    Workflow,
 };
 
 /// A node to add.
@@ -55,6 +56,17 @@ impl<'a> NewNode<'a> {
 pub struct Builder {
     workflow: Workflow,
     edges: Vec<Pair>,
+    /// Where the descriptions and the categories of a name are.
+    described: Names<u32>,
+    categories: Names<CategoryIndex>,
+}
+
+/// A macro's name and value, stored: for all nodes that have it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SharedVar {
+    name: Text,
+    value: Text,
+    place: VarPlace,
 }
 
 impl Builder {
@@ -72,7 +84,13 @@ impl Builder {
             graph: Graph::default(),
             settings: DagSettings::default(),
         };
-        Self { workflow, edges: Vec::new() }
+        let (described, categories) = (Names::default(), Names::default());
+        Self { workflow, edges: Vec::new(), described, categories }
+    }
+
+    /// Whether a text found no room: what was made is not what was written.
+    pub(super) fn is_full(&self) -> bool {
+        self.workflow.texts.are_full()
     }
 
     /// What there is so far; edges are seen only when it is finished.
@@ -83,6 +101,12 @@ impl Builder {
     /// What holds for the whole DAG.
     pub fn settings(&mut self) -> &mut DagSettings {
         &mut self.workflow.settings
+    }
+
+    /// Its texts may have at most so many bytes.
+    #[cfg(test)]
+    pub(super) fn limit_texts(&mut self, bytes: usize) {
+        self.workflow.texts = Texts::of_at_most(bytes);
     }
 
     /// One more file that something is read from.
@@ -130,11 +154,13 @@ impl Builder {
     /// The place of a SUBMIT-DESCRIPTION, made with an empty text if there is none.
     fn described(&mut self, name: &str) -> u32 {
         let Workflow { texts, descriptions, .. } = &mut self.workflow;
-        let at = descriptions.iter().position(|(known, _)| texts.get(*known) == name);
-        count(at.unwrap_or_else(|| {
-            descriptions.push((texts.add(name), texts.add("")));
-            descriptions.len() - 1
-        }))
+        let at = count(descriptions.len());
+        let name_of = |at: u32| texts.get(descriptions[at as usize].0);
+        if let Err(known) = self.described.add(name, at, name_of) {
+            return known;
+        }
+        descriptions.push((texts.add(name), texts.add("")));
+        at
     }
 
     /// Gives a SUBMIT-DESCRIPTION its text; the last wins. Returns whether there was one of the
@@ -155,9 +181,9 @@ impl Builder {
         }
         for node in nodes.iter_mut().filter(|node| node.kind != NodeKind::Subdag) {
             if let StoredDescription::File(file) = node.description {
-                let is = |(name, _): &(Text, Text)| texts.get(*name) == texts.get(file);
-                if let Some(at) = descriptions.iter().position(is) {
-                    node.description = StoredDescription::Named(count(at));
+                let name_of = |at: u32| texts.get(descriptions[at as usize].0);
+                if let Some(at) = self.described.find(texts.get(file), name_of) {
+                    node.description = StoredDescription::Named(at);
                 }
             }
         }
@@ -168,7 +194,7 @@ impl Builder {
     /// # Panics
     /// If it is not an order of all nodes.
     pub fn reorder(&mut self, order: &[NodeIndex]) {
-        let Self { workflow, edges } = self;
+        let Self { workflow, edges, .. } = self;
         assert_eq!(order.len(), workflow.nodes.len(), "an order names every node");
         let mut new_place = vec![NodeIndex::new(0); order.len()];
         for (place, node) in order.iter().enumerate() {
@@ -209,13 +235,26 @@ impl Builder {
     ///
     /// Returns whether there was one of the name.
     pub fn set_var(&mut self, node: NodeIndex, var: Var<'_>) -> bool {
+        let shared = self.share_var(var);
+        self.set_shared_var(node, shared)
+    }
+
+    /// Stores a macro, for as many nodes as one likes.
+    pub(super) fn share_var(&mut self, var: Var<'_>) -> SharedVar {
+        let texts = &mut self.workflow.texts;
+        let (name, value) = (texts.add_repeated(var.name), texts.add(var.value));
+        SharedVar { name, value, place: var.place }
+    }
+
+    /// [`Builder::set_var`] of one that is stored.
+    pub(super) fn set_shared_var(&mut self, node: NodeIndex, var: SharedVar) -> bool {
         let Workflow { texts, nodes, vars, .. } = &mut self.workflow;
         let mut last = None;
         let mut at = nodes[node.position()].first_var;
         while let Some(VarIndex(here)) = at {
             let stored = &mut vars[here as usize];
-            if texts.get(stored.name).eq_ignore_ascii_case(var.name) {
-                stored.value = texts.add(var.value);
+            if texts.get(stored.name).eq_ignore_ascii_case(texts.get(var.name)) {
+                stored.value = var.value;
                 stored.place = var.place;
                 return true;
             }
@@ -223,7 +262,7 @@ impl Builder {
             at = stored.next;
         }
         let new = VarIndex(count(vars.len()));
-        let (name, value) = (texts.add_repeated(var.name), texts.add(var.value));
+        let SharedVar { name, value, .. } = var;
         vars.push(StoredVar { name, value, place: var.place, next: None });
         match last {
             Some(VarIndex(last)) => vars[last as usize].next = Some(new),
@@ -234,12 +273,27 @@ impl Builder {
 
     /// Gives a node a script. Returns whether it had one of the kind.
     pub fn set_script(&mut self, node: NodeIndex, kind: ScriptKind, script: Script<'_>) -> bool {
+        let shared = self.share_script(script);
+        self.set_shared_script(node, kind, shared)
+    }
+
+    /// Stores a script, for as many nodes as one likes.
+    pub(super) fn share_script(&mut self, script: Script<'_>) -> StoredScript {
         let texts = &mut self.workflow.texts;
-        let stored = StoredScript {
+        StoredScript {
             command_line: texts.add(script.command_line),
             defer: script.defer,
             debug: script.debug.map(|debug| (texts.add(debug.file), debug.stream)),
-        };
+        }
+    }
+
+    /// [`Builder::set_script`] of one that is stored.
+    pub(super) fn set_shared_script(
+        &mut self,
+        node: NodeIndex,
+        kind: ScriptKind,
+        stored: StoredScript,
+    ) -> bool {
         let rare = self.rare(node);
         let place = match kind {
             ScriptKind::Pre => &mut rare.pre,
@@ -273,11 +327,13 @@ impl Builder {
 
     fn category(&mut self, name: &str) -> CategoryIndex {
         let categories = &mut self.workflow.categories;
-        let at = categories.iter().position(|category| category.name == name);
-        CategoryIndex(count(at.unwrap_or_else(|| {
-            categories.push(Category { name: name.to_owned(), max_jobs: None });
-            categories.len() - 1
-        })))
+        let at = CategoryIndex(count(categories.len()));
+        let name_of = |CategoryIndex(at)| categories[at as usize].name.as_str();
+        if let Err(known) = self.categories.add(name, at, name_of) {
+            return known;
+        }
+        categories.push(Category { name: name.to_owned(), max_jobs: None });
+        at
     }
 
     /// PRE_SKIP.
@@ -303,7 +359,7 @@ impl Builder {
 
     /// Sorts the edges, and gives the workflow.
     pub fn finish(self) -> Workflow {
-        let Self { mut workflow, edges } = self;
+        let Self { mut workflow, edges, .. } = self;
         workflow.graph = Graph::new(workflow.nodes.len(), &edges);
         workflow.texts.shrink();
         workflow.nodes.shrink_to_fit();
@@ -334,8 +390,62 @@ fn count(at: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Edge, VarPlace};
+    use super::super::{Edge, ScriptDebug, ScriptStream};
     use super::*;
+
+    #[test]
+    fn descriptions_and_categories_are_found_without_looking_at_all_of_them() {
+        const MANY: u64 = 5000;
+        let mut builder = Builder::new(vec!["a.dag".to_owned()]);
+        for number in 0..MANY {
+            let (name, description) = (format!("n{number}"), format!("d{number}"));
+            let node = builder.add_node(&NewNode::job(&name, &description)).unwrap();
+            assert!(!builder.describe(&description, "executable = /bin/true"));
+            builder.set_category(node, &format!("c{number}"));
+            builder.set_max_jobs(&format!("c{number}"), 1);
+        }
+        builder.name_descriptions();
+        assert!(builder.described.compared() < 8 * MANY, "{}", builder.described.compared());
+        assert!(builder.categories.compared() < 8 * MANY, "{}", builder.categories.compared());
+        let workflow = builder.finish();
+        let name = "d4711";
+        let description = workflow.node(NodeIndex::new(4711)).description();
+        assert_eq!(description, Description::Named { name, text: "executable = /bin/true" });
+        assert_eq!(workflow.categories().len(), usize::try_from(MANY).unwrap());
+    }
+
+    #[test]
+    fn what_all_nodes_have_is_stored_once() {
+        const MANY: usize = 1000;
+        let mut builder = Builder::new(vec!["a.dag".to_owned()]);
+        let long = "/bin/sh -c 'a script that is long enough to be looked for'";
+        let debug = Some(ScriptDebug { file: "a.log", stream: ScriptStream::All });
+        let script = Script { command_line: long, defer: None, debug };
+        let var = Var { name: "x", value: "12", place: VarPlace::Default };
+        let (var, script) = (builder.share_var(var), builder.share_script(script));
+        for number in 0..MANY {
+            let mut new = NewNode::job("", "");
+            let name = format!("{number:04}");
+            (new.name, new.description) = (&name, Description::Inline(long));
+            let node = builder.add_node(&new).unwrap();
+            builder.set_shared_var(node, var);
+            builder.set_shared_script(node, ScriptKind::Post, script);
+        }
+        let workflow = builder.finish();
+        assert_eq!(workflow.texts.bytes(), 4 * MANY + long.len() + "a.logx12".len());
+        assert!(workflow.nodes().all(|node| node.description() == Description::Inline(long)));
+    }
+
+    #[test]
+    fn texts_without_room_are_told_and_nothing_panics() {
+        let mut builder = Builder::new(vec!["a.dag".to_owned()]);
+        builder.limit_texts(10);
+        builder.add_node(&NewNode::job("node", "n.sub")).unwrap();
+        assert!(!builder.is_full());
+        let node = builder.add_node(&NewNode::job("more", "n.sub")).unwrap();
+        assert!(builder.is_full());
+        assert_eq!(builder.finish().node(node).name(), "");
+    }
 
     #[test]
     fn an_edge_that_is_written_twice_is_one_and_a_strong_one_wins() {

@@ -475,7 +475,7 @@ pub(super) struct Rare {
     pub(super) save_point: Option<Text>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct StoredScript {
     pub(super) command_line: Text,
     pub(super) defer: Option<Defer>,

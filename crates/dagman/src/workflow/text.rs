@@ -1,4 +1,5 @@
-//! The texts of a workflow in one buffer, and the table that finds a node by its name.
+//! The texts of a workflow in one buffer, and the table that finds a node, a description or a
+//! category by its name.
 //!
 //! A million names would else be a million allocations. Knows nothing of what the texts mean.
 
@@ -14,24 +15,56 @@ pub(super) struct Text {
     length: u32,
 }
 
+/// Texts of this length are looked for among those that are there: the descriptions of a splice
+/// that is unfolded often, scripts, long values. Of shorter ones the look would cost more than they
+/// do.
+const SHARED: usize = 48;
+
 /// All texts, one behind the other.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Texts {
     buffer: String,
     /// What was added last: submit files and folders repeat from line to line.
     last: Option<Text>,
+    /// The long ones; only while texts are added.
+    long: Names<Text>,
+    /// So many bytes there may be.
+    limit: usize,
+    is_full: bool,
+}
+
+impl Default for Texts {
+    fn default() -> Self {
+        Self::of_at_most(u32::MAX as usize)
+    }
 }
 
 impl Texts {
-    /// # Panics
-    /// If all texts together are longer than 4 GiB: what is read is limited to less.
+    /// At most so many bytes.
+    pub(super) fn of_at_most(limit: usize) -> Self {
+        let limit = limit.min(u32::MAX as usize);
+        Self { buffer: String::new(), last: None, long: Names::default(), limit, is_full: false }
+    }
+
+    /// Adds a text. One that finds no room is empty, and [`Texts::are_full`] says so.
     pub(super) fn add(&mut self, text: &str) -> Text {
         if let Some(last) = self.last
             && self.get(last) == text
         {
             return last;
         }
-        let added = Text { start: small(self.buffer.len()), length: small(text.len()) };
+        let (start, length) = (self.buffer.len(), text.len());
+        if length > self.limit - start {
+            self.is_full = true;
+            return Text { start: 0, length: 0 };
+        }
+        let added = Text { start: small(start), length: small(length) };
+        if length >= SHARED {
+            let buffer = &self.buffer;
+            if let Err(known) = self.long.add(text, added, |text| slice(buffer, text)) {
+                return known;
+            }
+        }
         self.buffer.push_str(text);
         added
     }
@@ -44,59 +77,99 @@ impl Texts {
     }
 
     pub(super) fn get(&self, text: Text) -> &str {
-        let start = text.start as usize;
-        &self.buffer[start..start + text.length as usize]
+        slice(&self.buffer, text)
     }
 
+    /// Whether a text found no room.
+    pub(super) fn are_full(&self) -> bool {
+        self.is_full
+    }
+
+    /// All are there.
     pub(super) fn shrink(&mut self) {
+        self.long = Names::default();
         self.buffer.shrink_to_fit();
     }
+
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.buffer.len()
+    }
+}
+
+fn slice(buffer: &str, text: Text) -> &str {
+    let start = text.start as usize;
+    &buffer[start..start + text.length as usize]
 }
 
 fn small(length: usize) -> u32 {
-    u32::try_from(length).expect("the texts of a workflow are shorter than 4 GiB")
+    u32::try_from(length).expect("the limit of texts is below 4 GiB")
 }
 
-/// Finds nodes by name. The names themselves are the nodes'; of their hashes a half is kept, so
-/// that growing the table, and passing a node by, touch no name.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Names {
-    table: HashTable<Named>,
+/// Finds things by name. The names themselves are the things'; of their hashes a half is kept, so
+/// that growing the table, and passing one by, touch no name.
+#[derive(Clone, Debug)]
+pub(super) struct Names<T = NodeIndex> {
+    table: HashTable<Named<T>>,
+    /// How many names were compared.
+    #[cfg(test)]
+    compared: std::sync::Arc<std::sync::atomic::AtomicU64>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Named {
+struct Named<T> {
     hash: u32,
-    node: NodeIndex,
+    thing: T,
 }
 
-impl Names {
-    pub(super) fn find<'n>(
-        &self,
-        name: &str,
-        name_of: impl Fn(NodeIndex) -> &'n str,
-    ) -> Option<NodeIndex> {
+impl<T> Default for Names<T> {
+    fn default() -> Self {
+        Self {
+            table: HashTable::new(),
+            #[cfg(test)]
+            compared: std::sync::Arc::default(),
+        }
+    }
+}
+
+impl<T: Copy> Names<T> {
+    pub(super) fn find<'n>(&self, name: &str, name_of: impl Fn(T) -> &'n str) -> Option<T> {
         let hash = hash(name);
-        let is = |named: &Named| named.hash == hash && name_of(named.node) == name;
-        self.table.find(spread(hash), is).map(|named| named.node)
+        let is = |named: &Named<T>| {
+            #[cfg(test)]
+            self.compared.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            named.hash == hash && name_of(named.thing) == name
+        };
+        self.table.find(spread(hash), is).map(|named| named.thing)
     }
 
-    /// Adds a node, unless one has its name already: then that is the error.
+    /// Adds a thing, unless one has its name already: then that is the error.
     pub(super) fn add<'n>(
         &mut self,
         name: &str,
-        node: NodeIndex,
-        name_of: impl Fn(NodeIndex) -> &'n str,
-    ) -> Result<(), NodeIndex> {
+        thing: T,
+        name_of: impl Fn(T) -> &'n str,
+    ) -> Result<(), T> {
         let hash = hash(name);
-        let is = |named: &Named| named.hash == hash && name_of(named.node) == name;
+        #[cfg(test)]
+        let compared = &self.compared;
+        let is = |named: &Named<T>| {
+            #[cfg(test)]
+            compared.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            named.hash == hash && name_of(named.thing) == name
+        };
         match self.table.entry(spread(hash), is, |named| spread(named.hash)) {
-            Entry::Occupied(taken) => Err(taken.get().node),
+            Entry::Occupied(taken) => Err(taken.get().thing),
             Entry::Vacant(free) => {
-                free.insert(Named { hash, node });
+                free.insert(Named { hash, thing });
                 Ok(())
             }
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn compared(&self) -> u64 {
+        self.compared.load(std::sync::atomic::Ordering::Relaxed)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The views of the queue, as HTCondor 25.14 prints them: batches, jobs, jobs under their DAG,
 //! held, running, idle, I/O.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use classad::AttrName;
 use model::{Universe, attr};
@@ -434,7 +434,7 @@ pub(crate) fn universe(number: i64) -> &'static str {
 fn dag_lines(jobs: &[View<'_>]) -> Vec<(Tone, String)> {
     let heading = " ID      OWNER/NODENAME      SUBMITTED     RUN_TIME ST PRI SIZE CMD";
     let parent = |job: &View<'_>| job.int(attr::DAGMAN_JOB_ID);
-    let present: Vec<i64> = jobs.iter().filter_map(|job| job.int(attr::CLUSTER_ID)).collect();
+    let present: BTreeSet<i64> = jobs.iter().filter_map(|job| job.int(attr::CLUSTER_ID)).collect();
     let mut children: BTreeMap<i64, Vec<View<'_>>> = BTreeMap::new();
     let mut roots = Vec::new();
     for job in jobs {
@@ -445,26 +445,60 @@ fn dag_lines(jobs: &[View<'_>]) -> Vec<(Tone, String)> {
     }
     let mut lines = vec![(Tone::Heading, heading.to_owned())];
     for root in roots {
-        dag_branch(root, 0, &mut children, &mut lines);
+        dag_branch(root, &mut children, &mut lines);
     }
     lines
 }
 
-/// One job and what is below it. A DAG's children are taken out of the map, so that a cycle in a
-/// hostile answer ends.
+/// One job and what is below it, by a stack of its own: nobody bounds how deep DAGs lie in DAGs. A
+/// DAG's children are taken out of the map, so that a cycle in a hostile answer ends.
 fn dag_branch<'a>(
-    job: View<'a>,
-    depth: usize,
+    root: View<'a>,
     children: &mut BTreeMap<i64, Vec<View<'a>>>,
     lines: &mut Vec<(Tone, String)>,
 ) {
-    let name = match job.text(attr::DAG_NODE_NAME) {
-        Some(node) if depth > 0 => format!("{}|-{node}", " ".repeat(depth)),
-        Some(_) | None => job.owner(),
-    };
-    lines.push((job.tone(), format!("{} {name:<17} {}", id(job), facts(job))));
-    let below = job.int(attr::CLUSTER_ID).and_then(|id| children.remove(&id)).unwrap_or_default();
-    for child in below {
-        dag_branch(child, depth + 1, children, lines);
+    let mut next = vec![(0, root)];
+    while let Some((depth, job)) = next.pop() {
+        let name = match job.text(attr::DAG_NODE_NAME) {
+            Some(node) if depth > 0 => format!("{}|-{node}", " ".repeat(depth.min(MAX_INDENT))),
+            Some(_) | None => job.owner(),
+        };
+        lines.push((job.tone(), format!("{} {name:<17} {}", id(job), facts(job))));
+        let below = job.int(attr::CLUSTER_ID).and_then(|id| children.remove(&id));
+        next.extend(below.unwrap_or_default().into_iter().rev().map(|child| (depth + 1, child)));
+    }
+}
+
+/// What lies deeper is shown so deep.
+const MAX_INDENT: usize = 40;
+
+#[cfg(test)]
+mod tests {
+    use classad::ClassAd;
+    use jiff::tz::TimeZone;
+
+    use super::*;
+
+    #[test]
+    fn dags_in_dags_are_shown_however_deep_and_a_circle_of_them_ends() {
+        const DEEP: i64 = 50_000;
+        let dag = |cluster: i64, parent: i64| {
+            let mut ad = ClassAd::new();
+            ad.set(attr::CLUSTER_ID, cluster);
+            ad.set(attr::DAGMAN_JOB_ID, parent);
+            ad.set(attr::DAG_NODE_NAME, format!("n{cluster}"));
+            ad
+        };
+        let moment = Moment::new(0, TimeZone::UTC);
+        let ads: Vec<ClassAd> = (1..=DEEP).map(|cluster| dag(cluster, cluster - 1)).collect();
+        let jobs: Vec<View<'_>> = ads.iter().map(|ad| View::new(ad, &moment)).collect();
+        let lines = dag_lines(&jobs);
+        assert_eq!(lines.len(), ads.len() + 1);
+        assert!(lines[3].1.contains("  |-n3 "), "{}", lines[3].1);
+        assert!(lines[ads.len()].1.contains(&format!("|-n{DEEP} ")), "{}", lines[ads.len()].1);
+        // a child of its own child has nobody above it, and is not shown at all
+        let round = [dag(1, 2), dag(2, 1)];
+        let jobs: Vec<View<'_>> = round.iter().map(|ad| View::new(ad, &moment)).collect();
+        assert_eq!(dag_lines(&jobs).len(), 1);
     }
 }

@@ -3,6 +3,7 @@
 
 use super::{Assembler, At, Scope, Target};
 use crate::language::{Command, Pair, ScriptCommand, Word};
+use crate::workflow::build::SharedVar;
 use crate::workflow::{NodeIndex, NodeKind, Script, ScriptDebug, Var, VarPlace};
 
 impl Assembler<'_> {
@@ -119,11 +120,15 @@ impl Assembler<'_> {
         (place, pairs): (VarPlace, &[Pair<'_>]),
     ) {
         let all = node.text.eq_ignore_ascii_case("ALL_NODES");
+        let share = |Pair { name, value }: &Pair<'_>| {
+            self.builder.share_var(Var { name: &name.text, value, place })
+        };
+        // once, however many nodes have them
+        let shared: Vec<SharedVar> = pairs.iter().map(share).collect();
         self.each(scope, at, node, |this, index| {
-            for Pair { name, value } in pairs {
-                let var = Var { name: &name.text, value, place };
+            for (Pair { name, .. }, var) in pairs.iter().zip(&shared) {
                 // a value for all and another for one is no mistake
-                if this.builder.set_var(index, var) && !all {
+                if this.builder.set_shared_var(index, *var) && !all {
                     let message = format!(
                         "macro {} of node {} is set again; this value holds",
                         name.text, node.text
@@ -145,8 +150,9 @@ impl Assembler<'_> {
                 .map(|(file, stream)| ScriptDebug { file: &file.text, stream: *stream }),
         };
         let all = command.node.text.eq_ignore_ascii_case("ALL_NODES");
+        let script = self.builder.share_script(script);
         self.each(scope, at, &command.node, |this, index| {
-            if this.builder.set_script(index, command.kind, script) && !all {
+            if this.builder.set_shared_script(index, command.kind, script) && !all {
                 let message =
                     format!("node {} has such a script already; this one runs", command.node.text);
                 this.warn(at, command.node.at, message);

@@ -1,9 +1,18 @@
 //! What a DAG file declares: nodes, shared descriptions, splices, and the files that it includes.
 
+use std::collections::BTreeSet;
+
 use super::{Assembler, At, MAX_DEPTH, Scope, join};
 use crate::language::{Command, Diagnostic, NodeCommand, Severity, Word, Work};
 use crate::workflow::build::NewNode;
 use crate::workflow::{Description, NodeKind};
+
+/// The splices of a scope, in the order of its files.
+#[derive(Default)]
+pub(super) struct Splices {
+    names: BTreeSet<String>,
+    pub(super) pending: Vec<Pending>,
+}
 
 /// A splice that is read once all nodes of the scope around it are known.
 pub(super) struct Pending {
@@ -26,10 +35,10 @@ impl Assembler<'_> {
         scope: &mut Scope,
         at: At<'_>,
         command: Command<'_>,
-        pending: &mut Vec<Pending>,
+        splices: &mut Splices,
     ) {
         match command {
-            Command::Node(node) => self.node(scope, at, &node, pending),
+            Command::Node(node) => self.node(scope, at, &node, splices),
             Command::SubmitDescription { name, text }
                 if self.builder.describe(&name.text, &text) =>
             {
@@ -38,8 +47,8 @@ impl Assembler<'_> {
                 self.warn(at, name.at, message);
             }
             Command::Splice { name, file, dir } => {
-                let taken = pending.iter().any(|splice| splice.name == name.text)
-                    || self.find(scope, &name.text).is_some();
+                let taken =
+                    splices.names.contains(&*name.text) || self.find(scope, &name.text).is_some();
                 if taken {
                     let message =
                         format!("Splice name {} is already defined in the DAG", name.text);
@@ -49,19 +58,20 @@ impl Assembler<'_> {
                 let error = at.diagnose(Severity::Error, name.at, "");
                 let dir = dir.map(|dir| dir.text.into_owned());
                 let (name, file) = (name.text.into_owned(), file.text.into_owned());
-                pending.push(Pending { name, file, dir, error });
+                splices.names.insert(name.clone());
+                splices.pending.push(Pending { name, file, dir, error });
             }
-            Command::Include { file } => self.include(scope, at, &file, pending),
+            Command::Include { file } => self.include(scope, at, &file, splices),
             // the other commands declare nothing, and are not asked for here
             _ => {}
         }
     }
 
-    fn node(&mut self, scope: &mut Scope, at: At<'_>, node: &NodeCommand<'_>, pending: &[Pending]) {
+    fn node(&mut self, scope: &mut Scope, at: At<'_>, node: &NodeCommand<'_>, splices: &Splices) {
         if !self.may_be_called(at, &node.name) || !self.may_be(scope, at, node) {
             return;
         }
-        if pending.iter().any(|splice| splice.name == node.name.text) {
+        if splices.names.contains(&*node.name.text) {
             let message = format!("Node {} is already defined in the DAG", node.name.text);
             let error = at.diagnose(Severity::Error, node.name.at, message);
             self.say(error.hint("a splice is called so"));
@@ -153,13 +163,7 @@ impl Assembler<'_> {
         }
     }
 
-    fn include(
-        &mut self,
-        scope: &mut Scope,
-        at: At<'_>,
-        file: &Word<'_>,
-        pending: &mut Vec<Pending>,
-    ) {
+    fn include(&mut self, scope: &mut Scope, at: At<'_>, file: &Word<'_>, splices: &mut Splices) {
         let path = join(scope.dir.as_deref(), &file.text);
         if self.open.contains(&path) || self.open.len() >= MAX_DEPTH {
             self.error(at, file.at, "Recursive file inclusion detected");
@@ -169,7 +173,7 @@ impl Assembler<'_> {
             Ok(loaded) => {
                 scope.loaded.push(loaded);
                 self.open.push(path);
-                self.declare_all(scope, scope.loaded.len() - 1, pending);
+                self.declare_all(scope, scope.loaded.len() - 1, splices);
                 self.open.pop();
             }
             Err(reason) => {

@@ -232,6 +232,8 @@ pub fn finish_rotation(home: &Home) -> Result<(), PoolError> {
 }
 
 /// Makes this machine one of a pool, starts what runs its jobs, and returns when the pool has it.
+/// A folder that has joined the pool already can join it again, as what it is: the way back for a
+/// machine that was away while the pool's authority was replaced.
 ///
 /// # Errors
 ///
@@ -240,29 +242,44 @@ pub fn finish_rotation(home: &Home) -> Result<(), PoolError> {
 pub fn join(
     home: &Home,
     token: &Token,
-    name: &str,
+    name: Option<&str>,
     wanted: &PoolSettings,
     program: &Path,
-) -> Result<Joined, PoolError> {
+) -> Result<(String, Joined), PoolError> {
     make_folders(home)?;
     failure::forget(home);
-    let dir = || home.dir().to_owned();
-    match settings(home)?.standing {
-        Standing::Joined { address, name } => {
-            return Err(JoinError::Joined { dir: dir(), address, name }.into());
-        }
-        Standing::Alone if !home.settings().exists() => {}
-        Standing::Alone | Standing::Listens { .. } => {
-            return Err(JoinError::OwnPool { dir: dir() }.into());
-        }
-    }
-    let joined = membership::join(home, token, name)?;
+    let name = name_to_join(home, token, name)?;
+    let joined = membership::join(home, token, &name)?;
     let address = token.address.clone();
-    let standing = Standing::Joined { address: address.clone(), name: name.to_owned() };
-    keep_settings(home, &PoolSettings { standing, ..wanted.clone() }, false)?;
+    let standing = Standing::Joined { address: address.clone(), name: name.clone() };
+    let runs = home.is_supervised();
+    keep_settings(home, &PoolSettings { standing, ..wanted.clone() }, runs)?;
+    if runs {
+        // It shows what it had when it started. Its jobs go on.
+        kill_daemon(home, DaemonRole::Startd)?;
+    }
     start(home, wanted, program)?;
     membership::wait_until_known(home, &address)?;
-    Ok(joined)
+    Ok((name, joined))
+}
+
+/// What a machine is called in the pool: what it is called there already, if it has joined it.
+fn name_to_join(home: &Home, token: &Token, wanted: Option<&str>) -> Result<String, PoolError> {
+    let dir = || home.dir().to_owned();
+    match settings(home)?.standing {
+        Standing::Joined { address, name }
+            if address == token.address && wanted.is_none_or(|wanted| wanted == name) =>
+        {
+            Ok(name)
+        }
+        Standing::Joined { address, name } => {
+            Err(JoinError::Joined { dir: dir(), address, name }.into())
+        }
+        Standing::Alone if !home.settings().exists() => {
+            Ok(wanted.map_or_else(membership::host, |name| Ok(name.to_owned()))?)
+        }
+        Standing::Alone | Standing::Listens { .. } => Err(JoinError::OwnPool { dir: dir() }.into()),
+    }
 }
 
 /// What becomes of the jobs that run when their pool is stopped.

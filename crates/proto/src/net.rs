@@ -97,7 +97,7 @@ impl Admission {
     ) -> Result<(), NetError> {
         match self {
             _ if !identity.may_be(role, self.uid()) => {
-                Err(NetError::Impostor { identity: identity.clone(), role: role.clone() })
+                Err(NetError::Impostor { identity: Box::new(identity.clone()), role: role.clone() })
             }
             Self::Pool { daemons, .. } if *role != Role::Command => {
                 let registered = daemons.iter().find(|daemon| daemon.role == *role);
@@ -283,7 +283,9 @@ async fn greet_far(far: &Far, ours: &Hello) -> Result<Connection, NetError> {
 pub(crate) fn must_be(identity: &PeerIdentity, role: &Role) -> Result<(), NetError> {
     match identity.may_be(role, 0) {
         true => Ok(()),
-        false => Err(NetError::Impostor { identity: identity.clone(), role: role.clone() }),
+        false => {
+            Err(NetError::Impostor { identity: Box::new(identity.clone()), role: role.clone() })
+        }
     }
 }
 
@@ -593,7 +595,7 @@ mod tests {
     }
 
     fn node(role: NodeRole) -> PeerIdentity {
-        PeerIdentity::Node { name: "m".to_owned(), role, key: key() }
+        PeerIdentity::Node { name: "m".to_owned(), role, key: key(), shown: None }
     }
 
     #[test]

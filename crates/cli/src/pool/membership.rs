@@ -84,8 +84,8 @@ pub enum JoinError {
     )]
     Unknown { address: String, log: PathBuf },
     #[error(
-        "join a pool with {}: it has joined the one at {address} already, as '{name}'; choose \
-         another folder (--dir)", dir.display()
+        "join a pool with {}: it is '{name}' of the one at {address}, and can join that one again \
+         under that name only; choose another folder (--dir)", dir.display()
     )]
     Joined { dir: PathBuf, address: String, name: String },
     #[error(
@@ -216,7 +216,7 @@ pub struct Joined {
 }
 
 /// Gets a machine into a pool: its key, and what the pool signs of it, are in the folder
-/// afterwards. Doing it again with the same folder and token is the same machine.
+/// afterwards. Doing it again with the same folder is the same machine.
 ///
 /// # Errors
 ///
@@ -248,7 +248,8 @@ pub fn join(home: &Home, token: &Token, name: &str) -> Result<Joined, JoinError>
     let refused = |said| JoinError::Refused { address: token.address.clone(), said };
     match says {
         PoolSays::Welcome(welcome) => {
-            let signed = papers.with(welcome.signed).map_err(in_trust(home))?;
+            // Also where all authorities are forgotten that it believed: the token vouches for it.
+            let signed = papers.vouched(welcome.signed, token.authority).map_err(in_trust(home))?;
             signed.save(&folder).map_err(in_trust(home))?;
             Ok(Joined { ahead_s: ahead(clock::now().wall, welcome.now) })
         }

@@ -186,7 +186,7 @@ fn only_who_is_invited_joins_and_who_is_put_out_is_out_at_once() {
     let again = Node::new(&pool).join(&once, "exec2");
     assert!(text(&again).contains("used up"), "{}", text(&again));
     let twice = node.join(&named, "exec2");
-    assert!(text(&twice).contains("has joined the one at"), "{}", text(&twice));
+    assert!(text(&twice).contains("it is 'exec1' of the one at"), "{}", text(&twice));
     assert_eq!(nodes(&pool)["nodes"][0]["is_here"], true);
     let home = node.home();
     let at = |words: &[&str]| {
@@ -216,6 +216,67 @@ fn only_who_is_invited_joins_and_who_is_put_out_is_out_at_once() {
     assert_eq!(nodes(&pool)["nodes"][0]["is_revoked"], true);
     let told = at(&["pool", "status"]);
     assert!(told.contains("revoked"), "{told}");
+}
+
+/// What the pool says of one of its machines.
+fn line(pool: &Pool, name: &str) -> serde_json::Value {
+    let all = nodes(pool)["nodes"].as_array().unwrap().clone();
+    all.into_iter().find(|node| node["name"] == name).unwrap()
+}
+
+#[test]
+fn a_machine_counts_as_renewed_when_it_shows_that_it_has_its_papers() {
+    let pool = listening(1);
+    let (node, full) = (Node::joined(&pool, "exec1"), Node::joined(&pool, "full"));
+    // Nothing can be written there, as where the disk is full.
+    let blocked = full.home().join("trust/papers.json.new");
+    fs::create_dir(&blocked).unwrap();
+    pool.ok(&["pool", "rotate"]);
+    pool.kill_and_see_it_return("negotiator");
+    eventually("the one has heard of it", || line(&pool, "exec1")["is_newest"] == true);
+    eventually("the other cannot take it", || {
+        let log = fs::read_to_string(full.home().join("log/startd.log")).unwrap();
+        log.contains("cannot take what the pool has signed")
+    });
+    assert_eq!(line(&pool, "full")["is_newest"], false);
+    let out = pool.updraft(&["pool", "rotate", "--finish"]);
+    assert!(text(&out).contains("the machines full have not heard"), "{}", text(&out));
+    fs::remove_dir(&blocked).unwrap();
+    eventually("it is sent again", || line(&pool, "full")["is_newest"] == true);
+    pool.ok(&["pool", "rotate", "--finish"]);
+    for (node, name) in [(&node, "exec1"), (&full, "full")] {
+        // It shows what it has, and has nothing else.
+        let startd = node.pid("startd").unwrap();
+        signal(startd, "KILL");
+        eventually("the startd runs again", || node.pid("startd").is_some_and(|new| new != startd));
+        eventually("it is there", || line(&pool, name)["is_here"] == true);
+    }
+}
+
+#[test]
+fn a_machine_that_was_away_while_the_authority_was_replaced_joins_again_in_its_folder() {
+    let pool = listening(1);
+    let node = Node::joined(&pool, "exec1");
+    let home = node.home();
+    let there = ["--dir", home.to_str().unwrap()];
+    pool.ok(&[&["pool", "stop"], &there[..]].concat());
+    eventually("it has gone", || line(&pool, "exec1")["is_here"] == false);
+    pool.ok(&["pool", "rotate"]);
+    pool.ok(&["pool", "rotate", "--finish", "--force"]);
+    pool.ok(&[&["pool", "start"], &there[..]].concat());
+    // It is nobody to the pool, and the pool to it, until somebody vouches for both.
+    let startd = node.pid("startd").unwrap();
+    let token = invite(&pool, &[]);
+    let again = pool.updraft(&[&["join", &token], &there[..]].concat());
+    assert!(again.status.success(), "{}", text(&again));
+    assert!(text(&again).contains("exec1"), "{}", text(&again));
+    assert_ne!(node.pid("startd"), Some(startd));
+    assert_eq!(line(&pool, "exec1")["is_here"], true);
+    pool.submit("executable = /bin/true\nlog = log\nrequirements = Machine == \"exec1\"\nqueue\n");
+    eventually("it runs jobs", || events(&pool.work().join("log"), "005") == 1);
+    // The token was not spent: the machine was in the pool all the time.
+    let other = Node::new(&pool).join(&token, "exec2");
+    assert!(other.status.success(), "{}", text(&other));
 }
 
 #[test]

@@ -13,14 +13,14 @@ use proto::joining::{AskPool, AskTrust, PoolSays, ToMachine, Welcome};
 use proto::net::{Connection, NetError, PeerIdentity, Sender};
 use proto::trust::certificate::PublicKey;
 use proto::trust::papers::Signed;
-use proto::trust::roll::Invitation;
+use proto::trust::roll::{Invitation, Shown};
 use proto::trust::token::Secret;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
 use super::engine::ConnectionId;
-use super::registrar::{Applicant, Refused, Registrar};
+use super::registrar::{Applicant, Book, Refused, Registrar};
 
 /// What waits to be told to a machine: calls of schedds, which say it again.
 const QUEUE: usize = 64;
@@ -28,7 +28,7 @@ const QUEUE: usize = 64;
 /// How often it is looked whether what machines have is to be renewed.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
 
-/// How many machines are renewed together; more wait.
+/// How many are let in, noted or renewed together; more wait.
 const WISHES: usize = 4096;
 
 /// How long a newcomer may take until it asks something.
@@ -44,24 +44,60 @@ pub(crate) struct Machines {
     here: Mutex<BTreeMap<MachineName, Here>>,
     /// Of a pool that listens.
     registrar: Option<Arc<Registrar>>,
-    /// Who asks what it is to have.
+    /// What may change the roll goes there.
     wishes: Option<mpsc::Sender<Wish>>,
     /// Those that are drained.
     drains: watch::Receiver<Drains>,
 }
 
-/// A machine that asks what it is to have instead of what it has.
+/// What may change the roll, and waits for others that do: each writing of it waits for the disk.
 #[derive(Debug)]
-struct Wish {
-    name: String,
-    key: PublicKey,
-    answer: oneshot::Sender<Option<Signed>>,
+enum Wish {
+    /// A newcomer wants to be in the pool.
+    Join { who: Applicant, answer: oneshot::Sender<Result<Signed, Refused>> },
+    /// A machine of the pool has come.
+    Shown { name: String, key: PublicKey, shown: Shown },
+    /// What a machine is to have instead of what it has.
+    Renewal { name: String, key: PublicKey, answer: oneshot::Sender<Option<Signed>> },
 }
 
-/// Answers who asks, all that wait at once: what machines have ends at about the same time if they
-/// joined together, and each writing of the roll waits for the disk. Not on the thread that
-/// matches.
-async fn renew(registrar: Arc<Registrar>, mut wishes: mpsc::Receiver<Wish>) {
+/// What is answered when the roll is written.
+enum Granted {
+    Joined(oneshot::Sender<Result<Signed, Refused>>, Result<Signed, Refused>),
+    Renewed(oneshot::Sender<Option<Signed>>, Option<Signed>),
+    Noted,
+}
+
+impl Wish {
+    fn granted(self, book: &mut Book<'_>, now_s: i64) -> Granted {
+        match self {
+            Self::Join { who, answer } => Granted::Joined(answer, book.join(&who, now_s)),
+            Self::Shown { name, key, shown } => {
+                book.has_shown(&name, &key, shown);
+                Granted::Noted
+            }
+            Self::Renewal { name, key, answer } => {
+                Granted::Renewed(answer, book.renewal(&name, &key, now_s))
+            }
+        }
+    }
+}
+
+impl Granted {
+    /// One that has gone asks again when it comes back.
+    fn say(self) {
+        match self {
+            Self::Joined(answer, joined) => drop(answer.send(joined)),
+            Self::Renewed(answer, signed) => drop(answer.send(signed)),
+            Self::Noted => {}
+        }
+    }
+}
+
+/// Does what may change the roll, all that waits at once: machines that start together join
+/// together, what they have ends at about the same time, and after a rotation all are due. Not on
+/// the thread that matches.
+async fn keep_roll(registrar: Arc<Registrar>, mut wishes: mpsc::Receiver<Wish>) {
     loop {
         let mut waiting = Vec::new();
         if wishes.recv_many(&mut waiting, WISHES).await == 0 {
@@ -69,17 +105,59 @@ async fn renew(registrar: Arc<Registrar>, mut wishes: mpsc::Receiver<Wish>) {
         }
         let registrar = Arc::clone(&registrar);
         let now_s = clock::now().wall.as_secs();
-        let answered = spawn_blocking(move || {
-            let asked: Vec<_> = waiting.iter().map(|wish| (&*wish.name, &wish.key)).collect();
-            let renewed = registrar.renewals(&asked, now_s);
-            for (wish, signed) in waiting.into_iter().zip(renewed) {
-                // One that has gone asks again when it comes back.
-                let _ = wish.answer.send(signed);
+        let done = spawn_blocking(move || {
+            let mut granted = Vec::with_capacity(waiting.len());
+            let written = registrar.together(|book| {
+                granted.extend(waiting.into_iter().map(|wish| wish.granted(book, now_s)));
+            });
+            if let Err(error) = &written {
+                tracing::error!(error = proto::net::chain(error), "the roll is as it was");
+            }
+            for granted in granted {
+                match (&written, granted) {
+                    (Err(error), Granted::Joined(answer, Ok(_))) => {
+                        let refused = Err(Refused::Unwritten(proto::net::chain(error)));
+                        Granted::Joined(answer, refused).say();
+                    }
+                    (Ok(()) | Err(_), granted) => granted.say(),
+                }
             }
         });
-        if let Err(error) = answered.await {
-            tracing::error!(%error, "what machines have was not renewed");
+        if let Err(error) = done.await {
+            tracing::error!(%error, "who is in the pool was not written down");
         }
+    }
+}
+
+/// What a machine was sent to have, and has not shown yet: it is sent again, less and less often.
+#[derive(Debug, Default)]
+struct Offers {
+    /// How many in a row.
+    times: u32,
+    /// When the next may be, on the boot clock.
+    next_ms: u64,
+}
+
+/// How long after the first one the next one is sent, milliseconds; twice as long each time.
+const OFFER_AGAIN_MS: u64 = 10_000;
+
+/// The longest of these times, milliseconds.
+const OFFER_AGAIN_MOST_MS: u64 = 600_000;
+
+impl Offers {
+    fn is_time(&self, now_ms: u64) -> bool {
+        now_ms >= self.next_ms
+    }
+
+    /// Whether there was something to send.
+    fn sent(&mut self, something: bool, now_ms: u64) {
+        if !something {
+            *self = Self::default();
+            return;
+        }
+        let pause_ms = OFFER_AGAIN_MS.saturating_mul(1 << self.times.min(16));
+        self.times += 1;
+        self.next_ms = now_ms + pause_ms.min(OFFER_AGAIN_MOST_MS);
     }
 }
 
@@ -97,7 +175,7 @@ impl Machines {
         let registrar = registrar.map(Arc::new);
         let wishes = registrar.clone().map(|registrar| {
             let (wishes, waiting) = mpsc::channel(WISHES);
-            tokio::spawn(renew(registrar, waiting));
+            tokio::spawn(keep_roll(registrar, waiting));
             wishes
         });
         Self { here: Mutex::default(), registrar, wishes, drains }
@@ -176,14 +254,21 @@ impl Machines {
     ) -> Result<(), NetError> {
         let mut drains = self.drains.clone();
         let mut said: Option<Option<Drain>> = None;
+        let mut offers = Offers::default();
+        self.has_shown(identity).await;
         loop {
             let drain = drains.borrow_and_update().get(machine).cloned();
             if said.as_ref() != Some(&drain) {
                 sender.send(&ToMachine::Drain(drain.clone())).await?;
                 said = Some(drain);
             }
-            if let Some(signed) = self.renewal(identity).await {
-                sender.send(&ToMachine::Signed(Box::new(signed))).await?;
+            let now_ms = clock::now().boot_ms;
+            if offers.is_time(now_ms) {
+                let signed = self.renewal(identity).await;
+                offers.sent(signed.is_some(), now_ms);
+                if let Some(signed) = signed {
+                    sender.send(&ToMachine::Signed(Box::new(signed))).await?;
+                }
             }
             let message = tokio::select! {
                 message = told.recv() => message,
@@ -197,12 +282,26 @@ impl Machines {
         }
     }
 
+    /// A machine has shaken hands: what it has shown is in its hands.
+    async fn has_shown(&self, identity: &PeerIdentity) {
+        let PeerIdentity::Node { name, key, shown: Some(shown), .. } = identity else { return };
+        let wish = Wish::Shown { name: name.clone(), key: key.clone(), shown: *shown };
+        self.wish(wish).await;
+    }
+
     async fn renewal(&self, identity: &PeerIdentity) -> Option<Signed> {
         let PeerIdentity::Node { name, key, .. } = identity else { return None };
         let (answer, renewed) = oneshot::channel();
-        let wish = Wish { name: name.clone(), key: key.clone(), answer };
-        self.wishes.as_ref()?.send(wish).await.ok()?;
+        self.wish(Wish::Renewal { name: name.clone(), key: key.clone(), answer }).await;
         renewed.await.ok()?
+    }
+
+    /// Of a pool that does not listen, or a negotiator that ends, there is no roll to change: who
+    /// waits for the answer hears that there is none.
+    async fn wish(&self, wish: Wish) {
+        if let Some(wishes) = &self.wishes {
+            let _ = wishes.send(wish).await;
+        }
     }
 
     /// Answers a newcomer, or a machine that asks whether it is there, for as long as he may ask.
@@ -212,6 +311,7 @@ impl Machines {
 
     async fn answer_newcomer(&self, connection: Connection) -> Result<(), NetError> {
         let Connection { peer, mut sender, mut receiver } = connection;
+        self.has_shown(&peer.identity).await;
         let mut ask = timeout(ASKS, receiver.recv::<AskPool>()).await.unwrap_or(Ok(None))?;
         while let Some(asked) = ask {
             let says = match (&peer.identity, asked) {
@@ -238,21 +338,23 @@ impl Machines {
     }
 
     async fn join(&self, who: Applicant) -> PoolSays {
-        let Some(registrar) = self.registrar.clone() else {
+        if self.registrar.is_none() {
             return PoolSays::Refused("this pool has one machine".to_owned());
-        };
-        let now = clock::now().wall;
-        on_the_disk(move || match registrar.join(&who, now.as_secs()) {
-            Ok(signed) => {
-                tracing::info!(name = who.name, role = %who.role, "a machine has joined");
-                PoolSays::Welcome(Box::new(Welcome { signed, now }))
+        }
+        let (name, role) = (who.name.clone(), who.role);
+        let (answer, joined) = oneshot::channel();
+        self.wish(Wish::Join { who, answer }).await;
+        match joined.await {
+            Ok(Ok(signed)) => {
+                tracing::info!(name, %role, "a machine has joined");
+                PoolSays::Welcome(Box::new(Welcome { signed, now: clock::now().wall }))
             }
-            Err(refused) => {
-                tracing::warn!(name = who.name, %refused, "a machine was not let in");
+            Ok(Err(refused)) => {
+                tracing::warn!(name, %refused, "a machine was not let in");
                 PoolSays::Refused(refused.to_string())
             }
-        })
-        .await
+            Err(_) => PoolSays::Refused("the pool is being stopped; try again".to_owned()),
+        }
     }
 
     /// Answers a command of who may do everything.
@@ -325,6 +427,23 @@ mod tests {
 
     use super::super::registrar::Listening;
     use super::*;
+
+    #[test]
+    fn what_is_not_shown_is_sent_again_and_less_and_less_often() {
+        let mut offers = Offers::default();
+        let mut sent = Vec::new();
+        for now_ms in (0..2_000_000).step_by(5_000) {
+            if offers.is_time(now_ms) {
+                offers.sent(true, now_ms);
+                sent.push(now_ms / 1000);
+            }
+        }
+        assert_eq!(sent, [0, 10, 30, 70, 150, 310, 630, 1230, 1830]);
+        assert!(!offers.is_time(2_000_000));
+        // It was shown: the next rotation is told at once.
+        offers.sent(false, 2_500_000);
+        assert!(offers.is_time(2_500_000));
+    }
 
     #[tokio::test]
     async fn who_waits_for_the_disk_keeps_nobody_else_from_being_served() {

@@ -2,6 +2,7 @@
 //! them out. The only one that writes the pool's roll and has its authority's key. How a machine
 //! shows who it is, is TLS's matter; what is decided here is told the time.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,7 +11,7 @@ use proto::joining::NodeLine;
 use proto::trust::authority::{Authorities, LIFE_S};
 use proto::trust::certificate::{Dates, PublicKey};
 use proto::trust::papers::Signed;
-use proto::trust::roll::Invitation;
+use proto::trust::roll::{Invitation, Shown};
 use proto::trust::token::Secret;
 use proto::trust::{Authority, Fingerprint, Node, NodeRole, Roll, Token, TrustError, is_node_name};
 
@@ -54,6 +55,11 @@ pub(crate) enum Refused {
     Taken(String),
     #[error("'{0}' is the name of the pool's own machine: choose another one (--name)")]
     Own(String),
+    #[error(
+        "the key of '{0}' was put out, and stays out: join with a new folder (--dir), which has a \
+         new key"
+    )]
+    OldKey(String),
     #[error("no machine called '{0}' is in the pool")]
     Nobody(String),
     #[error("the pattern '{0}' cannot be read")]
@@ -68,6 +74,9 @@ pub(crate) enum Refused {
     Behind(String),
     #[error("no newer authority was made: 'updraft pool rotate' makes one")]
     NothingToFinish,
+    /// It was to be done with others, and the roll cannot be written.
+    #[error("the pool cannot write down who is in it: {0}")]
+    Unwritten(String),
     #[error(transparent)]
     Trust(#[from] TrustError),
 }
@@ -85,30 +94,6 @@ struct State {
     /// The one of them that signs.
     newest: Fingerprint,
     roll: Roll,
-}
-
-impl State {
-    /// What the roll says of a machine that is to have something new.
-    fn due(&self, name: &str, key: &PublicKey, now_s: i64) -> Option<&Node> {
-        let node = self.roll.nodes.get(name)?;
-        self.roll.has(name, node.role, key.fingerprint()).ok()?;
-        let dates = Dates { from_s: node.until_s - LIFE_S, until_s: node.until_s };
-        (dates.is_due(now_s) || node.authority != self.newest).then_some(node)
-    }
-
-    /// What a machine gets, and what the roll says of that.
-    fn signed(
-        &self,
-        node: &Node,
-        name: &str,
-        key: &PublicKey,
-        now_s: i64,
-    ) -> Result<(Signed, Node), Refused> {
-        let dates = Authority::dates(now_s);
-        let certificate = self.authorities.signing().sign(name, node.role, key, dates)?.pem();
-        let signed = Signed { certificate, authorities: self.authorities.certificates() };
-        Ok((signed, Node { until_s: dates.until_s, authority: self.newest, ..node.clone() }))
-    }
 }
 
 /// What somebody shows who wants to join.
@@ -197,97 +182,27 @@ impl Registrar {
         Ok(Token { address: self.listening.address.clone(), role, until_s, authority, secret })
     }
 
-    /// Lets a machine in. One that asks again with the same key, because it did not hear the
-    /// answer, gets it again.
+    /// Has several things done with one writing of the roll, if that is to be written at all.
     ///
     /// # Errors
     ///
-    /// Why it is not let in.
-    pub(crate) fn join(&self, who: &Applicant, now_s: i64) -> Result<Signed, Refused> {
+    /// If it cannot be: then none of them was done.
+    pub(crate) fn together<T>(&self, work: impl FnOnce(&mut Book<'_>) -> T) -> Result<T, Refused> {
         let mut state = self.state();
-        let (name, key) = (&*who.name, who.key.fingerprint());
-        if state.roll.has(name, who.role, key).is_ok() {
-            return self.sign(&mut state, name, &who.key, now_s);
-        }
-        check_name(name, &self.listening.name)?;
-        let secret = who.secret.fingerprint();
-        let open = state.roll.invitations.iter().find(|open| open.secret == secret);
-        check_invitation(open.ok_or(Refused::UnknownToken)?, who, now_s)?;
-        if state.roll.nodes.get(name).is_some_and(|node| !node.is_revoked) {
-            return Err(Refused::Taken(name.to_owned()));
-        }
-        if state.roll.nodes.len() >= NODES {
-            return Err(Refused::Full(NODES));
-        }
-        let node = Node {
-            role: who.role,
-            key,
-            joined_s: now_s,
-            until_s: now_s,
-            authority: state.newest,
-            is_revoked: false,
+        let state = &mut *state;
+        let mut book = Book {
+            own: &self.listening.name,
+            authorities: &state.authorities,
+            newest: state.newest,
+            roll: Cow::Borrowed(&state.roll),
         };
-        let (signed, node) = state.signed(&node, name, &who.key, now_s)?;
-        // Who is in has spent his invitation, and who has spent it is in: it is one file.
-        self.change(&mut state, |roll| {
-            for open in &mut roll.invitations {
-                open.uses = open.uses.saturating_sub(u32::from(open.secret == secret));
-            }
-            roll.invitations.retain(|open| open.uses > 0);
-            roll.nodes.insert(name.to_owned(), node);
-            Ok(signed)
-        })
-    }
-
-    /// Signs for a machine that is in.
-    fn sign(
-        &self,
-        state: &mut State,
-        name: &str,
-        key: &PublicKey,
-        now_s: i64,
-    ) -> Result<Signed, Refused> {
-        let node = state.roll.nodes.get(name).ok_or_else(|| Refused::Nobody(name.to_owned()))?;
-        let (signed, node) = state.signed(node, name, key, now_s)?;
-        self.change(state, |roll| {
-            roll.nodes.insert(name.to_owned(), node);
-            Ok(signed)
-        })
-    }
-
-    /// What each of these machines is to have instead of what it has, if that is due: half of its
-    /// life is over, by this clock, or another authority signs now. However many they are, the roll
-    /// is written once; nobody gets what is not written there.
-    pub(crate) fn renewals(&self, asked: &[(&str, &PublicKey)], now_s: i64) -> Vec<Option<Signed>> {
-        let mut state = self.state();
-        let mut nodes = Vec::new();
-        let mut renewed: Vec<Option<Signed>> = Vec::with_capacity(asked.len());
-        for (name, key) in asked {
-            let signed = state.due(name, key, now_s).and_then(|node| {
-                let signed = state.signed(node, name, key, now_s);
-                let signed = signed.inspect_err(|error| {
-                    tracing::error!(name, %error, "cannot renew what a machine has");
-                });
-                signed.ok()
-            });
-            renewed.push(signed.map(|(signed, node)| {
-                nodes.push(((*name).to_owned(), node));
-                signed
-            }));
+        let done = work(&mut book);
+        if let Cow::Owned(mut roll) = book.roll {
+            roll.authorities = state.authorities.certificates();
+            roll.save(&self.listening.trust)?;
+            state.roll = roll;
         }
-        if nodes.is_empty() {
-            return renewed;
-        }
-        let count = nodes.len();
-        let written = self.change(&mut state, |roll| {
-            roll.nodes.extend(nodes);
-            Ok(())
-        });
-        if let Err(error) = written {
-            tracing::error!(count, %error, "cannot renew what machines have");
-            renewed.fill(None);
-        }
-        renewed
+        Ok(done)
     }
 
     /// Puts a machine out.
@@ -350,6 +265,102 @@ impl Registrar {
     }
 }
 
+/// The roll, while several things are done with it that count when it is written.
+#[derive(Debug)]
+pub(crate) struct Book<'a> {
+    /// The name of the pool's own machine.
+    own: &'a str,
+    authorities: &'a Authorities,
+    /// The one of them that signs.
+    newest: Fingerprint,
+    roll: Cow<'a, Roll>,
+}
+
+impl Book<'_> {
+    /// Lets a machine in. One that asks again with the same key, because it did not hear the
+    /// answer or does not know the pool's authority any more, gets it again.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not let in.
+    pub(crate) fn join(&mut self, who: &Applicant, now_s: i64) -> Result<Signed, Refused> {
+        let (name, key) = (&*who.name, who.key.fingerprint());
+        if self.roll.has(name, who.role, key).is_ok() {
+            return self.signed(name, who.role, &who.key, now_s);
+        }
+        check_name(name, self.own)?;
+        let secret = who.secret.fingerprint();
+        let open = self.roll.invitations.iter().find(|open| open.secret == secret);
+        check_invitation(open.ok_or(Refused::UnknownToken)?, who, now_s)?;
+        match self.roll.nodes.get(name) {
+            Some(node) if !node.is_revoked => return Err(Refused::Taken(name.to_owned())),
+            Some(node) if node.key == key => return Err(Refused::OldKey(name.to_owned())),
+            Some(_) | None => {}
+        }
+        if self.roll.nodes.len() >= NODES {
+            return Err(Refused::Full(NODES));
+        }
+        let signed = self.signed(name, who.role, &who.key, now_s)?;
+        // Who is in has spent his invitation, and who has spent it is in: it is one file.
+        let roll = self.roll.to_mut();
+        for open in &mut roll.invitations {
+            open.uses = open.uses.saturating_sub(u32::from(open.secret == secret));
+        }
+        roll.invitations.retain(|open| open.uses > 0);
+        let node = Node {
+            role: who.role,
+            key,
+            joined_s: now_s,
+            until_s: Authority::dates(now_s).until_s,
+            authority: self.newest,
+            is_revoked: false,
+        };
+        roll.nodes.insert(name.to_owned(), node);
+        Ok(signed)
+    }
+
+    /// Takes note of what a machine has shown: only that is known to be in its hands.
+    pub(crate) fn has_shown(&mut self, name: &str, key: &PublicKey, shown: Shown) {
+        let is_news = |node: &&Node| {
+            let known = Shown { authority: node.authority, until_s: node.until_s };
+            node.key == key.fingerprint() && known != shown
+        };
+        if self.roll.nodes.get(name).filter(is_news).is_some()
+            && let Some(node) = self.roll.to_mut().nodes.get_mut(name)
+        {
+            (node.authority, node.until_s) = (shown.authority, shown.until_s);
+        }
+    }
+
+    /// What a machine is to have instead of what it has shown, if that is due: half of its life is
+    /// over, by this clock, or another authority signs now. It counts when it is shown.
+    pub(crate) fn renewal(&self, name: &str, key: &PublicKey, now_s: i64) -> Option<Signed> {
+        let node = self.roll.nodes.get(name)?;
+        self.roll.has(name, node.role, key.fingerprint()).ok()?;
+        let dates = Dates { from_s: node.until_s - LIFE_S, until_s: node.until_s };
+        if !dates.is_due(now_s) && node.authority == self.newest {
+            return None;
+        }
+        let signed = self.signed(name, node.role, key, now_s);
+        let signed = signed.inspect_err(|error| {
+            tracing::error!(name, %error, "cannot renew what a machine has");
+        });
+        signed.ok()
+    }
+
+    fn signed(
+        &self,
+        name: &str,
+        role: NodeRole,
+        key: &PublicKey,
+        now_s: i64,
+    ) -> Result<Signed, Refused> {
+        let dates = Authority::dates(now_s);
+        let certificate = self.authorities.signing().sign(name, role, key, dates)?.pem();
+        Ok(Signed { certificate, authorities: self.authorities.certificates() })
+    }
+}
+
 fn check_name(name: &str, own: &str) -> Result<(), Refused> {
     if !is_node_name(name) {
         return Err(TrustError::Name(name.to_owned()).into());
@@ -374,6 +385,8 @@ fn check_invitation(open: &Invitation, who: &Applicant, now_s: i64) -> Result<()
 #[cfg(test)]
 mod tests {
     use proto::trust::Papers;
+    use proto::trust::authority::der;
+    use proto::trust::certificate::read as read_certificate;
     use proto::trust::found_pool;
     use tempfile::TempDir;
 
@@ -403,7 +416,19 @@ mod tests {
     }
 
     fn renewal(registrar: &Registrar, name: &str, key: &PublicKey, now_s: i64) -> Option<Signed> {
-        registrar.renewals(&[(name, key)], now_s).remove(0)
+        registrar.together(|book| book.renewal(name, key, now_s)).unwrap()
+    }
+
+    /// It has come into the machine's hands, which shows it.
+    fn show(registrar: &Registrar, name: &str, key: &PublicKey, signed: &Signed) {
+        let said = read_certificate(&der(&signed.certificate).unwrap()).unwrap();
+        let authority = PublicKey::of(&der(signed.authorities.last().unwrap()).unwrap()).unwrap();
+        let shown = Shown { authority: authority.fingerprint(), until_s: said.dates.until_s };
+        registrar.together(|book| book.has_shown(name, key, shown)).unwrap();
+    }
+
+    fn joined(registrar: &Registrar, who: &Applicant, now_s: i64) -> Result<Signed, Refused> {
+        registrar.together(|book| book.join(who, now_s)).unwrap()
     }
 
     /// For an hour from now on.
@@ -426,7 +451,7 @@ mod tests {
     fn join(registrar: &Registrar, key: &PublicKey, secret: &Secret, name: &str) -> String {
         let (key, secret, name) = (key.clone(), secret.clone(), name.to_owned());
         let who = Applicant { key, secret, name, role: NodeRole::Execute };
-        registrar.join(&who, NOW_S).map_or_else(|refused| refused.to_string(), |_| String::new())
+        joined(registrar, &who, NOW_S).map_or_else(|refused| refused.to_string(), |_| String::new())
     }
 
     #[test]
@@ -449,12 +474,12 @@ mod tests {
         }
         let secret = invite(&registrar, 1, "*");
         let late = Applicant { key: key(), secret, name: "m".to_owned(), role: NodeRole::Execute };
-        let said = registrar.join(&late, NOW_S + 3600).unwrap_err();
+        let said = joined(&registrar, &late, NOW_S + 3600).unwrap_err();
         assert!(matches!(said, Refused::Ended { by_s: 0 }), "{said}");
         let other = Applicant { role: NodeRole::Submit, ..late };
-        assert!(matches!(registrar.join(&other, NOW_S), Err(Refused::OtherRole(_))));
+        assert!(matches!(joined(&registrar, &other, NOW_S), Err(Refused::OtherRole(_))));
         let own = Applicant { role: NodeRole::Execute, name: "HEAD".to_owned(), ..other };
-        assert!(matches!(registrar.join(&own, NOW_S), Err(Refused::Own(_))));
+        assert!(matches!(joined(&registrar, &own, NOW_S), Err(Refused::Own(_))));
         // All of that is as it was after a restart.
         let registrar = open(&folder);
         assert_eq!(registrar.nodes(|_| false).len(), 2);
@@ -485,33 +510,37 @@ mod tests {
     }
 
     #[test]
-    fn all_that_are_due_are_renewed_with_one_writing_of_the_roll_or_none_is() {
+    fn all_that_come_at_once_are_let_in_with_one_writing_of_the_roll_or_nobody_is() {
         let (folder, registrar) = pool();
-        let secret = invite(&registrar, 100, "*");
-        let keys: Vec<_> = (0..20).map(|n| (format!("m{n}"), key())).collect();
-        for (name, key) in &keys {
-            assert_eq!(join(&registrar, key, &secret, name), "");
-        }
-        let stranger = key();
-        let mut asked: Vec<_> = keys.iter().map(|(name, key)| (name.as_str(), key)).collect();
-        asked.push(("m0", &stranger));
-        let due_s = NOW_S + LIFE_S / 2;
+        let secret = invite(&registrar, 20, "*");
+        let all: Vec<_> = (0..25).map(|n| (format!("m{n}"), key())).collect();
+        let join_all = || {
+            registrar.together(|book| {
+                let joined = all.iter().map(|(name, key)| {
+                    let (key, secret, name) = (key.clone(), secret.clone(), name.clone());
+                    book.join(&Applicant { key, secret, name, role: NodeRole::Execute }, NOW_S)
+                });
+                joined.filter(Result::is_ok).count()
+            })
+        };
         let roll = folder.path().join("roll.json");
-        // What cannot be written was not given out, and is given out later.
+        let inode = || std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(&roll).unwrap());
+        // What cannot be written was not done.
         let blocked = folder.path().join("roll.json.new");
         std::fs::create_dir(&blocked).unwrap();
-        assert!(registrar.renewals(&asked, due_s).iter().all(Option::is_none));
+        assert!(matches!(join_all(), Err(Refused::Trust(_))));
+        assert!(registrar.nodes(|_| false).is_empty());
         std::fs::remove_dir(&blocked).unwrap();
-        let before = std::fs::metadata(&roll).unwrap();
-        let renewed = registrar.renewals(&asked, due_s);
-        assert_eq!(renewed.iter().flatten().count(), 20);
-        assert!(renewed[20].is_none(), "another key");
-        let after = std::fs::metadata(&roll).unwrap();
-        use std::os::unix::fs::MetadataExt;
-        assert_ne!(before.ino(), after.ino());
-        assert!(registrar.renewals(&asked, due_s).iter().all(Option::is_none), "they have it");
-        let again = std::fs::metadata(&roll).unwrap();
-        assert_eq!(after.ino(), again.ino(), "nothing to write");
+        let before = inode();
+        assert_eq!(join_all().unwrap(), 20, "as many as the token is good for");
+        let after = inode();
+        assert_ne!(before, after);
+        // What is looked at only is not written.
+        let due = registrar.together(|book| {
+            let due = |(name, key): &&(String, PublicKey)| book.renewal(name, key, NOW_S).is_some();
+            all.iter().filter(due).count()
+        });
+        assert_eq!((due.unwrap(), inode()), (0, after));
     }
 
     #[test]
@@ -522,6 +551,8 @@ mod tests {
         assert_eq!(join(&registrar, &old, &secret, "m"), "");
         registrar.revoke("m").unwrap();
         assert!(renewal(&registrar, "m", &old, NOW_S + LIFE_S).is_none());
+        let said = join(&registrar, &old, &secret, "m");
+        assert!(said.contains("the key of 'm' was put out"), "{said}");
         assert_eq!(join(&registrar, &new, &secret, "m"), "");
         assert!(renewal(&registrar, "m", &old, NOW_S + LIFE_S).is_none());
         assert!(renewal(&registrar, "m", &new, NOW_S + LIFE_S).is_some());
@@ -544,7 +575,13 @@ mod tests {
             (NOW_S, true),
             (NOW_S + 1, false),
         ] {
+            let renewed = renewal(&registrar, "m", &key, now_s);
+            assert_eq!(renewed.is_some(), due, "{now_s}");
+            // What was only sent is not in anybody's hands.
             assert_eq!(renewal(&registrar, "m", &key, now_s).is_some(), due, "{now_s}");
+            if let Some(renewed) = renewed {
+                show(&registrar, "m", &key, &renewed);
+            }
         }
     }
 
@@ -583,7 +620,7 @@ mod tests {
             let invitation = invitation(&secret, 1, "*", now_s);
             registrar.invite(invitation, secret.clone(), now_s).unwrap();
             let who = Applicant { key: key(), secret, name: name.clone(), role: NodeRole::Execute };
-            registrar.join(&who, now_s).unwrap();
+            joined(&registrar, &who, now_s).unwrap();
             registrar.revoke(&name).unwrap();
             assert!(registrar.nodes(|_| false).iter().any(|node| node.name == "away"), "{year}");
         }
@@ -605,9 +642,20 @@ mod tests {
         let registrar = open(&folder);
         let renewed = renewal(&registrar, "a", &keys[0], NOW_S).unwrap();
         assert_eq!(renewed.authorities.len(), 2);
+        let behind = |expected: &str| {
+            let said = registrar.rotate(true, false, NOW_S).unwrap_err().to_string();
+            assert!(said.contains(expected), "{said}");
+        };
+        behind("machines a, b have not");
+        show(&registrar, "a", &keys[0], &renewed);
+        behind("machines b have not");
+        // Sent, and lost: the negotiator was killed, or the machine's disk is full.
+        assert!(renewal(&registrar, "b", &keys[1], NOW_S).is_some());
+        let registrar = open(&folder);
         let behind = registrar.rotate(true, false, NOW_S).unwrap_err().to_string();
         assert!(behind.contains("machines b have not"), "{behind}");
-        assert!(renewal(&registrar, "b", &keys[1], NOW_S).is_some());
+        let renewed = renewal(&registrar, "b", &keys[1], NOW_S).unwrap();
+        show(&registrar, "b", &keys[1], &renewed);
         registrar.rotate(true, false, NOW_S).unwrap();
         assert!(registrar.nodes(|_| false).iter().all(|node| node.is_newest));
     }

@@ -75,7 +75,7 @@ pub enum NetError {
     TooSlow { what: &'static str, limit: Duration },
     /// The peer says it is what it may not be.
     #[error("refuse {identity:?}: it says it is {role:?}, which it may not be")]
-    Impostor { identity: PeerIdentity, role: Role },
+    Impostor { identity: Box<PeerIdentity>, role: Role },
     /// Somebody else is met than was looked for.
     #[error("talk to {role:?}: somebody else is looked for there")]
     SomebodyElse { role: Role },

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::trust::NodeRole;
 use crate::trust::certificate::PublicKey;
+use crate::trust::roll::Shown;
 
 /// The version of the messages. A peer with another first number is refused; see docs/adr/0004 for
 /// what may change within one.
@@ -65,7 +66,13 @@ pub enum PeerIdentity {
         user: UserName,
     },
     /// A machine of the pool, as its certificate and the pool's roll say.
-    Node { name: String, role: NodeRole, key: PublicKey },
+    Node {
+        name: String,
+        role: NodeRole,
+        key: PublicKey,
+        /// What it has shown for that, where the roll was asked.
+        shown: Option<Shown>,
+    },
     /// Somebody who has shown that he has a key, and nothing else.
     Newcomer { key: PublicKey },
 }

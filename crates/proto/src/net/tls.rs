@@ -33,7 +33,7 @@ use super::peer::PeerIdentity;
 use super::stream::set_up;
 use crate::trust::certificate::{PublicKey, is_signed, read as read_certificate};
 use crate::trust::papers::Signed;
-use crate::trust::{Fingerprint, Node, NodeRole, Papers, Roll, TrustError, roll};
+use crate::trust::{Fingerprint, NodeRole, Papers, Roll, TrustError, roll};
 
 /// The protocol's name in the handshake: whoever speaks another one ends there.
 const ALPN: &[u8] = b"updraft/1";
@@ -120,7 +120,7 @@ struct Seen {
 #[derive(Debug)]
 struct Known {
     roll: Roll,
-    anchors: Vec<TrustAnchor<'static>>,
+    anchors: Vec<roll::Anchor>,
 }
 
 impl Known {
@@ -128,7 +128,7 @@ impl Known {
         Self { anchors: roll.anchors(), roll }
     }
 
-    fn who(&self, shown: &CertificateDer<'_>) -> Result<(&str, &Node), roll::Stranger> {
+    fn who(&self, shown: &CertificateDer<'_>) -> Result<roll::Member<'_>, roll::Stranger> {
         self.roll.who(&self.anchors, shown)
     }
 }
@@ -229,10 +229,12 @@ impl Gate {
 
     fn identity(&self, shown: &CertificateDer<'_>) -> Result<PeerIdentity, NetError> {
         match self.seen.roll.borrow().who(shown) {
-            Ok((name, node)) => {
-                let key = PublicKey::of(shown)?;
-                Ok(PeerIdentity::Node { name: name.to_owned(), role: node.role, key })
-            }
+            Ok(member) => Ok(PeerIdentity::Node {
+                name: member.name.to_owned(),
+                role: member.node.role,
+                key: PublicKey::of(shown)?,
+                shown: Some(member.shown),
+            }),
             Err(roll::Stranger::Unsigned) if self.newcomers => {
                 Ok(PeerIdentity::Newcomer { key: PublicKey::of(shown)? })
             }
@@ -242,7 +244,7 @@ impl Gate {
 
     /// Whether a machine is in the pool, now and as long as this is asked.
     pub(super) fn watch(&self, identity: &PeerIdentity) -> Option<Membered> {
-        let PeerIdentity::Node { name, role, key } = identity else { return None };
+        let PeerIdentity::Node { name, role, key, .. } = identity else { return None };
         let roll = self.seen.roll.subscribe();
         Some(Membered { name: name.clone(), role: *role, key: key.fingerprint(), roll })
     }
@@ -490,7 +492,7 @@ fn identity_of_server(shown: Option<&[CertificateDer<'_>]>) -> Result<PeerIdenti
     let shown = first(shown)?;
     let said = read_certificate(shown)?;
     let key = PublicKey::of(shown)?;
-    Ok(PeerIdentity::Node { name: said.name, role: said.role, key })
+    Ok(PeerIdentity::Node { name: said.name, role: said.role, key, shown: None })
 }
 
 /// Asks whether a server is of the pool.

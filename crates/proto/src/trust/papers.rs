@@ -84,6 +84,20 @@ impl Papers {
         self.signed_here(signed)
     }
 
+    /// The same key with what a pool has signed of it that a token vouches for: whatever was
+    /// believed before, it is that pool's now.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::signed_here`], or if the token's authority does not come with it.
+    pub fn vouched(&self, signed: Signed, by: Fingerprint) -> Result<Self, TrustError> {
+        let new = self.signed_here(signed)?;
+        match new.authorities().contains(&by) {
+            true => Ok(new),
+            false => Err(TrustError::Certificate("the token's authority does not come with it")),
+        }
+    }
+
     /// The same key with what the pool's own machine has signed of it now: its authorities are what
     /// they are, also when all that it believed before were forgotten.
     ///

@@ -8,7 +8,7 @@ use std::path::Path;
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 use serde::{Deserialize, Serialize};
 
-use super::certificate::{is_signed, read as read_certificate};
+use super::certificate::{PublicKey, is_signed, read as read_certificate};
 use super::{Fingerprint, NodeRole, TrustError, authority, read, write};
 
 /// The file's name in the folder of a pool's trust.
@@ -21,13 +21,37 @@ pub struct Node {
     pub key: Fingerprint,
     /// When it joined first, seconds since 1970.
     pub joined_s: i64,
-    /// Until when its certificate is new enough.
+    /// Until when the certificate is new enough that it has shown last.
     pub until_s: i64,
     /// Which authority has signed that.
     pub authority: Fingerprint,
     /// It was put out, and is kept so that its key stays out.
     #[serde(default)]
     pub is_revoked: bool,
+}
+
+/// What a machine has shown in a handshake of what the pool has signed of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// Who has signed it.
+    pub authority: Fingerprint,
+    /// Until when it is new enough, seconds since 1970.
+    pub until_s: i64,
+}
+
+/// An authority, as its signatures are checked.
+#[derive(Debug)]
+pub struct Anchor {
+    authority: Fingerprint,
+    trusted: TrustAnchor<'static>,
+}
+
+/// A machine of the pool that has shown who it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Member<'a> {
+    pub name: &'a str,
+    pub node: &'a Node,
+    pub shown: Shown,
 }
 
 /// Who may join a pool: what is kept of a token.
@@ -88,8 +112,12 @@ impl Roll {
     }
 
     /// What signatures are checked with.
-    pub fn anchors(&self) -> Vec<TrustAnchor<'static>> {
-        self.authorities.iter().filter_map(|pem| authority::anchor(pem).ok()).collect()
+    pub fn anchors(&self) -> Vec<Anchor> {
+        let anchor = |pem: &String| {
+            let authority = PublicKey::of(&authority::der(pem)?)?.fingerprint();
+            Ok::<_, TrustError>(Anchor { authority, trusted: authority::anchor(pem)? })
+        };
+        self.authorities.iter().filter_map(|pem| anchor(pem).ok()).collect()
     }
 
     /// The machine that has shown this certificate. Its dates do not matter: whether the key is in
@@ -101,19 +129,19 @@ impl Roll {
     /// Why it is none of the pool's.
     pub fn who(
         &self,
-        anchors: &[TrustAnchor<'_>],
+        anchors: &[Anchor],
         certificate: &CertificateDer<'_>,
-    ) -> Result<(&str, &Node), Stranger> {
+    ) -> Result<Member<'_>, Stranger> {
         let said = read_certificate(certificate).map_err(|_| Stranger::Unsigned)?;
-        if !is_signed(certificate, anchors) {
-            return Err(Stranger::Unsigned);
-        }
+        let has_signed = |by: &&Anchor| is_signed(certificate, std::slice::from_ref(&by.trusted));
+        let by = anchors.iter().find(has_signed).ok_or(Stranger::Unsigned)?;
+        let shown = Shown { authority: by.authority, until_s: said.dates.until_s };
         let Some((name, node)) = self.nodes.get_key_value(&said.name) else {
             return Err(Stranger::Unknown);
         };
         match self.has(name, node.role, said.key) {
             _ if node.role != said.role => Err(Stranger::OtherKey),
-            Ok(()) => Ok((name, node)),
+            Ok(()) => Ok(Member { name, node, shown }),
             Err(stranger) => Err(stranger),
         }
     }
@@ -178,8 +206,10 @@ mod tests {
             (&ours, "gone", NodeRole::Execute, &gone, not_begun, Err(Stranger::Revoked)),
         ] {
             let signed = by.sign(name, role, key, dates).unwrap();
-            let who = roll.who(&roll.anchors(), signed.der()).map(|(name, _)| name);
-            assert_eq!(who, expected, "{by:?} {name} {role}");
+            let who = roll.who(&roll.anchors(), signed.der());
+            let shown = Shown { authority: by.fingerprint().unwrap(), until_s: dates.until_s };
+            let expected = expected.map(|name| (name, shown));
+            assert_eq!(who.map(|who| (who.name, who.shown)), expected, "{by:?} {name} {role}");
         }
     }
 }

@@ -2,16 +2,18 @@
 //! files for them. Which files a run may have, the core says; how they are read and written is the
 //! matter of a process that is started for it.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::process::Stdio;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use model::MachineName;
+use model::{Granted, MachineName};
+use proto::clock;
 use proto::files::{FilesAnswer, FilesFor};
 use proto::frame::{self, FrameError};
 use proto::net::{Connection, Incoming, Listener, NetError, Role, pass_on};
@@ -43,6 +45,39 @@ pub(crate) struct MachineContext {
     /// The command that reads and writes users' files, with its arguments.
     pub(crate) carrier: Vec<PathBuf>,
     turns: Turns,
+    swept: Swept,
+}
+
+/// Into which folders files were brought, and when what is left of others was looked for there. A
+/// process that brings some lives for one run and does not know.
+#[derive(Debug, Default)]
+struct Swept(Mutex<BTreeMap<PathBuf, u64>>);
+
+/// How often a folder is looked through, milliseconds.
+const SWEEP_EVERY_MS: u64 = 24 * 3600 * 1000;
+
+/// How many folders are remembered; with more all are looked through again.
+const FOLDERS_MAX: usize = 4096;
+
+impl Swept {
+    /// Whether a run that writes such files is to look through their folders.
+    fn is_due(&self, granted: &Granted, now_ms: u64) -> bool {
+        let mut swept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let parents = granted.write.iter().filter_map(|path| path.parent());
+        let folders = granted.into.iter().map(PathBuf::as_path).chain(parents);
+        let mut is_due = false;
+        for folder in folders {
+            if swept.get(folder).is_some_and(|at_ms| now_ms < at_ms + SWEEP_EVERY_MS) {
+                continue;
+            }
+            if swept.len() >= FOLDERS_MAX {
+                swept.clear();
+            }
+            swept.insert(folder.to_owned(), now_ms);
+            is_due = true;
+        }
+        is_due
+    }
 }
 
 /// Why a connection ended early.
@@ -68,7 +103,7 @@ enum Broken {
 
 impl MachineContext {
     pub(crate) fn new(engine: mpsc::Sender<EngineInput>, carrier: Vec<PathBuf>) -> Self {
-        Self { engine, carrier, turns: Turns::new() }
+        Self { engine, carrier, turns: Turns::new(), swept: Swept::default() }
     }
 }
 
@@ -123,7 +158,8 @@ async fn carry(
     };
     let Some(turn) = turn else { return Ok(()) };
     let (ours, theirs) = UnixStream::pair()?;
-    let mut child = start(&context.carrier, theirs)?;
+    let sweeps = context.swept.is_due(&granted, clock::now().boot_ms);
+    let mut child = start(&context.carrier, sweeps, theirs)?;
     connection.sender.send(&FilesAnswer::Ask).await?;
     let mut turn = Some(turn);
     let stands_still = |times: u32| {
@@ -169,14 +205,45 @@ async fn wait_for_turn(connection: &mut Connection, place: &Place) -> Result<Opt
     }
 }
 
-fn start(command: &[PathBuf], socket: UnixStream) -> io::Result<tokio::process::Child> {
+fn start(
+    command: &[PathBuf],
+    sweeps: bool,
+    socket: UnixStream,
+) -> io::Result<tokio::process::Child> {
     let [program, args @ ..] = command else {
         return Err(io::Error::new(io::ErrorKind::NotFound, "no program for that is known"));
     };
     Command::new(program)
         .args(args)
+        .args(sweeps.then_some("--sweep"))
         .stdin(Stdio::from(OwnedFd::from(socket)))
         .stdout(Stdio::null())
         .kill_on_drop(true)
         .spawn()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_looked_through_once_a_day_however_many_runs_write_there() {
+        let swept = Swept::default();
+        let granted = |write: &[&str], into: &[&str]| {
+            let paths = |all: &[&str]| all.iter().map(PathBuf::from).collect();
+            Granted { read: vec!["/in/x".into()], write: paths(write), into: paths(into) }
+        };
+        let day_ms = SWEEP_EVERY_MS;
+        for (write, into, now_ms, expected) in [
+            (&["/home/ann/out.1"][..], &["/home/ann"][..], 1, true),
+            (&["/home/ann/out.2"], &["/home/ann"], 2, false),
+            (&["/home/ann/out.2", "/data/r"], &[], 3, true),
+            (&[], &[], 3, false),
+            (&["/data/q"], &["/home/ann"], day_ms, false),
+            (&["/data/q"], &["/home/ann"], day_ms + 1, true),
+        ] {
+            let granted = granted(write, into);
+            assert_eq!(swept.is_due(&granted, now_ms), expected, "{granted:?} at {now_ms}");
+        }
+    }
 }

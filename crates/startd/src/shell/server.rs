@@ -146,8 +146,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         schedds: TaskTracker::new(),
     });
     let (orders, ordered) = mpsc::channel(ORDERS);
-    if let Some(callers) = callers {
-        tokio::spawn(Calling::new(callers, Arc::clone(&context)).serve(ordered));
+    if let (Some(callers), Way::Far(far)) = (callers, &config.negotiator) {
+        tokio::spawn(Calling::new(callers, far.clone(), Arc::clone(&context)).serve(ordered));
     }
     let telling =
         negotiator::keep_telling(config.negotiator, machine, orders, drains(&inputs), latest);

@@ -33,6 +33,9 @@ pub struct DaemonArgs {
     /// The pool's folder.
     #[arg(long)]
     home: PathBuf,
+    /// Of files: look for what is left of some in the folders that are written in.
+    #[arg(long)]
+    sweep: bool,
 }
 
 /// What `status` of another process means when somebody else is already that daemon.
@@ -69,7 +72,7 @@ pub fn run(args: &DaemonArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if args.role == FILES {
-        startd::shell::serve_stdin().context("read and write files for a machine")?;
+        startd::shell::serve_stdin(args.sweep).context("read and write files for a machine")?;
         return Ok(ExitCode::SUCCESS);
     }
     let Some(role) = DaemonRole::from_name(&args.role) else {

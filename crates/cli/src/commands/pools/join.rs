@@ -11,7 +11,7 @@ use crate::commands::pools::pool::home;
 use crate::line::call::Call;
 use crate::line::exit::Exit;
 use crate::line::outcome::Outcome;
-use crate::pool::{self, PoolSettings, membership};
+use crate::pool::{self, PoolSettings};
 use crate::render::nodes::Joined;
 
 /// Makes this machine one of a pool, and returns when the pool has it. It needs no open port and
@@ -21,7 +21,8 @@ pub struct JoinArgs {
     /// What 'updraft pool invite' printed; '-' reads it from standard input, where nobody else sees
     /// it.
     token: String,
-    /// What the machine is called in the pool (default: the host's name).
+    /// What the machine is called in the pool (default: the host's name, or what it is called there
+    /// already).
     #[arg(long)]
     name: Option<String>,
     /// Processors to offer (default: all).
@@ -50,12 +51,11 @@ pub fn run(args: JoinArgs, call: &Call) -> Result<Outcome> {
         io::stdin().read_to_string(&mut word).context("read the token from standard input")?;
     }
     let token: Token = word.parse()?;
-    let name = args.name.map_or_else(membership::host, Ok)?;
     let settings =
         PoolSettings { cpus: args.cpus, memory_mib: args.memory, ..PoolSettings::default() };
     let home = home(args.dir);
     let program = std::env::current_exe()?;
-    let joined = pool::join(&home, &token, &name, &settings, &program)?;
+    let (name, joined) = pool::join(&home, &token, args.name.as_deref(), &settings, &program)?;
     let dir = home.dir().display().to_string();
     let said = Joined { name, address: token.address, dir, clock_ahead_s: joined.ahead_s };
     Ok(Outcome::of(&said, args.json, call, Exit::Done))

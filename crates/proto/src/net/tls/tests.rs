@@ -97,7 +97,10 @@ async fn a_machine_of_the_pool_comes_in_under_its_own_name_whatever_its_certific
     let (mut ours, mut theirs) = (ours.unwrap(), theirs.unwrap());
     let key = papers.public().unwrap();
     let name = "m".to_owned();
-    assert_eq!(theirs.peer.identity, PeerIdentity::Node { name, role: NodeRole::Execute, key });
+    let authority = pool.authority.fingerprint().unwrap();
+    let shown = Some(roll::Shown { authority, until_s: OVER.until_s });
+    let role = NodeRole::Execute;
+    assert_eq!(theirs.peer.identity, PeerIdentity::Node { name, role, key, shown });
     assert_eq!(ours.peer.role, Role::Negotiator);
     ours.sender.send(&"a word".to_owned()).await.unwrap();
     assert_eq!(theirs.receiver.recv::<String>().await.unwrap().as_deref(), Some("a word"));

@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -22,11 +23,25 @@ const FOLDERS_MAX: usize = 4096;
 /// When a folder (its device and inode) was looked through, on the clock of this boot.
 static LOOKED: Mutex<BTreeMap<(u64, u64), u64>> = Mutex::new(BTreeMap::new());
 
+/// Whether somebody else looks through folders, and this process through none.
+static IS_LEFT: AtomicBool = AtomicBool::new(false);
+
+/// From now on this process looks through no folder: it lives for one run, so that every run of a
+/// cluster would look through the same one.
+pub(crate) fn leave_to_others() {
+    IS_LEFT.store(true, Ordering::Relaxed);
+}
+
 /// Removes what is left in a folder, if nobody has looked there today. What cannot be looked at or
 /// removed stays.
 pub(crate) fn remove(folder: &Path) {
+    if IS_LEFT.load(Ordering::Relaxed) {
+        return;
+    }
+    // A file server that does not answer holds up who writes there, and nobody else.
+    let Ok(found) = fs::metadata(folder) else { return };
     let mut looked = LOOKED.lock().unwrap_or_else(PoisonError::into_inner);
-    if !is_due(&mut looked, folder) {
+    if !is_due(&mut looked, (found.dev(), found.ino()), clock::now().boot_ms) {
         return;
     }
     drop(looked);
@@ -41,10 +56,7 @@ fn now() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis(since)
 }
 
-fn is_due(looked: &mut BTreeMap<(u64, u64), u64>, folder: &Path) -> bool {
-    let Ok(found) = fs::metadata(folder) else { return false };
-    let now_ms = clock::now().boot_ms;
-    let id = (found.dev(), found.ino());
+fn is_due(looked: &mut BTreeMap<(u64, u64), u64>, id: (u64, u64), now_ms: u64) -> bool {
     let again_ms = looked.get(&id).map_or(0, |at_ms| at_ms + OLD.as_secs() * 1000);
     if looked.len() >= FOLDERS_MAX {
         looked.clear();
@@ -91,7 +103,15 @@ mod tests {
         assert_eq!(left(), 1);
         assert!(folder.path().join(file).exists());
         let mut looked = BTreeMap::new();
-        assert!(is_due(&mut looked, folder.path()));
-        assert!(!is_due(&mut looked, folder.path()), "not twice a day");
+        let day_ms = OLD.as_secs() * 1000;
+        for (id, now_ms, expected) in [
+            ((1, 7), 5, true),
+            ((1, 7), 5 + day_ms - 1, false),
+            ((1, 8), 6, true),
+            ((2, 7), 6, true),
+            ((1, 7), 5 + day_ms, true),
+        ] {
+            assert_eq!(is_due(&mut looked, id, now_ms), expected, "{id:?} at {now_ms}");
+        }
     }
 }

@@ -28,8 +28,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::shell::files::copying::{TransferError, failed};
 use crate::shell::files::disk::{self, Disk, EntryKind, Links, Look, Outlives, SameDisk, Source};
-use crate::shell::files::leash;
 use crate::shell::files::reach::{Reach, Target};
+use crate::shell::files::{leash, leftovers};
 
 /// The most bytes of names in one answer: far below the limit of a frame, in which each byte may
 /// take two.
@@ -372,12 +372,16 @@ enum Open {
 }
 
 /// Answers what comes over a connection to standard input, until it ends: what is granted first,
-/// from who started this, and then what their peer asks.
+/// from who started this, and then what their peer asks. Whoever started this says whether it is to
+/// look for what is left of files where it writes.
 ///
 /// # Errors
 ///
 /// If the connection breaks, or what comes is no question.
-pub fn serve_stdin() -> io::Result<()> {
+pub fn serve_stdin(sweeps: bool) -> io::Result<()> {
+    if !sweeps {
+        leftovers::leave_to_others();
+    }
     let mut stream = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let granted: Granted = receive(&mut stream)?;
     let user = User::from_uid(Uid::effective()).ok().flatten();

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use model::ScheddName;
 use proto::clock;
-use proto::joining::ToMachine;
-use proto::net::{BackOff, Role, connect_far};
+use proto::joining::{AskPool, PoolSays, ToMachine};
+use proto::net::{BackOff, Far, Role, connect_far};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -23,13 +23,19 @@ const ATTEMPTS: u32 = 5;
 /// Calls the schedds that want this machine.
 pub(crate) struct Calling {
     called: Arc<CalledSchedds>,
+    /// Of the pool.
+    negotiator: Far,
     context: Arc<ScheddContext>,
     tasks: BTreeMap<ScheddName, JoinHandle<()>>,
 }
 
 impl Calling {
-    pub(crate) fn new(called: Arc<CalledSchedds>, context: Arc<ScheddContext>) -> Self {
-        Self { called, context, tasks: BTreeMap::new() }
+    pub(crate) fn new(
+        called: Arc<CalledSchedds>,
+        negotiator: Far,
+        context: Arc<ScheddContext>,
+    ) -> Self {
+        Self { called, negotiator, context, tasks: BTreeMap::new() }
     }
 
     /// Calls those again of which the machine holds something, and does what the negotiator says.
@@ -51,7 +57,10 @@ impl Calling {
                 // The engine has heard it.
                 ToMachine::Drain(_) => {}
                 ToMachine::Signed(signed) => match self.called.membership().renew(*signed) {
-                    Ok(()) => tracing::info!("the pool has renewed what it signed of this machine"),
+                    Ok(()) => {
+                        tracing::info!("the pool has renewed what it signed of this machine");
+                        tokio::spawn(show(self.negotiator.clone()));
+                    }
                     Err(error) => tracing::error!(%error, "cannot take what the pool has signed"),
                 },
             }
@@ -67,6 +76,20 @@ impl Calling {
         let whom = schedd.clone();
         let task = tokio::spawn(async move { talk_to(&called, &whom, &context).await });
         self.tasks.insert(schedd, task);
+    }
+}
+
+/// Shows the pool what this machine has now: it sends that again until it has seen it. The
+/// connection that there is goes on with what it began with.
+async fn show(negotiator: Far) {
+    let shown = async {
+        let mut connection = connect_far(&negotiator, Role::Newcomer).await?;
+        connection.sender.send(&AskPool::AmIThere).await?;
+        connection.receiver.recv::<PoolSays>().await
+    };
+    if let Err(error) = shown.await {
+        let error = proto::net::chain(&error);
+        tracing::warn!(error, "the pool was not shown what it has signed; it will ask again");
     }
 }
 

@@ -101,11 +101,35 @@ impl Route<'_> {
         Ok(bytes)
     }
 
+    fn contents(self, source: &Path, target: &Path, depth: usize) -> Result<u64, TransferError> {
+        self.contents_at(source, target, depth, &|_| false)
+    }
+
+    /// Copies what is in a folder into another, but what has these names: that goes elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// The first file that cannot be copied.
+    pub(crate) fn contents_but(
+        self,
+        source: &Path,
+        target: &Path,
+        is_left: &dyn Fn(&OsStr) -> bool,
+    ) -> Result<u64, TransferError> {
+        self.contents_at(source, target, 0, is_left)
+    }
+
     /// Links to files are followed, links to folders are copied as links: a folder may lie in
     /// itself that way.
-    fn contents(self, source: &Path, target: &Path, depth: usize) -> Result<u64, TransferError> {
+    fn contents_at(
+        self,
+        source: &Path,
+        target: &Path,
+        depth: usize,
+        is_left: &dyn Fn(&OsStr) -> bool,
+    ) -> Result<u64, TransferError> {
         let mut bytes = 0;
-        for name in self.from.list(source)? {
+        for name in self.from.list(source)?.into_iter().filter(|name| !is_left(name)) {
             leash::pulled().map_err(|error| failed(source, &error))?;
             // It may be a peer's word: a name leads down one step and nowhere else.
             if !is_name(&name) {

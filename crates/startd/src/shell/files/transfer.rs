@@ -511,15 +511,36 @@ fn bring_files_back(
         Err(error) => return back.note(Err(error)),
     };
     for name in files {
-        match plan.stored(&name) {
-            Some(url) => match transfers_below(scratch, &name, &url) {
-                Ok(more) => back.transfers.extend(more),
-                Err(error) => back.note(Err(error)),
-            },
-            None => {
-                let copy = || plan.bring_back(route, scratch, &name);
-                back.note(run_log.moving(|| format!("Output {}", name.display()), copy));
+        match plan.renamed_inside(scratch, &name) {
+            Ok(renamed) => {
+                bring_output(route, plan, scratch, &name, &renamed, run_log, back);
+                for inner in renamed.iter().map(|inner| name.join(inner)) {
+                    bring_output(route, plan, scratch, &inner, &[], run_log, back);
+                }
             }
+            Err(error) => back.note(Err(error)),
+        }
+    }
+}
+
+/// Brings one output back, or says where it is to be stored; of a folder not what goes elsewhere.
+fn bring_output(
+    route: Route<'_>,
+    plan: &OutputPlan,
+    scratch: &Path,
+    name: &Path,
+    elsewhere: &[OsString],
+    run_log: &RunLog,
+    back: &mut BroughtBack,
+) {
+    match plan.stored(name) {
+        Some(url) => match transfers_below(scratch, name, &url) {
+            Ok(more) => back.transfers.extend(more),
+            Err(error) => back.note(Err(error)),
+        },
+        None => {
+            let copy = || plan.bring_back(route, scratch, name, elsewhere);
+            back.note(run_log.moving(|| format!("Output {}", name.display()), copy));
         }
     }
 }
@@ -539,7 +560,8 @@ fn by_plugins(
     run_log.moving(|| format!("By plug-ins: {}", urls()), || plugins.run(way, scratch, transfers))
 }
 
-/// A file, or every file of a folder, to be stored at a URL, or below it.
+/// A file, or every file of a folder, to be stored at a URL, or below it. What is in a folder and
+/// is neither, and links to folders, which may lead to where they lie, stay.
 fn transfers_below(
     scratch: &Path,
     name: &Path,
@@ -553,7 +575,11 @@ fn transfers_below(
     let mut transfers = Vec::new();
     for entry in fs::read_dir(&local).map_err(|error| failed(&local, &error))? {
         let entry = entry.map_err(|error| failed(&local, &error))?;
-        let inner = entry.file_name();
+        let (inner, path) = (entry.file_name(), entry.path());
+        let found = fs::metadata(&path).map_err(|error| failed(&path, &error))?;
+        if !found.is_file() && (!found.is_dir() || path.is_symlink()) {
+            continue;
+        }
         let below = format!("{url}/{}", inner.to_string_lossy());
         transfers.extend(transfers_below(scratch, &name.join(inner), &below)?);
     }
@@ -688,12 +714,13 @@ impl OutputPlan {
         known_by.and_then(|known_by| self.remaps.get(known_by))
     }
 
-    /// Brings one output back.
+    /// Brings one output back; of a folder whose contents are meant not what goes elsewhere.
     fn bring_back(
         &self,
         route: Route<'_>,
         scratch: &Path,
         name: &Path,
+        elsewhere: &[OsString],
     ) -> Result<u64, TransferError> {
         let Some(item) = name.to_str() else {
             // Such a name cannot stand in a list.
@@ -708,49 +735,29 @@ impl OutputPlan {
                 false => route.file(&source, &target),
             };
         }
-        if item.ends_with('/')
-            && let Some(bytes) = self.contents_back(route, scratch, item)?
-        {
-            return Ok(bytes);
+        if elsewhere.is_empty() {
+            return route.item(scratch, item, &self.iwd, self.preserve_relative_paths);
         }
-        route.item(scratch, item, &self.iwd, self.preserve_relative_paths)
-    }
-
-    /// What is in a folder, if something in it has a new name: that is known as any output is
-    /// (HTCondor 25.14).
-    fn contents_back(
-        &self,
-        route: Route<'_>,
-        scratch: &Path,
-        item: &str,
-    ) -> Result<Option<u64>, TransferError> {
-        let folder = scratch.join(item);
-        let Ok(entries) = fs::read_dir(&folder) else { return Ok(None) };
-        let names: io::Result<Vec<OsString>> =
-            entries.map(|entry| entry.map(|entry| entry.file_name())).collect();
-        let names = names.map_err(|error| failed(&folder, &error))?;
-        if !names.iter().any(|name| self.remapped(&Path::new(item).join(name)).is_some()) {
-            return Ok(None);
-        }
-        let base = match self.preserve_relative_paths {
+        let target = match self.preserve_relative_paths {
             true => self.iwd.join(item),
             false => self.iwd.clone(),
         };
-        let mut bytes = 0;
-        for name in names {
-            let inner = Path::new(item).join(&name);
-            if self.remapped(&inner).is_some() {
-                bytes += self.bring_back(route, scratch, &inner)?;
-                continue;
-            }
-            let (source, target) = (scratch.join(&inner), base.join(&name));
-            route.make_parent(&target)?;
-            bytes += match source.is_dir() {
-                true => route.folder(&source, &target)?,
-                false => route.file(&source, &target)?,
-            };
+        route.to.make_folder(&target)?;
+        let is_elsewhere = |name: &OsStr| elsewhere.iter().any(|other| other == name);
+        route.contents_but(&scratch.join(item), &target, &is_elsewhere)
+    }
+
+    /// What has a new name of its own in a folder whose contents are meant: it is known as any
+    /// output is (HTCondor 25.14).
+    fn renamed_inside(&self, scratch: &Path, name: &Path) -> Result<Vec<OsString>, TransferError> {
+        let folder = scratch.join(name);
+        let is_contents = name.as_os_str().as_encoded_bytes().ends_with(b"/");
+        if !is_contents || !folder.is_dir() || self.remapped(name).is_some() {
+            return Ok(Vec::new());
         }
-        Ok(Some(bytes))
+        let mut names = SameDisk.list(&folder)?;
+        names.retain(|inner| self.remapped(&name.join(inner)).is_some());
+        Ok(names)
     }
 }
 

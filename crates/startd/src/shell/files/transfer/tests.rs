@@ -223,6 +223,48 @@ fn what_is_in_a_folder_that_is_named_with_a_slash_is_renamed_by_its_own_name() {
     );
 }
 
+/// What comes back of `sub/` of a job with these remaps, with a link to a folder and a pipe in it.
+fn contents_back(remaps: &str) -> Vec<(String, Vec<UrlTransfer>)> {
+    let back = Both::over_each().map(|both| {
+        let job = both.job(&[("TransferOutput", "sub/"), ("TransferOutputRemaps", remaps)]);
+        let (side, scratch) = (both.side(&job), both.path("scratch"));
+        let (plugins, run_log) = (Plugins::default(), RunLog::default());
+        let plan = bring_in(&*side, &job, &scratch, None, &plugins, &run_log).unwrap();
+        fs::create_dir_all(both.path("scratch/sub/deep")).unwrap();
+        both.write("scratch/sub/deep/one", "1");
+        both.write("scratch/sub/two", "2");
+        std::os::unix::fs::symlink("deep", both.path("scratch/sub/link")).unwrap();
+        nix::unistd::mkfifo(&both.path("scratch/sub/pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let back = super::bring_back(&*side, &plan, &scratch, &GOOD, Cause::ByItself, &run_log);
+        assert_eq!(back.first, None);
+        let link = fs::read_link(both.path("iwd/link")).unwrap();
+        assert_eq!(link, Path::new("deep"), "a link to a folder stays one");
+        assert!(!both.path("iwd/pipe").exists());
+        assert_eq!(fs::read_to_string(both.path("iwd/deep/one")).unwrap(), "1");
+        let found = fs::read_to_string(both.path("iwd/new/two")).unwrap_or_default();
+        let there = both.path("iwd/two").exists() || both.path("iwd/s3:").exists();
+        let found = if there { "under its old name".to_owned() } else { found };
+        (found, back.transfers)
+    });
+    back.collect()
+}
+
+#[test]
+fn the_contents_of_a_folder_are_copied_by_one_rule_whether_something_in_it_is_renamed_or_not() {
+    for (found, transfers) in contents_back("other=x") {
+        assert_eq!((&*found, transfers), ("under its old name", vec![]));
+    }
+    for (found, transfers) in contents_back("two=new/two") {
+        assert_eq!((&*found, transfers), ("2", vec![]));
+    }
+    for (found, transfers) in contents_back("two=s3://bucket/two") {
+        assert_eq!(found, "");
+        assert_eq!(transfers.len(), 1, "it is stored, and not written here");
+        assert_eq!(transfers[0].url, "s3://bucket/two");
+        assert!(transfers[0].local.ends_with("scratch/sub/two"));
+    }
+}
+
 #[test]
 fn a_folder_that_is_named_with_a_slash_keeps_its_path_for_who_wants_that() {
     for both in Both::over_each() {

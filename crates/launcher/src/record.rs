@@ -5,7 +5,13 @@
 //! happens before it reports it. An entry is one `write` of less than a page, which a SIGKILL does
 //! not tear; nothing is synced, because a reboot ends every run anyway and the boot id in the first
 //! entry tells.
+//!
+//! A file that is done with is kept for a later run (`state_dir/spare/N`), up to [`SPARES_MAX`]: a
+//! file system that passes over the places of what was removed in the last minute (ext4) takes the
+//! longer to make one the more were removed, and at a thousand runs a second that was most of what
+//! the launcher did.
 
+use std::cell::Cell;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -36,40 +42,83 @@ pub(crate) struct ProcessId {
     pub(crate) start_ticks: u64,
 }
 
+/// The most files that are kept for later runs.
+const SPARES_MAX: u32 = 512;
+
 /// The directory of run files.
 #[derive(Debug, Clone)]
 pub(crate) struct Records {
     dir: PathBuf,
+    spare_dir: PathBuf,
+    /// How many spare files there are: those with the numbers below this one.
+    spares: Cell<u32>,
 }
 
 impl Records {
     /// Opens the directory, making it if it is missing.
     pub(crate) fn open(state_dir: &Path) -> io::Result<Self> {
-        let dir = state_dir.join("runs");
-        DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
-        Ok(Self { dir })
+        let (dir, spare_dir) = (state_dir.join("runs"), state_dir.join("spare"));
+        for dir in [&dir, &spare_dir] {
+            DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        }
+        for left in fs::read_dir(&spare_dir)? {
+            fs::remove_file(left?.path())?;
+        }
+        Ok(Self { dir, spare_dir, spares: Cell::new(0) })
     }
 
     /// Creates a run's file, which must not exist. There is none after an error: an empty one would
     /// be a run that nobody asked for.
     pub(crate) fn create(&self, key: &RunKey, first: &RecordEntry) -> io::Result<()> {
+        if let Some(spare) = self.take_spare() {
+            return self.create_of_spare(&spare, key, first);
+        }
         let mut options = OpenOptions::new();
-        let mut file =
-            options.create_new(true).append(true).mode(0o600).open(self.dir.join(key.as_str()))?;
+        let mut file = options.create_new(true).append(true).mode(0o600).open(self.path(key))?;
         append(&mut file, first).inspect_err(|_| {
             // Nothing better can be done about a file that cannot be removed either.
-            let _ = self.remove(key);
+            let _ = fs::remove_file(self.path(key));
         })
+    }
+
+    /// The file has its first entry before it has the run's name. Nobody else makes files here, so
+    /// that none can come between the look and the renaming.
+    fn create_of_spare(&self, spare: &Path, key: &RunKey, first: &RecordEntry) -> io::Result<()> {
+        let path = self.path(key);
+        let made = || {
+            if fs::symlink_metadata(&path).is_ok() {
+                return Err(ErrorKind::AlreadyExists.into());
+            }
+            let mut file = OpenOptions::new().write(true).truncate(true).open(spare)?;
+            append(&mut file, first)?;
+            fs::rename(spare, &path)
+        };
+        // What stays behind under a spare's name would be in the way of a later one.
+        made().inspect_err(|_| drop(fs::remove_file(spare)))
+    }
+
+    fn take_spare(&self) -> Option<PathBuf> {
+        let number = self.spares.get().checked_sub(1)?;
+        self.spares.set(number);
+        Some(self.spare(number))
+    }
+
+    fn path(&self, key: &RunKey) -> PathBuf {
+        self.dir.join(key.as_str())
+    }
+
+    fn spare(&self, number: u32) -> PathBuf {
+        self.spare_dir.join(number.to_string())
     }
 
     /// Opens a run's file to append to.
     pub(crate) fn open_run(&self, key: &RunKey) -> io::Result<File> {
-        OpenOptions::new().append(true).open(self.dir.join(key.as_str()))
+        OpenOptions::new().append(true).open(self.path(key))
     }
 
     /// The entries of a run; none if there is no readable file.
     pub(crate) fn load(&self, key: &RunKey) -> io::Result<Vec<RecordEntry>> {
-        match fs::read(self.dir.join(key.as_str())) {
+        match fs::read(self.path(key)) {
             Ok(bytes) => Ok(entries(&bytes)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(error),
@@ -87,9 +136,16 @@ impl Records {
         Ok(keys)
     }
 
-    /// Removes a run's file, if there is one.
+    /// Removes a run's file, if there is one. Whoever appended to it has said that it is over, or
+    /// is known to be gone: no other run's file can get what is meant for this one.
     pub(crate) fn remove(&self, key: &RunKey) -> io::Result<()> {
-        match fs::remove_file(self.dir.join(key.as_str())) {
+        let spares = self.spares.get();
+        let removed = if spares < SPARES_MAX {
+            fs::rename(self.path(key), self.spare(spares)).inspect(|()| self.spares.set(spares + 1))
+        } else {
+            fs::remove_file(self.path(key))
+        };
+        match removed {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
@@ -142,6 +198,32 @@ mod tests {
         records.remove(&key).unwrap();
         assert_eq!(records.keys().unwrap(), []);
     }
+
+    #[test]
+    fn a_file_that_was_another_runs_has_nothing_of_it() {
+        let state = tempfile::tempdir().unwrap();
+        let records = Records::open(state.path()).unwrap();
+        let [one, two, three] =
+            ["1.0-1", "2.0-1", "3.0-1"].map(|key| RunKey::try_from(key).unwrap());
+        let keeper = ProcessId { pid: 7, start_ticks: 9 };
+        let first = RecordEntry::Assigned { keeper, boot_id: "b".into(), uid: 0 };
+        records.create(&one, &first).unwrap();
+        let ended = RecordEntry::Started { pid: 8, started_ms: 1, started_boot_ms: 2 };
+        append(&mut records.open_run(&one).unwrap(), &ended).unwrap();
+        records.remove(&one).unwrap();
+        assert_eq!(records.keys().unwrap(), []);
+
+        records.create(&two, &first).unwrap();
+        assert_eq!(records.load(&two).unwrap(), std::slice::from_ref(&first));
+        assert_eq!(fs::read_dir(state.path().join("spare")).unwrap().count(), 0);
+
+        records.create(&three, &first).unwrap();
+        records.remove(&three).unwrap();
+        assert!(records.create(&two, &first).is_err(), "a run key is used once, of a spare too");
+        assert_eq!(records.load(&two).unwrap(), [first]);
+        assert_eq!(fs::read_dir(state.path().join("spare")).unwrap().count(), 0);
+    }
+
     #[test]
     fn no_file_is_left_of_a_run_whose_first_entry_cannot_be_written() {
         let state = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
 //! Doing finished jobs again: as they were described, in a new cluster. Which ones, is the caller's
 //! matter.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use classad::{AttrName, ClassAd, Expr};
 use model::{ClusterId, ClusterSpec, JobId, Procs, attr, spooling};
@@ -68,20 +68,20 @@ impl Home {
     ///
     /// If the schedd cannot be asked.
     pub fn retried_already(&self, jobs: &[JobId]) -> Result<BTreeMap<JobId, JobId>, AskError> {
-        let names: Vec<Expr> =
-            jobs.iter().map(|job| Expr::from(job.to_string().as_str())).collect();
-        if names.is_empty() {
+        if jobs.is_empty() {
             return Ok(BTreeMap::new());
         }
         let projection =
             [attr::CLUSTER_ID, attr::PROC_ID, attr::RETRY_OF].map(AttrName::from).to_vec();
-        let constraint =
-            Some(Expr::call("member", [Expr::attr(attr::RETRY_OF), Expr::list(names)]));
+        // Of which jobs, is compared here: a list of them would be gone through for each job in the
+        // queue.
+        let constraint = Some(Expr::call("isString", [Expr::attr(attr::RETRY_OF)]));
         let query = Query { constraint, projection, ..Query::of(Select::All) };
+        let asked: BTreeSet<JobId> = jobs.iter().copied().collect();
         let found = self.schedd()?.jobs(query)?;
         let one = |ad: &ClassAd| {
             let of = ad.literal(attr::RETRY_OF)?.as_str()?.parse().ok()?;
-            Some((of, crate::wait::id(ad)?))
+            asked.contains(&of).then_some((of, crate::wait::id(ad)?))
         };
         Ok(found.iter().filter_map(one).collect())
     }

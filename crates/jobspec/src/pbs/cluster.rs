@@ -271,23 +271,16 @@ impl Submission {
         lines
     }
 
-    /// What ends the job before its own end.
+    /// What ends the job before its own end, besides what it asks for: that, the schedd sees to.
     fn limits(&self) -> Vec<String> {
-        let walltime = self.asked.walltime_s.map(|limit| {
-            format!("(JobStatus == 2 && time() - JobCurrentStartExecutingDate >= {limit})")
-        });
-        let once = (!self.is_rerunable).then(|| "(JobStatus == 1 && NumJobStarts >= 1)".to_owned());
-        let ends: Vec<String> = walltime.into_iter().chain(once).collect();
-        if ends.is_empty() {
+        if self.is_rerunable {
             return Vec::new();
         }
-        let limit = self.asked.walltime_s.unwrap_or(0);
-        let head = RunLimit::Walltime.reason_head();
-        let reason = format!(
-            "+PeriodicRemoveReason = JobStatus == 2 ? strcat(\"{head} \", time() - JobCurrentStartExecutingDate, \
-             \" exceeded limit {limit}\") : \"the job is not rerunable (-r n), and its run was lost\""
-        );
-        vec![format!("periodic_remove = {}", ends.join(" || ")), reason]
+        vec![
+            "periodic_remove = JobStatus == 1 && NumJobStarts >= 1".to_owned(),
+            "+PeriodicRemoveReason = \"the job is not rerunable (-r n), and its run was lost\""
+                .to_owned(),
+        ]
     }
 
     /// What the job finds set, in the order in which `qstat -f` shows it. What only the machine

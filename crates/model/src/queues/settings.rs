@@ -233,6 +233,12 @@ impl QueueSettings {
         self.resources.get(name).and_then(custom_of)
     }
 
+    /// The nodes that are to be given no jobs, as managers have named them.
+    pub fn offline(&self) -> impl Iterator<Item = &str> {
+        let nodes = self.nodes.iter().filter(|(_, node)| node.get("state") == Some("offline"));
+        nodes.map(|(name, _)| name.as_str())
+    }
+
     /// Whether jobs may start on this machine.
     pub fn is_offline(&self, machine: &str) -> bool {
         let is = |name: &str| {

@@ -52,7 +52,7 @@ impl Core {
                 let before = self.pool.withdraw(machine);
                 self.resources_changed(&resources);
                 self.due = true;
-                self.machine_changed(at, &before, &Held::new())
+                self.machine_changed(at, machine, (&before, &Held::new()))
             }
             Fact::MatchesExpired(numbers) => {
                 numbers.iter().for_each(|number| self.end_offer(*number, None));
@@ -88,7 +88,7 @@ impl Core {
             self.pool.show_again(&state.machine);
         }
         self.resources_changed(&resources);
-        self.machine_changed(at, &before, &now)
+        self.machine_changed(at, &state.machine, (&before, &now))
     }
 
     fn drained(&mut self, machine: &MachineName, drain: Option<&Drain>) -> Change {
@@ -101,7 +101,7 @@ impl Core {
         if let Some((state, heard)) = row {
             let shown = draining::shown(draining::plain(*state), drain);
             let (before, now) = self.pool.advertise(shown, heard);
-            change = self.machine_changed(heard, &before, &now);
+            change = self.machine_changed(heard, machine, (&before, &now));
         }
         self.due = true;
         Change { drained: self.demand.schedds.keys().cloned().collect(), ..change }
@@ -169,8 +169,15 @@ impl Core {
         Change { significant, drained, ..Change::default() }
     }
 
-    fn machine_changed(&mut self, at: Now, before: &Held, now: &Held) -> Change {
-        self.due |= !self.pool.improved.is_empty();
+    /// `held` is what users have of the machine, before and now. Others that improved, or are
+    /// looked at again with each pass, are no cause for one.
+    fn machine_changed(
+        &mut self,
+        at: Now,
+        machine: &MachineName,
+        (before, now): (&Held, &Held),
+    ) -> Change {
+        self.due |= self.pool.has_improved(machine);
         if before != now {
             self.due |= self.demand.waits_erratically(&self.pool.clauses);
             self.accounts.advance(at, &self.policy);

@@ -60,10 +60,10 @@ impl Core {
     fn apply_to_cluster(&mut self, at: Now, fact: &ClusterFact, change: &mut Change) {
         match fact {
             ClusterFact::Reserved { token, by, cluster } => {
-                self.reserved.insert(*cluster, (*token, by.clone()));
+                self.reserved.insert(*cluster, *token, by.clone());
                 self.next_reserved = cluster.next();
             }
-            ClusterFact::ReservationForgotten { cluster } => drop(self.reserved.remove(cluster)),
+            ClusterFact::ReservationForgotten { cluster } => self.reserved.remove(*cluster),
             ClusterFact::Submitted(record) => self.cluster_submitted(at, record, change),
             ClusterFact::Factory { cluster, step } => self.factory(at, *cluster, step, change),
             ClusterFact::JobsWait { cluster, jobs, reason } => {
@@ -201,7 +201,7 @@ impl Core {
     }
 
     fn cluster_submitted(&mut self, at: Now, record: &Arc<ClusterRecord>, change: &mut Change) {
-        self.reserved.remove(&record.cluster);
+        self.reserved.remove(record.cluster);
         self.meta.next_cluster = self.meta.next_cluster.max(record.cluster.next());
         self.index_cluster(record);
         change.meta = Some(self.meta);

@@ -42,27 +42,35 @@ const MAX_TICKS: usize = 16;
 /// process before `dirty` is committed.
 pub fn run_batch(core: &mut Core, now: Now, inputs: &[Input]) -> Batch {
     let mut batch = Batch::default();
-    let mut clusters = BTreeSet::new();
+    let mut touched = Touched::default();
     for input in inputs {
-        let step = step(core, now, input, &mut batch, &mut clusters);
+        let step = step(core, now, input, &mut batch, &mut touched);
         batch.answers.push(step.reply);
         batch.begun.extend(step.began.map(|act| (batch.answers.len() - 1, act)));
     }
     if core.has_long_acts() {
-        step(core, now, &Input::ActOn, &mut batch, &mut clusters);
+        step(core, now, &Input::ActOn, &mut batch, &mut touched);
     }
     let mut ticks = 0;
     // What follows from an end for those that wait is written with it, however long their chain.
     while ticks < MAX_TICKS || core.has_dependency_news() {
         ticks += usize::from(!core.has_dependency_news());
-        if !step(core, now, &Input::Tick, &mut batch, &mut clusters).did {
+        if !step(core, now, &Input::Tick, &mut batch, &mut touched).did {
             break;
         }
     }
-    for cluster in clusters {
+    for cluster in touched.clusters {
         batch.dirty.clusters.insert(cluster, core.cluster_body(cluster));
     }
+    batch.dirty.acts = touched.acts.then(|| core.acts.values().cloned().collect());
     batch
+}
+
+/// What is written once, at the end of the batch, however many events change it.
+#[derive(Default)]
+struct Touched {
+    clusters: BTreeSet<model::ClusterId>,
+    acts: bool,
 }
 
 /// What came of one input.
@@ -79,10 +87,10 @@ fn step(
     now: Now,
     input: &Input,
     batch: &mut Batch,
-    clusters: &mut BTreeSet<model::ClusterId>,
+    touched: &mut Touched,
 ) -> Step {
     for fact in core.calls_up(now, input) {
-        make_true(core, &Event { at: now, fact }, batch, clusters);
+        make_true(core, &Event { at: now, fact }, batch, touched);
     }
     let decision = match core.decide(now, input) {
         Ok(decision) => decision,
@@ -97,7 +105,7 @@ fn step(
     for event in &decision.events {
         taking.extend(core.takes_along(event));
         alone.extend(core.runs_alone(event));
-        make_true(core, event, batch, clusters);
+        make_true(core, event, batch, touched);
     }
     for job in alone {
         let facts = core.removed_for(now, job, room);
@@ -105,7 +113,7 @@ fn step(
         for fact in facts {
             let event = Event { at: now, fact };
             taking.extend(core.takes_along(&event));
-            make_true(core, &event, batch, clusters);
+            make_true(core, &event, batch, touched);
         }
     }
     // Each removes or stops jobs that are not final, and so this ends.
@@ -115,7 +123,7 @@ fn step(
         for fact in facts {
             let event = Event { at: now, fact };
             taking.extend(core.takes_along(&event));
-            make_true(core, &event, batch, clusters);
+            make_true(core, &event, batch, touched);
         }
     }
     let began = decision.events.iter().find_map(|event| {
@@ -126,16 +134,12 @@ fn step(
     Step { reply: decision.reply, began, did: !decision.events.is_empty() }
 }
 
-fn make_true(
-    core: &mut Core,
-    event: &Event,
-    batch: &mut Batch,
-    clusters: &mut BTreeSet<model::ClusterId>,
-) {
+fn make_true(core: &mut Core, event: &Event, batch: &mut Batch, touched: &mut Touched) {
     core.log_before(event, &mut batch.log);
     core.mail_before(event, &mut batch.mail);
     let change = core.apply(event);
     batch.effects.extend(core.react(&change, event));
-    clusters.extend(change.cluster);
+    touched.clusters.extend(change.cluster);
+    touched.acts |= change.acts;
     batch.dirty.add(change);
 }

@@ -13,6 +13,7 @@ pub(crate) mod limits;
 pub(crate) mod places;
 pub(crate) mod promises;
 pub(crate) mod queued;
+pub(crate) mod reserved;
 pub(crate) mod round;
 pub(crate) mod run_counts;
 pub(crate) mod statistics;

@@ -434,8 +434,8 @@ pub struct Change {
     pub meta: Option<Meta>,
     /// What is said of queues, if that changed.
     pub settings: Option<Arc<QueueSettings>>,
-    /// The acts that are under way, if they are others than before.
-    pub acts: Option<Vec<LongAct>>,
+    /// Whether other acts are under way than before.
+    pub acts: bool,
     /// How far each of them has come, if that changed.
     pub reached: Option<BTreeMap<u64, Reached>>,
     /// The entry of the record.

@@ -100,6 +100,11 @@ impl Pool {
         self.rows.get(*self.by_name.get(machine)?)
     }
 
+    /// Whether classes that have seen everything are to look at the machine again.
+    pub(crate) fn has_improved(&self, machine: &MachineName) -> bool {
+        self.by_name.get(machine).is_some_and(|row| self.improved.contains(row))
+    }
+
     /// Every machine, by name.
     pub(crate) fn machines(&self) -> impl Iterator<Item = (u32, &Row)> {
         self.by_name.values().map(|row| (*row, self.row(*row)))

@@ -277,6 +277,14 @@ impl<'a> Pass<'a> {
         if !waits || !self.room.has(uses) || self.tries == 0 {
             return;
         }
+        let rows = could_run(&self.snapshot, class);
+        // It is not the room that is missing where there is enough.
+        let short = |row: &u32| !self.left_of(*row).covers(asked);
+        let rows: Vec<u32> = rows.into_iter().filter(short).collect();
+        if rows.is_empty() {
+            // What can run nowhere takes no try from those that could.
+            return;
+        }
         self.tries -= 1;
         let pool = self.snapshot.pool;
         let mut given: BTreeMap<&MachineName, Vec<Holder>> = BTreeMap::new();
@@ -286,19 +294,13 @@ impl<'a> Pass<'a> {
             given.entry(&matched.machine).or_default().push(holder);
         }
         let mut first: Option<(u64, u32, Resources, Resources)> = None;
-        for row in could_run(&self.snapshot, class) {
-            let free = self.left_of(row);
-            if free.covers(asked) {
-                // It is not the room that is missing.
-                continue;
-            }
+        for row in rows {
             let mut holders = reserve::holders(pool, row, self.snapshot.now);
             holders.extend(given.get(&pool.row(row).state.machine).into_iter().flatten().cloned());
             let total = &pool.nature(row).total;
-            let found = first_fit(total, &holders, |left| self.suits(class, row, left));
-            if let Some((from_ms, part, spare)) = found
-                && first.as_ref().is_none_or(|first| from_ms < first.0)
-            {
+            let before = first.as_ref().map_or(u64::MAX, |first| first.0);
+            let found = first_fit(total, &holders, before, |left| self.suits(class, row, left));
+            if let Some((from_ms, part, spare)) = found {
                 first = Some((from_ms, row, part, spare));
             }
         }
@@ -484,7 +486,8 @@ impl<'a> Pass<'a> {
 
     /// The best of the machines that the pass has taken from, for a class that reads the record
     /// where it stopped: what did not suit it does not suit it now, unless it is in the record
-    /// again, and then there is even less of it.
+    /// again, and then there is even less of it. What suited it may have been kept for another
+    /// class since, and is asked again.
     fn best_taken(
         &self,
         class: &Class,
@@ -496,7 +499,7 @@ impl<'a> Pass<'a> {
         loop {
             self.read_record(class, taken, suits, &mut rank, at_a_time);
             while let Some(best) = taken.suited.first().copied() {
-                if self.place_of(best.1.row) == best.1 {
+                if self.place_of(best.1.row) == best.1 && suits(best.1) {
                     return Some(best);
                 }
                 taken.suited.pop_first();

@@ -151,23 +151,31 @@ pub(crate) fn holders(pool: &Pool, row: u32, now: Now) -> Vec<Holder> {
     claims.chain(offers).map(holder).collect()
 }
 
-/// The first moment at which a part fits into what is left of a machine then, and what that leaves.
-/// More may be held than there is: of what was offered and is claimed already the machine refuses
-/// something.
+/// The first moment, earlier than `before`, at which a part fits into what is left of a machine
+/// then, and what that leaves. More may be held than there is: of what was offered and is claimed
+/// already the machine refuses something.
 pub(crate) fn first_fit(
     total: &Resources,
     holders: &[Holder],
+    before: u64,
     fits: impl Fn(&Resources) -> Option<Resources>,
 ) -> Option<(u64, Resources, Resources)> {
-    let mut ends: Vec<u64> = holders.iter().filter_map(|holder| holder.ends_ms).collect();
-    ends.sort_unstable();
-    ends.dedup();
-    ends.into_iter().find_map(|end| {
-        let stays = holders.iter().filter(|holder| holder.ends_ms.is_none_or(|ends| ends > end));
-        let held = stays.fold(Resources::default(), |all, holder| all.plus(&holder.part));
-        let left = total.minus(&held)?;
-        let part = fits(&left)?;
-        let spare = left.minus(&part)?;
-        Some((end, part, spare))
-    })
+    let mut ends: Vec<(u64, &Resources)> = holders
+        .iter()
+        .filter_map(|holder| holder.ends_ms.map(|ends_ms| (ends_ms, &holder.part)))
+        .collect();
+    ends.sort_unstable_by_key(|(ends_ms, _)| *ends_ms);
+    let mut held = holders.iter().fold(Resources::default(), |all, holder| all.plus(&holder.part));
+    let at_once = ends.chunk_by(|a, b| a.0 == b.0).take_while(|over| over[0].0 < before);
+    for over in at_once {
+        for (_, part) in over {
+            held = held.minus(part)?;
+        }
+        let Some(left) = total.minus(&held) else { continue };
+        let Some(part) = fits(&left) else { continue };
+        if let Some(spare) = left.minus(&part) {
+            return Some((over[0].0, part, spare));
+        }
+    }
+    None
 }

@@ -142,3 +142,41 @@ fn when_a_run_takes_longer_than_it_may_the_moment_is_told_anew() {
         "#]],
     );
 }
+
+#[test]
+fn jobs_that_can_run_nowhere_take_no_place_from_those_that_wait() {
+    let impossible = |n: u32| {
+        let class = 10 + n;
+        format!("job bob {class} 1 cpus=99; PbsQueue = \"workq\"; PbsWalltime = {class}\n")
+    };
+    let impossible: String = (0..4).map(impossible).collect();
+    check(
+        &behind_a_long_run(&impossible),
+        expect![[r#"
+        #1 1 on a: cpus=3 memory=128
+        2 waits: not yet: the first of these jobs starts on a by 1970-01-12 15:07:40 UTC, when what runs there is over
+        10 waits: never: it asks for Cpus = 99, and the largest suitable slot has 4
+        11 waits: never: it asks for Cpus = 99, and the largest suitable slot has 4
+        12 waits: never: it asks for Cpus = 99, and the largest suitable slot has 4
+        13 waits: never: it asks for Cpus = 99, and the largest suitable slot has 4
+    "#]],
+    );
+}
+
+#[test]
+fn who_loses_a_machine_to_the_place_that_is_kept_gets_the_next_one() {
+    check(
+        "machine n cpus=4 memory=1000
+         machine o cpus=3 memory=500
+         machine q cpus=3 memory=2000
+         job ann 1 1 cpus=1; PbsQueue = \"workq\"; PbsWalltime = 3600; Rank = Machine == \"n\"
+         job bob 2 2 cpus=3
+         job cat 3 1 cpus=4; PbsQueue = \"workq\"; PbsWalltime = 600",
+        expect![[r#"
+            #1 1 on n: cpus=1 memory=128
+            #2 2 on o: cpus=3 memory=128
+            #3 2 on q: cpus=3 memory=128
+            3 waits: not yet: the first of these jobs starts on n by 1970-01-12 15:07:55 UTC, when what runs there is over
+        "#]],
+    );
+}

@@ -15,11 +15,12 @@ use proto::client::Refusal;
 
 use crate::core::records::acts::Target;
 use crate::core::state::core::{Cluster, Core, JobRef};
-use crate::core::words::{ActFact, Event, Fact, JobFact};
+use crate::core::words::{ActFact, Actor, Event, Fact, JobFact};
 
 impl Core {
-    /// Refuses a submission that is to run instead of what runs already or has left.
-    pub(crate) fn check_run_one(&self, spec: &ClusterSpec) -> Result<(), Refusal> {
+    /// Refuses a submission that is to run instead of what runs already, has left, or is somebody
+    /// else's: of those nobody learns more than of what has left.
+    pub(crate) fn check_run_one(&self, by: &Actor, spec: &ClusterSpec) -> Result<(), Refusal> {
         if spec.ad.get_own(RUN_ONE).is_none() {
             return Ok(());
         }
@@ -28,7 +29,8 @@ impl Core {
         };
         // Of an array some jobs may have run and left, while others wait still.
         let waits = |id: &ClusterId| {
-            let cluster = self.clusters.get(id);
+            let own = |cluster: &&Cluster| *cluster.owner() == by.user;
+            let cluster = self.clusters.get(id).filter(own);
             let has_begun = |job: JobRef<'_>| job.has_run() || self.promises.has(job.job);
             self.progress(*id, Part::Whole).ended == 0
                 && cluster.is_some_and(|cluster| !cluster.procs().any(has_begun))
@@ -39,9 +41,14 @@ impl Core {
         }
     }
 
-    /// Notes of a cluster that came, or is loaded, with whom it belongs together.
+    /// Notes of a cluster that came, or is loaded, with whom it belongs together. What an older
+    /// release let somebody say of other users' jobs is passed over.
     pub(in crate::core) fn note_run_one(&mut self, id: ClusterId, spec: &ClusterSpec) {
-        for other in said(spec).into_iter().flatten() {
+        let owner = |id| self.clusters.get(&id).map(Cluster::owner);
+        let is_own = |other: &ClusterId| owner(*other).is_none() || owner(*other) == owner(id);
+        let others: Vec<ClusterId> =
+            said(spec).into_iter().flatten().filter(|other| is_own(other)).collect();
+        for other in others {
             self.run_one.entry(id).or_default().insert(other);
             self.run_one.entry(other).or_default().insert(id);
         }
@@ -111,7 +118,7 @@ impl Core {
     fn gives_way(&self, id: ClusterId) -> bool {
         let is_it =
             |target: &Target| matches!(target, Target::Instead { cluster, .. } if *cluster == id);
-        !planted(Bug::RunOneGoesOn) && self.follows_already(is_it)
+        !planted(Bug::RunOneGoesOn) && self.run_one.contains_key(&id) && self.follows_already(is_it)
     }
 
     /// With whom a cluster belongs together; `None` if it runs whatever others do.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use classad::{ClassAd, Expr};
 use model::{ClusterId, JobId, ProcId, UserName};
+use proto::client::bounds::WORDS_MAX;
 use proto::client::{Action, FrontEnd, Select, Selector};
 use serde::{Deserialize, Serialize};
 
@@ -25,8 +26,11 @@ pub(crate) const ACTS_OF_USER: usize = 8;
 /// Acts that may be under way in all.
 pub(crate) const ACTS: usize = 64;
 
+/// Words of one user's acts that are under way: as many as one act may have.
+pub(crate) const ACTS_WORDS_OF_USER: usize = WORDS_MAX;
+
 /// Words of all acts that are under way: they are written when one begins or is over.
-pub(crate) const ACTS_WORDS: usize = 200_000;
+pub(crate) const ACTS_WORDS: usize = 8 * ACTS_WORDS_OF_USER;
 
 /// An act that is under way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,7 +42,7 @@ pub struct LongAct {
     pub superuser: bool,
     pub deed: Deed,
     /// What is named, each word on its own.
-    pub targets: Arc<[Target]>,
+    pub targets: Arc<Vec<Target>>,
     /// Jobs of this cluster and of later ones came after it.
     pub until: ClusterId,
     /// The same of factories: the first of each one's jobs that came after it, where that matters.
@@ -128,10 +132,10 @@ impl LongAct {
 
 impl Target {
     /// The words of a selection.
-    pub(crate) fn of(select: &Select) -> Arc<[Self]> {
+    pub(crate) fn of(select: &Select) -> Vec<Self> {
         match select {
-            Select::All => [Self::All].into(),
-            Select::Constraint(expr) => [Self::Constraint(expr.clone())].into(),
+            Select::All => vec![Self::All],
+            Select::Constraint(expr) => vec![Self::Constraint(expr.clone())],
             Select::Any(words) => words.iter().cloned().map(Self::Named).collect(),
         }
     }

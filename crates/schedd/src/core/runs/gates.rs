@@ -61,7 +61,7 @@ impl Core {
         settings: &Arc<QueueSettings>,
         change: &mut Change,
     ) {
-        let nodes_change = self.settings.nodes != settings.nodes;
+        let nodes_change = !self.settings.offline().eq(settings.offline());
         self.settings = Arc::clone(settings);
         change.settings = Some(Arc::clone(settings));
         self.look_at_queues();
@@ -87,10 +87,8 @@ impl Core {
 
     /// What a class needs, of machines that may be given jobs.
     pub(crate) fn without_offline(&self, ad: Arc<ClassAd>) -> Arc<ClassAd> {
-        let offline = self.settings.nodes.iter();
-        let names = offline.filter(|(_, node)| node.get("state") == Some("offline"));
-        let not_there = names.map(|(name, _)| {
-            let quoted = classad::Value::from(name.as_str()).to_new();
+        let not_there = self.settings.offline().map(|name| {
+            let quoted = classad::Value::from(name).to_new();
             format!("TARGET.{} =!= {quoted}", attr::MACHINE)
         });
         let clauses: Vec<String> = not_there.collect();

@@ -30,6 +30,7 @@ use crate::core::state::limits::RunLimits;
 use crate::core::state::places::Places;
 use crate::core::state::promises::Promises;
 use crate::core::state::queued::Queued;
+use crate::core::state::reserved::Reserved;
 use crate::core::state::round::Round;
 use crate::core::state::waiting::{ReasonKind, Untold};
 use crate::core::state::whose::Whose;
@@ -93,7 +94,7 @@ pub struct Core {
     pub(crate) kept_checked_ms: u64,
     /// When the policies were looked at last, and how far.
     pub(crate) round: Round,
-    pub(crate) reserved: BTreeMap<ClusterId, (SubmitToken, UserName)>,
+    pub(crate) reserved: Reserved,
     /// The next number to give: above `meta`'s by what is reserved and not submitted.
     pub(crate) next_reserved: ClusterId,
     pub(crate) machines: BTreeMap<MachineName, Machine>,

@@ -41,7 +41,8 @@ impl Dirty {
         *self == Self::default()
     }
 
-    /// Adds what one event changed. The bodies of clusters are added once, at the end of the batch.
+    /// Adds what one event changed. The bodies of clusters and the acts are added once, at the end
+    /// of the batch.
     pub(crate) fn add(&mut self, change: Change) {
         if let Some(new) = change.new_cluster {
             self.new_clusters.insert(new.cluster, new);
@@ -56,7 +57,6 @@ impl Dirty {
         self.claims.extend(claims);
         self.meta = change.meta.or(self.meta);
         self.settings = change.settings.or(self.settings.take());
-        self.acts = change.acts.or(self.acts.take());
         self.reached = change.reached.or(self.reached.take());
         self.recorded.extend(change.recorded);
     }

@@ -27,6 +27,7 @@ use crate::core::state::limits::RunLimits;
 use crate::core::state::places::Places;
 use crate::core::state::promises::{PATIENCE, Promises};
 use crate::core::state::queued::Queued;
+use crate::core::state::reserved::Reserved;
 use crate::core::state::round::Round;
 use crate::core::state::waiting::Untold;
 use crate::core::state::whose::Whose;
@@ -80,7 +81,7 @@ impl Core {
             promises: Promises::default(),
             round: Round::default(),
             kept_checked_ms: 0,
-            reserved: BTreeMap::new(),
+            reserved: Reserved::default(),
             next_reserved: crate::core::records::rows::Meta::default().next_cluster,
             machines: BTreeMap::new(),
             claiming: BTreeMap::new(),

@@ -40,6 +40,20 @@ fn a_job_that_runs_meanwhile_is_not_altered_as_one_that_waits() {
 }
 
 #[test]
+fn what_runs_is_given_no_longer_walltime_but_by_superusers() {
+    for (walltime, by, expected) in [
+        ("50", "alice", Some(Answer::Done)),
+        ("61", "alice", refused(Denied::BadState)),
+        ("undefined", "alice", refused(Denied::BadState)),
+        ("61", "root", Some(Answer::Done)),
+    ] {
+        let mut trial = Trial::executing("PbsWalltime = 60");
+        let change = alteration(&format!("PbsWalltime = {walltime}"), true);
+        assert_eq!(alter(&mut trial, by, change), expected, "{walltime} by {by}");
+    }
+}
+
+#[test]
 fn a_job_is_held_by_its_user_its_time_and_others_one_after_another() {
     let mut trial = Trial::with_jobs(1, "");
     trial.submit(SubmitToken([2; 16]), spec(1, "JobStatus = 5"));

@@ -1,6 +1,6 @@
 //! Jobs that wait for others, and jobs of which only one runs.
 
-use model::depend::WAITS_FOR;
+use model::depend::{HAS_LEFT, WAITS_FOR};
 
 use crate::core::tests::*;
 
@@ -236,6 +236,20 @@ fn of_those_that_belong_together_one_runs() {
     assert_eq!(alive(&trial), [true, false, false]);
     let late = trial.submit(SubmitToken([4; 16]), spec(1, "RunsInsteadOfJobs = \"1\""));
     assert!(matches!(late, Answer::Refused(_)), "{late:?}");
+}
+
+#[test]
+fn nobody_runs_instead_of_another_users_jobs() {
+    let mut trial = Trial::with_jobs(1, "");
+    let token = SubmitToken([2; 16]);
+    for by in ["bob", "root"].map(user) {
+        let spec = Arc::new(spec(1, "RunsInsteadOfJobs = \"1\""));
+        trial.take(&[Input::Reserve { by: by.clone(), token }]);
+        let submit = Input::Submit { by, token, cluster: ClusterId(2), spec };
+        let answer = trial.take(&[submit]).answers.remove(0).unwrap();
+        let refused = format!("{HAS_LEFT}: 1");
+        assert_eq!(answer, Answer::Refused(Refusal::Invalid(refused)));
+    }
 }
 
 #[test]

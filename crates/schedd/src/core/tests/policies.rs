@@ -67,6 +67,11 @@ fn a_policy_that_becomes_true_is_followed_within_five_seconds() {
         (Running, "AllowedExecuteDuration = 4", held(47)),
         (Running, "AllowedExecuteDuration = 5", runs),
         (Running, "AllowedExecuteDuration = Nowhere", runs),
+        // A walltime needs no policy, and none stands in its way.
+        (Running, "PbsWalltime = 4", removed),
+        (Running, "PbsWalltime = 4\nPeriodicRemove = false", removed),
+        (Running, "PbsWalltime = 5\nAllowedExecuteDuration = 4", held(47)),
+        (Running, "PbsWalltime = 5", runs),
         (Running, "PeriodicHold = RemoteWallClockTime >= 5.0", held(3)),
         (Running, "PeriodicHold = CurrentTime - EnteredCurrentStatus >= 5", held(3)),
         (Running, "PeriodicHold = time() - JobCurrentStartDate >= 6", runs),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use classad::{ClassAd, Value};
 use model::depend::{LETS_GO, WAITS_FOR};
 use model::queues::Denied;
-use model::{JobState, Now, ProcTemplate, Procs};
+use model::{JobState, Now, ProcTemplate, Procs, attr};
 use proto::client::Alteration;
 
 use crate::core::policy::holds::{self, Holds};
@@ -42,6 +42,10 @@ impl Core {
         for job in jobs {
             let mut own = shared.clone();
             own.update(&changes.delta(job.job.proc).unwrap_or_default());
+            // Others were given places by when it is over.
+            if runs(job) && !by.superuser && raises_walltime(job, &own) {
+                return Err(Denied::BadState);
+            }
             facts.extend(self.called_up(now, job.job));
             let before = if runs(job) { None } else { holds::of(now, job) };
             if let Some(is_held) = alteration.user_hold.filter(|_| runs(job)) {
@@ -66,6 +70,12 @@ impl Core {
         let (id, count) = (cluster.record.cluster, cluster.record.spec.count());
         self.lets_go(id, cluster.owner(), text, count).map_err(|_| Denied::BadDependency)
     }
+}
+
+fn raises_walltime(job: JobRef<'_>, changes: &ClassAd) -> bool {
+    let walltime = |ad: &ClassAd| ad.literal(attr::PBS_WALLTIME).and_then(Value::as_i64);
+    let known = || walltime(&job.described()).unwrap_or(i64::MAX);
+    changes.get(attr::PBS_WALLTIME).is_some_and(|_| walltime(changes).unwrap_or(i64::MAX) > known())
 }
 
 fn is_running(job: JobRef<'_>) -> bool {
@@ -93,7 +103,7 @@ fn altered(
         if own.get_own(WAITS_FOR).is_some() {
             holds.waits = said(&own);
         }
-        if own.get_own(model::attr::PBS_EXECUTION_TIME).is_some() {
+        if own.get_own(attr::PBS_EXECUTION_TIME).is_some() {
             holds.until_s = holds::start_of(&own).filter(|start| *start > now.wall.as_secs());
         }
         holds

@@ -206,7 +206,8 @@ impl Core {
 fn checked(changes: &[(AttrName, Expr)]) -> Result<Arc<ClassAd>, Edited> {
     let mut ad = ClassAd::new();
     for (name, value) in changes {
-        if is_kept_here(name.as_str()) {
+        // By its walltime others are given places beside a run: `qalter` changes it, within bounds.
+        if is_kept_here(name.as_str()) || name == attr::PBS_WALLTIME {
             return Err(Edited::Immutable(name.clone()));
         }
         if value.to_string().len() > VALUE_BYTES_MAX {

@@ -5,11 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use model::{ClusterId, Now, ProcId, UserName};
 use proto::client::{Action, FrontEnd, Refusal, Select, Selector};
 
-use crate::core::records::acts::{ACTS, ACTS_OF_USER, ACTS_WORDS, Deed, LongAct, Reached, Target};
+use crate::core::records::acts::{
+    ACTS, ACTS_OF_USER, ACTS_WORDS, ACTS_WORDS_OF_USER, Deed, LongAct, Reached, Target,
+};
 use crate::core::state::core::{Cluster, Core};
 use crate::core::users::slice::OneSlice;
 use crate::core::words::{ActFact, Actor, Change, Decision, Event, Fact};
@@ -53,7 +56,7 @@ impl Core {
             user: by.user.clone(),
             superuser: by.superuser,
             deed,
-            targets,
+            targets: targets.into(),
             until: self.meta.next_cluster,
             ends: if asks { self.factory_ends(by) } else { BTreeMap::new() },
             reached: Reached::default(),
@@ -68,14 +71,14 @@ impl Core {
     fn check_room(&self, by: &Actor, words: usize) -> Result<(), Refusal> {
         let ordered = || self.acts.values().filter(|act| !act.follows());
         let busy = |what: String| Err(Refusal::Busy(format!("act on very many jobs: {what}")));
-        let own = ordered().filter(|act| act.user == by.user).count();
-        if own >= ACTS_OF_USER {
-            return busy(format!("{own} such acts of {} are under way", by.user));
+        let (own, known) = counted(ordered().filter(|act| act.user == by.user));
+        if own >= ACTS_OF_USER || known + words > ACTS_WORDS_OF_USER {
+            let own = format!("{own} such with {known} words under way");
+            return busy(format!("{} has {own} already", by.user));
         }
-        let (all, known) =
-            (ordered().count(), ordered().map(|act| act.targets.len()).sum::<usize>());
+        let (all, known) = counted(ordered());
         if all >= ACTS || known + words > ACTS_WORDS {
-            return busy(format!("{all} such acts with {known} words are under way"));
+            return busy(format!("{all} such of all users with {known} words are under way"));
         }
         Ok(())
     }
@@ -163,9 +166,7 @@ impl Core {
                 }
             }
         }
-        if !matches!(fact, ActFact::Reached { .. }) {
-            change.acts = Some(self.acts.values().cloned().collect());
-        }
+        change.acts = !matches!(fact, ActFact::Reached { .. });
         change.reached = Some(self.acts.iter().map(|(id, act)| (*id, act.reached)).collect());
     }
 
@@ -174,7 +175,10 @@ impl Core {
         let (id, until) = (self.next_act(), self.meta.next_cluster);
         let known = self.acts.values_mut().find(|act| act.follows() && act.user == *user);
         if let Some(act) = known {
-            act.targets = act.targets.iter().chain([target]).cloned().collect();
+            let targets = Arc::make_mut(&mut act.targets);
+            // What is done with is not written again with each word that comes.
+            targets.drain(..std::mem::take(&mut act.reached.target));
+            targets.push(target.clone());
             act.until = until;
             return;
         }
@@ -183,11 +187,16 @@ impl Core {
             user: user.clone(),
             superuser: false,
             deed: Deed::Follow,
-            targets: [target.clone()].into(),
+            targets: Arc::new(vec![target.clone()]),
             until,
             ends: BTreeMap::new(),
             reached: Reached::default(),
         };
         self.acts.insert(id, act);
     }
+}
+
+/// How many acts there are, and how many words they have.
+fn counted<'a>(acts: impl Iterator<Item = &'a LongAct>) -> (usize, usize) {
+    acts.fold((0, 0), |(acts, words), act| (acts + 1, words + act.targets.len()))
 }

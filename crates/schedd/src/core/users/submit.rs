@@ -34,23 +34,19 @@ impl Core {
         if let Some((cluster, _)) = self.submissions.get(&token) {
             return (Vec::new(), Answer::Reserved(*cluster));
         }
-        let known = self.reserved.iter().find(|(_, (reserved, _))| *reserved == token);
-        if let Some((cluster, _)) = known {
-            return (Vec::new(), Answer::Reserved(*cluster));
+        if let Some(cluster) = self.reserved.number_of(token) {
+            return (Vec::new(), Answer::Reserved(cluster));
         }
         let cluster = self.next_reserved;
         let mut facts = Vec::new();
-        let own = || self.reserved.iter().filter(|(_, (_, user))| *user == by.user);
-        // Nobody has more than all have together.
-        let has_many =
-            self.reserved.len() >= MAX_RESERVED_OF_USER && own().count() >= MAX_RESERVED_OF_USER;
-        let oldest = match has_many {
-            true => own().next(),
-            false => self.reserved.iter().next().filter(|_| self.reserved.len() >= MAX_RESERVED),
+        let (own, own_oldest) = self.reserved.of(&by.user);
+        let oldest = match own >= MAX_RESERVED_OF_USER {
+            true => own_oldest,
+            false => self.reserved.oldest().filter(|_| self.reserved.len() >= MAX_RESERVED),
         };
-        facts.extend(oldest.map(|(oldest, _)| {
-            Fact::Cluster(ClusterFact::ReservationForgotten { cluster: *oldest })
-        }));
+        facts.extend(
+            oldest.map(|cluster| Fact::Cluster(ClusterFact::ReservationForgotten { cluster })),
+        );
         facts.push(Fact::Cluster(ClusterFact::Reserved { token, by: by.user.clone(), cluster }));
         (facts, Answer::Reserved(cluster))
     }
@@ -66,7 +62,7 @@ impl Core {
         if let Some((cluster, procs)) = self.submissions.get(&token) {
             return (Vec::new(), Answer::Submitted { cluster: *cluster, procs: *procs });
         }
-        if self.reserved.get(&cluster).is_none_or(|(reserved, _)| *reserved != token) {
+        if self.reserved.number_of(token) != Some(cluster) {
             return (Vec::new(), Answer::Refused(Refusal::NotReserved(cluster)));
         }
         let procs = spec.count();
@@ -89,7 +85,7 @@ impl Core {
         let others = spec.ad.literal(LETS_GO).and_then(Value::as_str);
         let lets_go = self.lets_go(cluster, &by.user, others, procs);
         let checked = factory::check(spec).and_then(|()| self.check_waits(spec));
-        let checked = checked.and_then(|()| self.check_run_one(spec));
+        let checked = checked.and_then(|()| self.check_run_one(by, spec));
         if let Err(refusal) = checked.and(lets_go.as_ref().map(|_| ()).map_err(Clone::clone)) {
             return (Vec::new(), Answer::Refused(refusal));
         }

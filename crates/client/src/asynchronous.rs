@@ -165,6 +165,26 @@ impl Schedd {
         }
     }
 
+    /// Which of the queues that were put in its place the schedd has, from 1: it rises with each
+    /// one that is restored from a copy. Numbers of the record never come again; those of jobs may.
+    ///
+    /// # Errors
+    ///
+    /// If no schedd answers.
+    pub async fn generation(&self) -> Result<u64, AskError> {
+        let mut patience = Patience::with(&self.shared.home);
+        loop {
+            let error = match self.connect().await {
+                Ok(connection) => return Ok(connection.peer.generation),
+                Err(error) => error.into(),
+            };
+            match patience.pause_after(&error, false) {
+                Some(pause) => sleep(pause).await,
+                None => return Err(error),
+            }
+        }
+    }
+
     /// The record from number `since` on, and every later event as it happens.
     pub fn follow(&self, since: Seq, select: Select) -> Following {
         Following {

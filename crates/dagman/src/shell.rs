@@ -6,6 +6,7 @@
 //! - [`submit`]: a node's description becomes a cluster; [`submitting`]: how many of them travel;
 //!   [`scripts`] and [`macros`]: its scripts;
 //!   [`facts`]: what the record says of jobs.
+//! - [`put_back`]: what is lost where the schedd's queue was put back from a copy.
 //! - [`telling`]: what the DAG's own job is told.
 //! - [`records`]: the files that people and programs read; [`rescues`]: the rescue files that are
 //!   there; [`left`]: the one of a run whose job was removed while it was held.
@@ -24,6 +25,7 @@ mod left;
 mod macros;
 mod orders;
 mod own_entries;
+mod put_back;
 mod records;
 mod rescues;
 mod scripts;

@@ -47,6 +47,20 @@ number! {
     /// The position of an event in the schedd's record. Strictly increasing, never used twice.
     Seq(u64)
 }
+
+impl Seq {
+    /// So many events fit into a generation of a queue: at a million a second, twelve days.
+    const PER_GENERATION: u64 = 1 << 40;
+
+    /// Above all events of the queues that had the place before this generation (from 1): a queue
+    /// that was put back from a copy does not know how far the lost one had come, and gives none of
+    /// its numbers again. Who stands further on than the copy misses nothing.
+    pub fn before_generation(generation: u64) -> Self {
+        let before = generation.saturating_sub(1).saturating_mul(Self::PER_GENERATION);
+        // a database's integers have a sign
+        Self(before.min(i64::MAX.unsigned_abs() / 2))
+    }
+}
 number! {
     /// An equivalence class of jobs: jobs that no machine can tell apart when it is matched. Local
     /// to one life of a schedd.

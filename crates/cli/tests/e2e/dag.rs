@@ -576,3 +576,42 @@ fn dag_files_in_folders_of_their_own_are_one_workflow_that_runs_there() {
     let runs = |folder: &str| fs::read_to_string(work.join(folder).join("runs")).unwrap();
     assert_eq!((runs("one").as_str(), runs("two").as_str()), ("0.A\n0.B\n", "1.A\n1.S+1.Q\n"));
 }
+
+#[test]
+fn a_queue_that_is_put_back_while_a_dag_runs_loses_no_node_and_ends_what_was_done() {
+    let pool = Pool::start(2);
+    let work = pool.work();
+    script(
+        &pool,
+        "node.sh",
+        "#!/bin/sh\necho $1 >> began\nwhile ! test -e go-$1; do sleep 0.1; done\necho $1 >> ended\n",
+    );
+    write(&pool, "node.sub", "executable = node.sh\narguments = $(JOB)\nqueue\n");
+    write(&pool, "main.dag", "JOB A node.sub\nJOB B node.sub\nPARENT A CHILD B\n");
+    let job = submit(&pool, &["main.dag"]);
+    let lines = |name: &str| fs::read_to_string(work.join(name)).unwrap_or_default();
+    eventually("A runs", || lines("began") == "A\n");
+    pool.ok(&["pool", "backup", "saved"]);
+    write(&pool, "go-A", "");
+    // The copy has A in the queue, and knows nothing of B.
+    eventually("B runs", || lines("began") == "A\nB\n");
+    // What runs again of A does not end by itself.
+    fs::remove_file(work.join("go-A")).unwrap();
+    pool.ok(&["pool", "restore", "saved"]);
+    eventually(&format!("B is submitted again\n{}", said(&pool)), || {
+        lines("began").matches("B\n").count() == 2
+    });
+    write(&pool, "go-B", "");
+    assert_eq!(exit_of(&pool, &job), "0", "{}", said(&pool));
+    assert_eq!(lines("ended").lines().filter(|line| *line == "B").count(), 1);
+    assert!(said(&pool).contains("does not know the jobs of node B"), "{}", said(&pool));
+    let removed = pool.ok(&["history", "-const", "DAGNodeName == \"A\"", "-af", "RemoveReason"]);
+    assert!(removed.contains("its node was over"), "{removed}");
+    // The record's numbers go on above those that were lost.
+    let told = pool.ok(&["events", "--json"]);
+    let numbers: Vec<u64> = told
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()?["seq"].as_u64())
+        .collect();
+    assert!(numbers.is_sorted() && *numbers.last().unwrap() > 1 << 40, "{numbers:?}");
+}

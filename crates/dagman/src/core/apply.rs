@@ -36,6 +36,9 @@ impl Core {
                 self.counts.jobs_submitted += u64::from(*jobs);
                 self.enter(*node, NodeState::Queued(Box::new(Cluster::new(*cluster, *jobs))));
             }
+            Event::JobsLost { node } => {
+                self.enter(*node, NodeState::Submitting { tries: 0, until_ms: None });
+            }
             Event::SubmitFailed { node, .. } => self.use_up_retries(*node),
             Event::NothingToSubmit { .. } => self.nothing_submitted(),
             Event::Job { node, job, fact } => self.job(*node, job.proc, fact),

@@ -37,6 +37,21 @@ impl Core {
                 self.waits_for_submission(*node, *retry)?;
                 Ok(vec![Event::Submitted { node: *node, cluster: *cluster, jobs: *jobs }])
             }
+            Input::JobsLost { node, cluster } => match self.state(*node) {
+                NodeState::Queued(queued) if queued.id == *cluster => {
+                    Ok(vec![Event::JobsLost { node: *node }])
+                }
+                NodeState::Queued(_)
+                | NodeState::Waiting { .. }
+                | NodeState::Resting { .. }
+                | NodeState::Ready { .. }
+                | NodeState::Pre(_)
+                | NodeState::Submitting { .. }
+                | NodeState::Post(..)
+                | NodeState::Done
+                | NodeState::Failed(_)
+                | NodeState::Futile => Err(Rejection::NotAwaited(node.position())),
+            },
             Input::SubmitFailed { node, retry, lasting, why } => {
                 let tries = self.waits_for_submission(*node, *retry)? + 1;
                 Ok(self.submit_failed(now, *node, tries, *lasting, why))

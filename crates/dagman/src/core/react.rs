@@ -11,7 +11,7 @@ impl Core {
     pub fn react(&self, event: &Event) -> Vec<Effect> {
         match event {
             Event::ScriptStarted { node, script } => vec![self.run(*node, *script)],
-            Event::SubmitBegan { node } => vec![self.submit(*node)],
+            Event::SubmitBegan { node } | Event::JobsLost { node } => vec![self.submit(*node)],
             Event::SaveBegan { node } => vec![Effect::SavePoint { node: *node }],
             Event::Submitted { cluster, .. }
                 if self.progress().ending.is_some() && !self.progress().final_begun =>

@@ -20,6 +20,13 @@ pub enum Input {
         cluster: ClusterId,
         jobs: u32,
     },
+    /// A node's jobs are not in the queue any more, and never ended: it was put back from a copy
+    /// that does not know them.
+    JobsLost {
+        node: NodeIndex,
+        /// Under which number they were there.
+        cluster: ClusterId,
+    },
     /// A node's jobs could not be submitted.
     SubmitFailed {
         node: NodeIndex,
@@ -140,6 +147,8 @@ pub enum Event {
         cluster: ClusterId,
         jobs: u32,
     },
+    /// The node's jobs are lost with the queue, and are to be submitted again.
+    JobsLost { node: NodeIndex },
     /// The node's jobs cannot be submitted.
     SubmitFailed {
         node: NodeIndex,

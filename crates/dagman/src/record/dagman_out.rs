@@ -97,6 +97,10 @@ pub fn lines(core: &Core, event: &Event, now: &Stamp) -> Vec<String> {
             lines
         }
         Event::Submitted { node, cluster, jobs } => submitted(core, *node, *cluster, *jobs, now),
+        Event::JobsLost { node } => vec![format!(
+            "The queue was put back from a copy that does not know the jobs of node {}: they are submitted again",
+            name(node)
+        )],
         Event::SubmitFailed { node, tries, why } => submit_failed(core, *node, *tries, why, now),
         Event::NothingToSubmit { node } => without_jobs(core, *node, now),
         Event::Job { node, job, fact } => job_lines(core, *node, *job, fact, now),

@@ -100,6 +100,7 @@ pub fn lines(core: &Core, event: &Event, now: &Stamp, numbers: &mut Numbers) -> 
         | Event::Rested { .. }
         | Event::SaveBegan { .. }
         | Event::ScriptDeferred { .. }
+        | Event::JobsLost { .. }
         | Event::SubmitPostponed { .. }
         | Event::RestRemoved { .. }
         | Event::PostReady { .. }

@@ -28,9 +28,9 @@ use super::scripts::{Scripts, Which};
 use super::submit::Submitter;
 use super::submitting::Submissions;
 use super::telling::Teller;
-use super::{Setup, ShellError, files, macros, own_entries};
+use super::{Setup, ShellError, files, macros, own_entries, put_back};
 use crate::Workflow;
-use crate::core::{Core, Effect, Input, run_batch};
+use crate::core::{Core, Effect, Event, Input, run_batch};
 use crate::record::{Stamp, dagman_out, rescue};
 use crate::workflow::NodeIndex;
 
@@ -108,7 +108,7 @@ struct Engine {
     teller: Teller,
     place: Place,
     /// Clusters that an earlier life submitted, by node and attempt.
-    known: BTreeMap<(String, u32), (ClusterId, u32)>,
+    known: Known,
     /// The last cluster of each node that may be tried again.
     clusters: BTreeMap<NodeIndex, ClusterId>,
     inputs: Vec<Input>,
@@ -172,13 +172,15 @@ impl Engine {
         }
         records.say(now.wall, dagman_out::loaded(&core, &setup.dag_files));
         let first = first_of(&setup, &schedd).await?;
-        let fresh = head(&core, setup.job, generation, from.clone(), now);
+        let queue = schedd.generation().await?;
+        let fresh = Head { queue, ..head(&core, setup.job, generation, from.clone(), now) };
         let is_first = past.is_none();
         let (journal, inputs, next, began_ms) = match past {
             Some(past) => {
                 let began_ms = past.head.began_ms;
-                let (journal, next) = recover(&mut core, &mut records, now, past)?;
-                (journal, Vec::new(), next.unwrap_or(first), began_ms)
+                let run = put_back::Run { schedd: &schedd, job: setup.job, generation, queue };
+                let (journal, mark) = recover(&mut core, &mut records, now, past, &run).await?;
+                (journal, Vec::new(), mark.next.unwrap_or(first), began_ms)
             }
             None => {
                 records.say_internal(now.wall, &format!("DAGMAN_STARTED {}.0", setup.job));
@@ -550,7 +552,7 @@ fn earlier_life(path: &str, job: ClusterId) -> Result<(Option<Past>, u32), Shell
 /// The first line of a journal that begins now.
 fn head(core: &Core, job: ClusterId, generation: u32, rescue: Option<String>, now: Now) -> Head {
     let (shape, began_ms) = (journal::shape(core.workflow()), now.wall.as_millis());
-    Head { job: job.0, generation, shape, rescue, began_ms }
+    Head { job: job.0, generation, shape, rescue, began_ms, queue: 0 }
 }
 
 /// The rescue file that a run begins from, with its number where it has one. A run that goes on has
@@ -584,18 +586,21 @@ fn load(
 }
 
 /// Brings the core to where an earlier life left it; gives the journal to go on with, and up to
-/// where the schedd's record was taken.
-fn recover(
+/// where which record of the schedd's was taken.
+async fn recover(
     core: &mut Core,
     records: &mut Records,
     now: Now,
     past: Past,
-) -> Result<(Journal, Option<Seq>), ShellError> {
+    run: &put_back::Run<'_>,
+) -> Result<(Journal, journal::Mark), ShellError> {
     records.say(now.wall, ["Running in RECOVERY mode...".to_owned()]);
     records.say_internal(now.wall, "RECOVERY_STARTED");
-    let gone_on = past.replay(|event| core.apply(event))?;
+    let (mut journal, mark) = past.replay(|event| core.apply(event))?;
+    let note = |core: &Core, event: &Event| records.note(core, event, now.wall);
+    run.go_on(mark.queue, (core, &mut journal), note).await?;
     records.say_internal(now.wall, "RECOVERY_FINISHED");
-    Ok(gone_on)
+    Ok((journal, mark))
 }
 
 /// How something went that needs the schedd.
@@ -625,7 +630,11 @@ async fn pass(pause: Duration) {
     }
 }
 
-async fn remove(schedd: &Schedd, select: Select, reason: String) -> Result<(), AskError> {
+pub(super) async fn remove(
+    schedd: &Schedd,
+    select: Select,
+    reason: String,
+) -> Result<(), AskError> {
     let action = Action::Remove { reason: Some(reason), force: false };
     schedd.act(FrontEnd::DagMan, action, select).await.map(|_| ())
 }
@@ -673,14 +682,17 @@ async fn first_of(setup: &Setup, schedd: &Schedd) -> Result<Seq, ShellError> {
     Ok(following.next().await?.first().map_or(Seq(0), |event| event.seq))
 }
 
+/// Clusters of nodes, with the number of their jobs, by node and attempt.
+pub(super) type Known = BTreeMap<(String, u32), (ClusterId, u32)>;
+
 /// The clusters of the workflow's nodes that the schedd knows, in the queue and past it.
 pub(super) async fn known_jobs(
     schedd: &Schedd,
     job: ClusterId,
     generation: u32,
     with_past: bool,
-) -> Result<BTreeMap<(String, u32), (ClusterId, u32)>, ShellError> {
-    let mut known: BTreeMap<(String, u32), (ClusterId, u32)> = BTreeMap::new();
+) -> Result<Known, ShellError> {
+    let mut known = Known::new();
     for finished in [false, true] {
         if finished && !with_past {
             continue;

@@ -28,6 +28,9 @@ pub struct Head {
     pub rescue: Option<String>,
     /// When it began, milliseconds since the epoch.
     pub began_ms: i64,
+    /// The generation of the schedd's queue then; 0 of a release that did not ask.
+    #[serde(default)]
+    pub queue: u64,
 }
 
 /// A line of the journal.
@@ -37,6 +40,17 @@ enum Line {
     Event(Event),
     /// Everything in the schedd's record before this was taken.
     Next(Seq),
+    /// From here on the schedd's queue is of this generation, and the core knows what was lost.
+    Queue(u64),
+}
+
+/// What a journal says besides its events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Up to where the schedd's record was taken.
+    pub next: Option<Seq>,
+    /// The generation of the queue that it was taken from.
+    pub queue: u64,
 }
 
 /// A journal of an earlier life, read up to its first event: whose it is decides whether the rest
@@ -105,21 +119,20 @@ impl Past {
     }
 
     /// Gives all events, in order, and then the journal to go on with: what is torn at its end is
-    /// cut off, so that nothing follows it. Also says up to where the schedd's record was taken.
+    /// cut off, so that nothing follows it. Also says up to where which record was taken.
     ///
     /// # Errors
     /// If it cannot be read, or not cut.
-    pub fn replay(
-        mut self,
-        mut each: impl FnMut(&Event),
-    ) -> Result<(Journal, Option<Seq>), ShellError> {
+    pub fn replay(mut self, mut each: impl FnMut(&Event)) -> Result<(Journal, Mark), ShellError> {
         let path = self.path;
-        let (mut line, mut next) = (self.first.take(), None);
+        let mut line = self.first.take();
+        let mut mark = Mark { next: None, queue: self.head.queue };
         let mut whole = self.whole;
         loop {
             match line {
                 Some(Line::Event(event)) => each(&event),
-                Some(Line::Next(seq)) => next = Some(seq),
+                Some(Line::Next(seq)) => mark.next = Some(seq),
+                Some(Line::Queue(generation)) => mark.queue = generation,
                 Some(Line::Head(_)) | None => break,
             }
             let read = next_line(&mut self.lines, &mut self.text, &mut whole);
@@ -129,7 +142,7 @@ impl Past {
         let cut = file.set_len(whole).and_then(|()| file.seek(SeekFrom::End(0)));
         cut.and_then(|_| file.sync_data())
             .map_err(ShellError::file("go on with the journal", &path))?;
-        Ok((Journal { path, file }, next))
+        Ok((Journal { path, file }, mark))
     }
 }
 
@@ -171,6 +184,14 @@ impl Journal {
         self.put(&lines.collect::<Vec<_>>(), sync)
     }
 
+    /// Appends that what follows is of a queue of this generation.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn note_queue(&mut self, generation: u64) -> Result<(), ShellError> {
+        self.put(&[Line::Queue(generation)], true)
+    }
+
     fn put(&mut self, lines: &[Line], sync: bool) -> Result<(), ShellError> {
         let mut text = String::new();
         for line in lines {
@@ -195,6 +216,7 @@ pub fn must_last(event: &Event) -> bool {
         event,
         Event::ScriptEnded { .. }
             | Event::SubmitBegan { .. }
+            | Event::JobsLost { .. }
             | Event::Finished { .. }
             | Event::Reopened { .. }
             | Event::Skipped { .. }
@@ -240,7 +262,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.dag.journal").to_string_lossy().into_owned();
         assert!(open(&path).unwrap().is_none());
-        let head = Head { job: 7, generation: 0, shape: 3, rescue: None, began_ms: 5 };
+        let head = Head { job: 7, generation: 0, shape: 3, rescue: None, began_ms: 5, queue: 1 };
         let mut journal = Journal::begin(&path, &head).unwrap();
         let events = [Event::Began, Event::Done { node: NodeIndex::new(4) }];
         journal.append(&events, Some(Seq(9))).unwrap();
@@ -249,17 +271,20 @@ mod tests {
             let past = open(path).unwrap()?;
             assert_eq!(past.head, head);
             let (mut read, begun) = (Vec::new(), past.is_begun());
-            let (journal, next) = past.replay(|event| read.push(event.clone())).unwrap();
+            let (journal, mark) = past.replay(|event| read.push(event.clone())).unwrap();
             assert_eq!(begun, !read.is_empty());
-            Some((journal, read, next))
+            Some((journal, read, mark))
         };
         for length in 0..=whole.len() {
             std::fs::write(&path, &whole[..length]).unwrap();
-            let Some((mut again, read, next)) = all(&path) else { continue };
+            let Some((mut again, read, mark)) = all(&path) else { continue };
             assert!(events.starts_with(&read), "{length}: {read:?}");
-            assert_eq!(next, (length == whole.len()).then_some(Seq(9)));
+            assert_eq!(mark.next, (length == whole.len()).then_some(Seq(9)));
+            assert_eq!(mark.queue, 1);
             again.append(&[Event::Removed], None).unwrap();
-            let (_, after, _) = all(&path).unwrap();
+            again.note_queue(3).unwrap();
+            let (_, after, mark) = all(&path).unwrap();
+            assert_eq!(mark.queue, 3);
             assert_eq!(after, [read, vec![Event::Removed]].concat());
         }
     }
@@ -268,7 +293,7 @@ mod tests {
     fn a_line_that_makes_no_sense_forgets_nothing_of_what_follows() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.dag.journal").to_string_lossy().into_owned();
-        let head = Head { job: 7, generation: 0, shape: 3, rescue: None, began_ms: 5 };
+        let head = Head { job: 7, generation: 0, shape: 3, rescue: None, began_ms: 5, queue: 1 };
         let mut journal = Journal::begin(&path, &head).unwrap();
         for _ in 0..3 {
             journal.append(&[Event::Began], None).unwrap();

@@ -2,6 +2,7 @@
 //! removed): its journal, and nothing that the next run begins from. This makes the rescue file
 //! that the run would have written itself. Does not know who is about to begin the next run.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use client::asynchronous::Schedd;
@@ -86,7 +87,7 @@ fn write_rescue(
     }
     let mut core = Core::new(Arc::new(workflow), knobs.options.clone());
     let mut is_over = false;
-    let (_, next) = past.replay(|event| {
+    let (_, mark) = past.replay(|event| {
         is_over |= matches!(event, Event::Finished { .. });
         core.apply(event);
     })?;
@@ -94,7 +95,7 @@ fn write_rescue(
     if is_over {
         return Ok(None);
     }
-    take_what_followed(home, &mut core, &head, next.unwrap_or(Seq(0)))?;
+    take_what_followed(home, &mut core, &head, mark.next.unwrap_or(Seq(0)))?;
     let manner = &knobs.manner;
     let number = rescue::next_number(rescues::numbers(names).into_iter(), manner.max_rescue);
     let path = names.rescue(number);
@@ -129,9 +130,12 @@ fn take_what_followed(
     });
     let submitted: Vec<Input> = submitted.collect();
     tell(core, &submitted);
+    // Where the queue was put back from a copy, a cluster's number may be somebody else's.
+    let own: BTreeSet<ClusterId> = known.values().map(|(cluster, _)| *cluster).collect();
     let mut take = |events: &[Recorded]| {
         let facts = events.iter().filter_map(facts::fact);
-        let ours = facts.filter(|(job, _)| core.node_of(job.cluster).is_some());
+        let ours = facts
+            .filter(|(job, _)| own.contains(&job.cluster) && core.node_of(job.cluster).is_some());
         let inputs: Vec<Input> = ours.map(|(job, fact)| Input::Job { job, fact }).collect();
         tell(core, &inputs);
         Ok::<_, AskError>(std::ops::ControlFlow::Continue(()))

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use classad::{AttrName, ClassAd, Expr};
 use model::{
-    AfterRun, ClassId, IdleReason, JobEvent, JobId, JobPriority, JobState, Now, RunEnd, RunId,
+    AfterRun, ClassId, IdleReason, JobEvent, JobId, JobPriority, JobState, Now, RunEnd, RunId, Seq,
     Universe,
     planted::{Bug, planted},
 };
@@ -540,7 +540,8 @@ impl Core {
     }
 
     pub(super) fn record(&mut self, at: Now, what: Happening) -> Recorded {
-        self.last_seq = self.last_seq.next();
+        let before = Seq::before_generation(self.config.generation);
+        self.last_seq = self.last_seq.max(before).next();
         self.happened.note(at, &what);
         Recorded { seq: self.last_seq, at: at.wall, what }
     }

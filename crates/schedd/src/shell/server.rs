@@ -184,7 +184,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         &Address::unix(&config.socket),
         Role::Schedd(config.name.clone()),
         config.admission.clone(),
-    )?;
+    )?
+    .of_generation(generation);
     let (port, machines) = listen_to_machines(config.listening.as_ref(), greeting, inputs.clone())?;
     let identity = DaemonIdentity {
         role: "schedd".to_owned(),

@@ -6,6 +6,8 @@
 //! batch's length, because sqlx costs 20 to 30 us a statement (docs/adr/0003). `synchronous=FULL`:
 //! what was committed survives a loss of power.
 
+mod record;
+
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -599,59 +601,6 @@ impl Reader {
         }
         Ok(page)
     }
-
-    /// Events from a position on, at most a page.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be read.
-    pub async fn events(&self, since: u64) -> Result<Vec<EventRow>, StoreError> {
-        let rows = sqlx::query(
-            "select seq, at_ms, cluster, proc, body from event where seq >= ? order by seq limit ?",
-        )
-        .bind(i64::try_from(since).unwrap_or(i64::MAX))
-        .bind(HISTORY_PAGE)
-        .fetch_all(&self.0)
-        .await
-        .map_err(failed("read the record"))?;
-        rows.iter().map(event_row).collect::<Result<_, _>>().map_err(failed("read the record"))
-    }
-
-    /// Events of these clusters from a position on, as many as a part of the record up to `last`
-    /// holds, at most a page; and where to go on. The record has no index by cluster, because every
-    /// event would pay for it: it is looked through.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be read.
-    pub async fn events_of(
-        &self,
-        since: u64,
-        last: u64,
-        clusters: &[u32],
-    ) -> Result<(Vec<EventRow>, u64), StoreError> {
-        let end = since.saturating_add(RECORD_WINDOW).min(last.saturating_add(1)).max(since);
-        let position = |seq: u64| i64::try_from(seq).unwrap_or(i64::MAX);
-        let rows = sqlx::query(
-            "select seq, at_ms, cluster, proc, body from event where seq >= ? and seq < ? \
-             and cluster in (select value from json_each(?)) order by seq limit ?",
-        )
-        .bind(position(since))
-        .bind(position(end))
-        .bind(json!(clusters).to_string())
-        .bind(HISTORY_PAGE)
-        .fetch_all(&self.0)
-        .await
-        .map_err(failed("read the record"))?;
-        let rows: Vec<EventRow> = rows
-            .iter()
-            .map(event_row)
-            .collect::<Result<_, _>>()
-            .map_err(failed("read the record"))?;
-        let is_full = rows.len() == usize::from(HISTORY_PAGE);
-        let next = rows.last().filter(|_| is_full).map_or(end, |row| row.seq + 1);
-        Ok((rows, next))
-    }
 }
 
 /// What the file has, compared with what the mark tells of. A new file begins the first generation.
@@ -869,6 +818,20 @@ mod tests {
         assert_eq!(found, expected);
         assert_eq!(next, count + 1, "nothing that is still to come is passed over");
         assert!(reader.events_of(0, count, &[9]).await.unwrap().0.is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_gap_behind_a_copy_is_stepped_over_at_once() {
+        let (_dir, mut store) = fresh().await;
+        let far = model::Seq::before_generation(2).0 + 1;
+        let event =
+            |seq: u64| EventRow { seq, at_ms: 5, cluster: 8, proc: Some(0), body: "{}".to_owned() };
+        store.commit(&Batch { events: vec![event(2), event(far)], ..batch() }).await.unwrap();
+        let reader = store.reader();
+        let (first, after) = reader.events_of(0, far, &[8]).await.unwrap();
+        assert_eq!((first.len(), after), (1, far));
+        let (second, after) = reader.events_of(after, far, &[8]).await.unwrap();
+        assert_eq!((second.len(), after), (1, far + 1));
     }
 
     #[tokio::test]

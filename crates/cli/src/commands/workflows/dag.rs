@@ -77,21 +77,29 @@ impl DagJob {
 
 /// The newest of the jobs that ran a DAG file and are over.
 fn newest_of(file: &str) -> Result<Option<ClusterId>> {
-    let constraint = Some(beside_the_schedd()?);
-    let (limit, select) = (Some(LOOKED_THROUGH), Select::All);
-    let query = Query { constraint, limit, finished: true, ..Query::of(select) };
-    let found = Home::from_environment().schedd()?.jobs(query)?;
+    let past = Query { limit: Some(LOOKED_THROUGH), finished: true, ..Query::of(Select::All) };
+    let found = dagmans(&mut Home::from_environment().schedd()?, past)?;
     let Ok(file) = std::fs::canonicalize(file) else { return Ok(None) };
     let ran = |ad: &&ClassAd| {
         dag_file(ad).and_then(|path| std::fs::canonicalize(path).ok()).as_ref() == Some(&file)
     };
-    let number = |ad: &ClassAd| u32::try_from(ad.literal(attr::CLUSTER_ID)?.as_i64()?).ok();
-    Ok(found.iter().filter(ran).filter_map(number).max().map(ClusterId))
+    Ok(found.iter().filter(ran).filter_map(cluster_of).max())
 }
 
-fn beside_the_schedd() -> Result<Expr> {
-    let dagmans = format!("{} == {}", attr::JOB_UNIVERSE, Universe::Scheduler.number());
-    dagmans.parse().map_err(|error| anyhow!("{dagmans}: {error}"))
+/// What is read of a DAG's job to know which DAG it runs, and whether it does.
+const OF_DAGMANS: [&str; 5] =
+    [attr::CLUSTER_ID, attr::JOB_STATUS, attr::IWD, attr::ARGUMENTS, attr::ARGS];
+
+/// Of the jobs that a query finds, those beside the schedd: only they may run DAGs.
+fn dagmans(schedd: &mut Schedd, query: Query) -> Result<Vec<ClassAd>> {
+    let beside = format!("{} == {}", attr::JOB_UNIVERSE, Universe::Scheduler.number());
+    let constraint: Expr = beside.parse().map_err(|error| anyhow!("{beside}: {error}"))?;
+    let projection = OF_DAGMANS.into_iter().map(Into::into).collect();
+    Ok(schedd.jobs(Query { constraint: Some(constraint), projection, ..query })?)
+}
+
+fn cluster_of(ad: &ClassAd) -> Option<ClusterId> {
+    u32::try_from(ad.literal(attr::CLUSTER_ID)?.as_i64()?).ok().map(ClusterId)
 }
 
 /// The DAGs of the queue that are halted, of those that run.
@@ -100,14 +108,12 @@ fn beside_the_schedd() -> Result<Expr> {
 ///
 /// If no pool answers.
 pub(crate) fn halted(schedd: &mut Schedd, select: Select) -> Result<Vec<ClusterId>> {
-    let query = Query { constraint: Some(beside_the_schedd()?), ..Query::of(select) };
-    let found = schedd.jobs(query)?;
+    let found = dagmans(schedd, Query::of(select))?;
     let is_halted = |ad: &&ClassAd| {
         !is_over(ad)
             && dag_file(ad).is_some_and(|file| Path::new(&Names::new(&file, false).halt()).exists())
     };
-    let number = |ad: &ClassAd| u32::try_from(ad.literal(attr::CLUSTER_ID)?.as_i64()?).ok();
-    Ok(found.iter().filter(is_halted).filter_map(number).map(ClusterId).collect())
+    Ok(found.iter().filter(is_halted).filter_map(cluster_of).collect())
 }
 
 #[derive(Debug, Subcommand)]
@@ -359,14 +365,11 @@ pub(super) fn is_over(ad: &ClassAd) -> bool {
 pub(super) fn in_the_queue(file: &str) -> Result<Option<ClusterId>> {
     let real = |path: &str| std::fs::canonicalize(path).ok();
     let Some(file) = real(file) else { return Ok(None) };
-    let constraint = Some(beside_the_schedd()?);
-    let found =
-        Home::from_environment().schedd()?.jobs(Query { constraint, ..Query::of(Select::All) })?;
+    let found = dagmans(&mut Home::from_environment().schedd()?, Query::of(Select::All))?;
     let runs = |ad: &&ClassAd| {
         !is_over(ad) && dag_file(ad).and_then(|path| real(&path)).as_ref() == Some(&file)
     };
-    let job = found.iter().find(runs).and_then(|ad| ad.literal(attr::CLUSTER_ID)?.as_i64());
-    Ok(job.and_then(|job| u32::try_from(job).ok()).map(ClusterId))
+    Ok(found.iter().find(runs).and_then(cluster_of))
 }
 
 /// A halt is a file beside the DAG: whoever may write there may halt it, as with HTCondor's dagman.

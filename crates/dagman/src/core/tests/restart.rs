@@ -61,6 +61,10 @@ fn a_journal_that_ends_anywhere_leads_to_the_same_place() {
         "jobs B 3; begin; hold B.1; holdscript B 0; exit A 2; gone B.0; gone B.1; gone B.2; post B 0; exit F 1",
     );
     check(
+        "JOB A; JOB B; PARENT A CHILD B; SCRIPT POST A",
+        "jobs A 2; begin; exit A 0; lost A; exit A.0 0; exit A.1 0; post A 0; exit B 0",
+    );
+    check(
         "JOB A; JOB B; PARENT A CHILD B; RETRY A 2 ON MEMORY AFTER 5",
         "begin; memory A; gone A; later 5; exit A 1",
     );

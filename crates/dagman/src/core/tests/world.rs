@@ -63,8 +63,8 @@ impl World {
 
     /// `jobs A 3`, `refuse A [lasting]`, `accept A`, `begin`, `exit A[.proc] CODE`, `signal A N`,
     /// `gone A` (removed), `hold A`, `memory A` (held for it), `run A`, `ready A` (provides), `pre
-    /// A CODE`, `post A CODE`, `holdscript A CODE`, `remove`, `halt`, `resume`, `retry A`, `skip
-    /// A`, `later SECONDS`.
+    /// A CODE`, `post A CODE`, `holdscript A CODE`, `lost A` (with the queue), `remove`, `halt`,
+    /// `resume`, `retry A`, `skip A`, `later SECONDS`.
     pub(super) fn play(&mut self, script: &str) {
         for line in script.split([';', '\n']).map(str::trim).filter(|line| !line.is_empty()) {
             self.said.push(format!("> {line}"));
@@ -110,6 +110,10 @@ impl World {
             ["pre", node, _] => self.script(node, ScriptKind::Pre, number(2)),
             ["post", node, _] => self.script(node, ScriptKind::Post, number(2)),
             ["holdscript", node, _] => self.script(node, ScriptKind::Hold, number(2)),
+            ["lost", node] => {
+                let node = self.find(node);
+                Input::JobsLost { node, cluster: self.clusters[&node] }
+            }
             ["remove"] => Input::Remove,
             ["halt"] => Input::Halt(true),
             ["resume"] => Input::Halt(false),
@@ -198,6 +202,7 @@ impl World {
                 )
             }
             Event::Reopened { node } => format!("{} begins anew", name(node)),
+            Event::JobsLost { node } => format!("{} is submitted again", name(node)),
             Event::Skipped { node } => format!("{} counts as done", name(node)),
             Event::Began
             | Event::SaveBegan { .. }

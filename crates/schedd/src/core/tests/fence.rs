@@ -1,5 +1,7 @@
 //! A queue that was put back from a copy, before its jobs may start.
 
+use model::Seq;
+
 use crate::core::RanOn;
 use crate::core::tests::*;
 
@@ -57,4 +59,15 @@ fn nothing_starts_before_the_longest_lease_is_over_where_nobody_answers() {
 #[test]
 fn where_nothing_ran_everything_may_start_at_once() {
     assert_eq!(put_back(Some(Vec::new())).1, Some(1));
+}
+
+#[test]
+fn its_record_goes_on_above_all_numbers_of_the_queue_that_it_replaces() {
+    let (mut trial, _) = put_back(Some(Vec::new()));
+    let (copied, above) = (trial.core.rows().last_seq, Seq::before_generation(2));
+    assert!(copied < above && copied > Seq(0), "{copied}");
+    assert_eq!(trial.acts("alice", hold()), ActResult::Done);
+    assert_eq!(trial.core.rows().last_seq, above.next(), "whoever stands anywhere below hears it");
+    assert_eq!(trial.acts("alice", release()), ActResult::Done);
+    assert_eq!(trial.core.rows().last_seq, above.next().next());
 }

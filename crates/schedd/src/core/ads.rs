@@ -342,14 +342,12 @@ fn set_runs(ad: &mut Written, tally: &Tally, running: bool) {
 }
 
 /// How long its slots were its own, weighted by their processors, and how much of that was of use:
-/// that of a run which ended by itself.
+/// that of runs which ended by themselves.
 fn set_slot_times(ad: &mut Written, tally: &Tally) {
-    let weight = tally.slot_resources.as_ref().map_or(1.0, |slot| f64::from(slot.cpus));
-    ad.set(Own::CUMULATIVE_SLOT_TIME, millis(tally.wall_ms) * weight);
-    let is_of_use = matches!(tally.last_end, Some(RunEnd::Program(_) | RunEnd::UpToDate));
-    if is_of_use {
-        ad.set(Own::COMMITTED_TIME, whole(tally.last_wall_ms.div_ceil(1000)));
-        ad.set(Own::COMMITTED_SLOT_TIME, millis(tally.last_wall_ms) * weight);
+    ad.set(Own::CUMULATIVE_SLOT_TIME, millis(tally.slot_ms));
+    if tally.committed_ms > 0 {
+        ad.set(Own::COMMITTED_TIME, whole(tally.committed_ms.div_ceil(1000)));
+        ad.set(Own::COMMITTED_SLOT_TIME, millis(tally.committed_slot_ms));
     }
 }
 

@@ -503,6 +503,8 @@ fn an_edit_is_for_all_selected_jobs_or_for_none() {
         ("alice", one(Selector::Cluster(ClusterId(9))), "Foo", Edited::NoJobs),
         ("alice", Select::Any(vec![job(0), job(9)]), "Foo", Edited::NotThisJob(JobId::new(1, 9))),
         ("alice", one(job(0)), "jobstatus", Edited::Immutable("jobstatus".into())),
+        ("root", one(job(0)), "pbswalltime", Edited::Immutable("pbswalltime".into())),
+        ("alice", one(job(0)), "PbsGroup", Edited::Immutable("PbsGroup".into())),
         ("alice", constraint("ProcId > 0"), "Foo", Edited::Done(2)),
         ("bob", one(job(1)), "Foo", Edited::NotThisJob(JobId::new(1, 1))),
         ("bob", constraint("true"), "Foo", Edited::NoJobs),

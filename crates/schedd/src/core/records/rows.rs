@@ -165,6 +165,15 @@ pub struct Tally {
     /// Wall-clock time of all runs that are over, milliseconds (`RemoteWallClockTime`).
     #[serde(skip_serializing_if = "is_default")]
     pub wall_ms: u64,
+    /// The same, each run's weighted by the processors of its slot (`CumulativeSlotTime`).
+    #[serde(skip_serializing_if = "is_default")]
+    pub slot_ms: u64,
+    /// Of `wall_ms` what was of use: that of runs which ended by themselves (`CommittedTime`).
+    #[serde(skip_serializing_if = "is_default")]
+    pub committed_ms: u64,
+    /// The same of `slot_ms` (`CommittedSlotTime`).
+    #[serde(skip_serializing_if = "is_default")]
+    pub committed_slot_ms: u64,
     /// `TotalSuspensions`.
     #[serde(skip_serializing_if = "is_default")]
     pub suspensions: u32,

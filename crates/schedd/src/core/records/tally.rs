@@ -56,7 +56,7 @@ impl Tally {
                 // of its program.
                 let since = self.last_start.unwrap_or(*at);
                 self.last_wall_ms = u64::try_from(at.since(since).as_millis()).unwrap_or(0);
-                self.wall_ms += self.last_wall_ms;
+                self.note_slot_time(end);
                 self.disconnected = None;
                 if is_checkpoint(end) {
                     self.checkpoints += 1;
@@ -78,6 +78,18 @@ impl Tally {
                 self.release_reason = Some(reason.as_str().into());
             }
             JobEvent::Removed { .. } => {}
+        }
+    }
+
+    /// Adds the time of a run that is over. HTCondor adds up each run with its own slot.
+    fn note_slot_time(&mut self, end: &RunEnd) {
+        let cpus = self.slot_resources.as_ref().map_or(1, |slot| u64::from(slot.cpus));
+        let slot_ms = self.last_wall_ms.saturating_mul(cpus);
+        self.wall_ms += self.last_wall_ms;
+        self.slot_ms = self.slot_ms.saturating_add(slot_ms);
+        if matches!(end, RunEnd::Program(_) | RunEnd::UpToDate) {
+            self.committed_ms += self.last_wall_ms;
+            self.committed_slot_ms = self.committed_slot_ms.saturating_add(slot_ms);
         }
     }
 
@@ -181,4 +193,28 @@ pub(crate) fn is_transient(hold: &Hold) -> bool {
             | HoldCode::IwdError
     );
     step && PASSING_ERRNOS.contains(&hold.subcode)
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{Resources, VacateCode};
+
+    use super::*;
+
+    #[test]
+    fn each_run_counts_with_the_processors_of_its_own_slot() {
+        let mut tally = Tally::default();
+        let runs = [
+            (8, 60, RunEnd::vacated(VacateCode::ScheddVacate)),
+            (1, 600, RunEnd::exited(0)),
+            (2, 6, RunEnd::UpToDate),
+        ];
+        for (cpus, seconds, end) in runs {
+            tally.slot_resources = Some(Resources { cpus, ..Resources::default() });
+            tally.last_wall_ms = seconds * 1000;
+            tally.note_slot_time(&end);
+        }
+        let all = (tally.wall_ms, tally.slot_ms, tally.committed_ms, tally.committed_slot_ms);
+        assert_eq!(all, (666_000, 1_092_000, 606_000, 612_000));
+    }
 }

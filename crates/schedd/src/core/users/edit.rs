@@ -33,6 +33,10 @@ pub(super) const EDITS_BYTES_MAX: usize = 1024 * 1024;
 /// Which queue takes a job, and where it stands there, is for the queues to say.
 const OF_QUEUES: [&str; 3] = [queues::QUEUE, queues::RUN_NOW, queues::RANK];
 
+/// By its walltime others are given places beside a run, and limits count by the others: `qalter`
+/// changes them, within bounds.
+const BY_QALTER: [&str; 3] = [attr::PBS_WALLTIME, queues::GROUP, queues::PROJECT];
+
 /// Whether an edit of it would not be seen: the schedd writes it over.
 pub(crate) fn is_kept_here(name: &str) -> bool {
     let scripts = Script::ALL.into_iter().flat_map(Script::end_attributes);
@@ -206,8 +210,7 @@ impl Core {
 fn checked(changes: &[(AttrName, Expr)]) -> Result<Arc<ClassAd>, Edited> {
     let mut ad = ClassAd::new();
     for (name, value) in changes {
-        // By its walltime others are given places beside a run: `qalter` changes it, within bounds.
-        if is_kept_here(name.as_str()) || name == attr::PBS_WALLTIME {
+        if is_kept_here(name.as_str()) || BY_QALTER.iter().any(|kept| name == kept) {
             return Err(Edited::Immutable(name.clone()));
         }
         if value.to_string().len() > VALUE_BYTES_MAX {

@@ -81,6 +81,8 @@ const INSIDE: &[(Bug, u64, &str)] = &[
     (Bug::OfferForgotten, 3, "of its limit"),
     (Bug::GangOnOneMachine, 3, "that needs 2 machines is executed on one"),
     (Bug::GangCutToFit, 3, "with 2 processors, and its job has 4 parts"),
+    (Bug::GangHalfStarted, 3, "that needs 2 machines is executed on one|and its first has"),
+    (Bug::PartLeftRunning, 3, "part 1 of it lives|and its first has"),
     (Bug::ReasonForgotten, 3, "is idle, can run: false"),
     (Bug::GenerationIgnored, 3, "of the same job lives|and lives"),
     (Bug::FenceNotKept, 3, "of the same job lives|and lives"),

@@ -4,7 +4,8 @@
 //! the commands of the guide's page; then jobs with files, while hosts are cut off (one of them so
 //! that it still hears), stand still, are drained and lose all their processes at once, and the
 //! pool's own host does too. Each job must be recorded once, with its own output, and no two
-//! runs of a job may meet, by a lock and a ledger of which the pool knows nothing.
+//! runs of a job may meet, by a lock and a ledger of which the pool knows nothing. Then a job of
+//! PBS's on three hosts, which is deleted in the middle, and one of whose hosts is lost.
 //!
 //! It needs root and `ip`, `unshare` and `flock`, and says so where the machine forbids it.
 
@@ -101,8 +102,13 @@ impl Hosts {
         )?;
         hosts.in_namespace("switch", &["ip", "link", "add", "br0", "type", "bridge"])?;
         hosts.in_namespace("switch", &["ip", "link", "set", "br0", "up"])?;
+        let addresses = (1..).zip(&hosts.names);
+        let known: String = addresses.map(|(n, name)| format!("{NETWORK}.{n} {name}\n")).collect();
         for (n, name) in hosts.names.iter().enumerate() {
             let own = hosts.namespace(name);
+            // Programs on one find the others by their names (MPICH's do).
+            fs::create_dir_all(etc(&own))?;
+            fs::write(etc(&own).join("hosts"), format!("127.0.0.1 localhost\n{known}"))?;
             tool("ip", &["netns", "add", &own])?;
             let peer = ["ip", "link", "add", "eth0", "type", "veth", "peer", "name", name, "netns"];
             hosts.in_namespace(name, &[&peer[..], &[&switch]].concat())?;
@@ -147,7 +153,101 @@ impl Hosts {
 
     fn show(&self, jobs: usize) -> Result<()> {
         self.first_job()?;
-        self.faults(jobs)
+        self.faults(jobs)?;
+        if self.names.len() < 4 {
+            println!("a job on several hosts is tried with 4 hosts and more");
+            return Ok(());
+        }
+        self.gang()
+    }
+
+    /// A job of PBS's on three hosts: it begins on all, is deleted in the middle, and then one of
+    /// its hosts is lost.
+    fn gang(&self) -> Result<()> {
+        // PBS's jobs run where their submitter's files are.
+        let shares =
+            format!("FileSystemDomain = \"{}\"\nSTARTD_ATTRS = FileSystemDomain\n", self.names[0]);
+        for host in &self.names[1..4] {
+            fs::write(self.folder.join(host).join("config"), &shares)?;
+            self.updraft(host, &["pool", "stop", "--now"])?;
+            self.updraft(host, &["pool", "start"])?;
+        }
+        // What no other process sleeps for.
+        let mark = (2_000_000 + std::process::id()).to_string();
+        let (program, ledger) = (self.program.display(), self.work().join("gang.ledger"));
+        let script = format!(
+            "#PBS -N gang\n#PBS -l select=3:ncpus=2,place=scatter\n\
+             {program} pbsdsh -- sh -c 'echo $(hostname) >> {}; exec sleep {mark}'\n",
+            ledger.display()
+        );
+        fs::write(self.work().join("gang.sh"), script)?;
+        let begun = |n: usize| {
+            let text = fs::read_to_string(&ledger).unwrap_or_default();
+            (text.lines().count() >= n).then(|| text.lines().map(str::to_owned).collect())
+        };
+        let sleeps = || asleep(&mark);
+        let first = self.head(&["qsub", "gang.sh"])?;
+        self.until("a program runs on each of three hosts", || begun(3).is_some())?;
+        let mut hosts: Vec<String> = begun(3).unwrap_or_default();
+        hosts.sort_unstable();
+        hosts.dedup();
+        ensure!(hosts.len() == 3, "the job has run on {hosts:?}");
+        self.head(&["qdel", first.trim()])?;
+        self.until("the deleted job is over", || self.state(first.trim()) == "F")?;
+        let left = sleeps();
+        ensure!(left == 0, "{left} programs of a job live that the record has as over");
+        println!("a job on {} was deleted; nothing of it is left", hosts.join(", "));
+
+        let second = self.head(&["qsub", "gang.sh"])?;
+        self.until("the next job runs on three hosts", || begun(6).is_some())?;
+        let lost = &hosts[2];
+        self.kill_all(lost)?;
+        self.updraft(lost, &["pool", "start"])?;
+        self.until("the whole has ended, and begun again", || begun(9).is_some())?;
+        ensure!(sleeps() == 3, "{} programs of one run live", sleeps());
+        self.head(&["qdel", second.trim()])?;
+        self.until("the second job is over", || self.state(second.trim()) == "F")?;
+        ensure!(sleeps() == 0, "something of the second job is left");
+        let number = second.split('.').next().unwrap_or_default();
+        let runs = self.head(&["history", number, "-af", "NumShadowStarts"])?;
+        ensure!(runs.trim() == "2", "the second job has had {} runs", runs.trim());
+        println!("{lost} was lost in the middle: the whole ended once, and ran again");
+        self.mpi()
+    }
+
+    /// The launchers of MPI, where this machine has them: each starts a program on each host.
+    fn mpi(&self) -> Result<()> {
+        let root = "--allow-run-as-root";
+        for (name, words) in [("mpirun.openmpi", root), ("mpiexec.mpich", "")] {
+            if tool("which", &[name]).is_err() {
+                println!("no {name} on this machine: not tried");
+                continue;
+            }
+            let (out, n) = (self.work().join(format!("{name}.out")), 3);
+            let script = format!(
+                "#PBS -N mpi\n#PBS -l select={n}:ncpus=1,place=scatter\n#PBS -j oe\n#PBS -o {}\n\
+                 {name} {words} sh -c 'echo rank on $(hostname)'\n",
+                out.display()
+            );
+            fs::write(self.work().join("mpi.sh"), script)?;
+            let id = self.head(&["qsub", "mpi.sh"])?;
+            self.until(&format!("{name} has ended"), || self.state(id.trim()) == "F")?;
+            let said = fs::read_to_string(&out).unwrap_or_default();
+            let mut ranks: Vec<&str> =
+                said.lines().filter_map(|line| line.strip_prefix("rank on ")).collect();
+            ranks.sort_unstable();
+            ranks.dedup();
+            ensure!(ranks.len() == n, "{name} has started ranks on {ranks:?}:\n{said}");
+            println!("{name} starts ranks on {}", ranks.join(", "));
+        }
+        Ok(())
+    }
+
+    /// How a job of PBS's stands.
+    fn state(&self, id: &str) -> String {
+        let said = self.head(&["qstat", "-x", "-f", id]).unwrap_or_default();
+        let line = said.lines().find_map(|line| line.trim().strip_prefix("job_state = "));
+        line.unwrap_or_default().to_owned()
     }
 
     /// From bare hosts to the first job done on the last of them: what the guide's page says, word
@@ -354,6 +454,7 @@ impl Drop for Hosts {
         }
         for name in self.names.iter().map(String::as_str).chain(["switch"]) {
             let _ = tool("ip", &["netns", "del", &self.namespace(name)]);
+            let _ = fs::remove_dir_all(etc(&self.namespace(name)));
         }
         remove(&self.folder);
     }
@@ -369,6 +470,18 @@ fn commands_of_page() -> Result<Vec<String>> {
         lines.filter_map(|line| Some(line.split('#').next()?.trim().to_owned())).collect();
     ensure!(lines.len() >= 4, "{} has the commands {lines:?} only", path.display());
     Ok(lines)
+}
+
+/// What `ip netns exec` lays over `/etc`.
+fn etc(namespace: &str) -> PathBuf {
+    Path::new("/etc/netns").join(namespace)
+}
+
+/// How many processes of this machine sleep for so long.
+fn asleep(mark: &str) -> usize {
+    let all = fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
+    let lines = all.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+    lines.filter(|line| *line == format!("sleep\0{mark}\0").into_bytes()).count()
 }
 
 fn remove(folder: &Path) {

@@ -58,6 +58,10 @@ pub enum Bug {
     /// The negotiator gives a job what is left of a machine, where that is not all that it asks
     /// for.
     GangCutToFit,
+    /// The schedd starts a job that needs several claims when it has the first.
+    GangHalfStarted,
+    /// The schedd takes a run for over when its first part is, and lets the others live.
+    PartLeftRunning,
     /// The negotiator keeps to itself why a class has no machine.
     ReasonForgotten,
     /// The startd lets what runs for a queue that was replaced go on.
@@ -108,7 +112,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 47] = [
+    pub const ALL: [Self; 49] = [
         Self::NoMargin,
         Self::LostRequeue,
         Self::AttemptNotCounted,
@@ -133,6 +137,8 @@ impl Bug {
         Self::OfferForgotten,
         Self::GangOnOneMachine,
         Self::GangCutToFit,
+        Self::GangHalfStarted,
+        Self::PartLeftRunning,
         Self::ReasonForgotten,
         Self::GenerationIgnored,
         Self::FenceNotKept,

@@ -348,12 +348,11 @@ fn and_asks(asked: LimitAmount) -> String {
 }
 
 fn many_machines(needed: u32, pool: u32) -> String {
-    let has = format!("it needs {needed} machines at once, and the pool has {pool}");
     if needed > pool {
-        return has;
+        return format!("it needs {needed} machines at once, and the pool has {pool}");
     }
     format!(
-        "{has}: a job is started on one machine; with place=free or place=pack its parts go there"
+        "it needs {needed} machines at once, and not so many of the pool's {pool} have room for its parts"
     )
 }
 

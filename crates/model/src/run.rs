@@ -229,6 +229,17 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// What two parts of a run have used that ran at the same time.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        self.user_us = self.user_us.saturating_add(other.user_us);
+        self.sys_us = self.sys_us.saturating_add(other.sys_us);
+        self.peak_rss_kib = self.peak_rss_kib.saturating_add(other.peak_rss_kib);
+        self.peak_vmem_kib = self.peak_vmem_kib.saturating_add(other.peak_vmem_kib);
+        self.peak_process_kib = self.peak_process_kib.max(other.peak_process_kib);
+        self
+    }
+
     /// Wall-clock time of the run, milliseconds; zero if it never started or has not ended.
     pub fn wall_ms(&self) -> u64 {
         match (self.started, self.ended) {

@@ -60,12 +60,7 @@ impl<A: Question> Client<A> {
     ///
     /// If nobody listens there, it is not one of ours, or takes too long.
     pub fn connect(address: &Address) -> Result<Self, NetError> {
-        let mut wire = Wire(Stream::connect(address)?);
-        wire.0.read_within(Some(GREETING))?;
-        wire.write(&net::hello(Role::Command))?;
-        net::check(wire.read()?.ok_or(NetError::NoHello)?)?;
-        // What is asked may take its time, and whoever follows the record waits for ever.
-        wire.0.read_within(None)?;
+        let wire = Wire::greeted(address, Role::Command)?;
         Ok(Self { wire, next_id: 1, asks: PhantomData })
     }
 
@@ -230,6 +225,17 @@ pub(crate) struct Wire(Stream);
 impl Wire {
     pub(crate) fn of(stream: UnixStream) -> Self {
         Self(Stream::Unix(stream))
+    }
+
+    /// To the daemon at `address`, as `role`.
+    pub(crate) fn greeted(address: &Address, role: Role) -> Result<Self, NetError> {
+        let mut wire = Self(Stream::connect(address)?);
+        wire.0.read_within(Some(GREETING))?;
+        wire.write(&net::hello(role))?;
+        net::check(wire.read()?.ok_or(NetError::NoHello)?)?;
+        // What is asked may take its time, and whoever follows the record waits for ever.
+        wire.0.read_within(None)?;
+        Ok(wire)
     }
 
     pub(crate) fn try_clone(&self) -> io::Result<Self> {

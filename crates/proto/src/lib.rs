@@ -13,6 +13,7 @@
 //! - [`chirp`]: the processes of a running job and its schedd.
 //! - [`joining`]: a machine and the pool that it joins; [`trust`]: what both keep of that.
 //! - [`terminal`]: a user's terminal and the program that a job runs under it.
+//! - [`parts`]: the processes of a run on several machines.
 //! - [`clock`]: reading the clocks, for the shells. [`plain_file`]: opening what a user has named.
 //!   [`whole_file`]: replacing files of ours.
 //!
@@ -30,6 +31,7 @@ pub mod joining;
 pub mod lock;
 pub mod matchmaking;
 pub mod net;
+pub mod parts;
 pub mod plain_file;
 pub mod terminal;
 pub mod together;

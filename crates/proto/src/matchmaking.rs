@@ -135,6 +135,26 @@ pub struct Term {
     pub ends_s: u32,
 }
 
+/// A match, or a claim, that is one of several for one job: all of them, or none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GangShare {
+    /// The match of its first part, by which they are told to belong together.
+    pub gang: MatchId,
+    /// Which one it is, from 0: the first is that of the machine on which the job's script runs.
+    pub part: u32,
+    /// How many there are.
+    pub of: u32,
+    /// The numbers of the job's parts that are there, rising.
+    pub holds: Vec<u32>,
+}
+
+impl GangShare {
+    /// Whether the job's own program runs there.
+    pub const fn is_first(&self) -> bool {
+        self.part == 0
+    }
+}
+
 /// One part of one machine for one class.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Match {
@@ -153,6 +173,9 @@ pub struct Match {
     /// How long its claim lasts, if that can be told.
     #[serde(default)]
     pub term: Option<Term>,
+    /// Set where a job needs several matches.
+    #[serde(default)]
+    pub gang: Option<GangShare>,
 }
 
 /// From a startd to the negotiator.

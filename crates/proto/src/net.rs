@@ -99,8 +99,13 @@ impl Admission {
             _ if !identity.may_be(role, self.uid()) => {
                 Err(NetError::Impostor { identity: Box::new(identity.clone()), role: role.clone() })
             }
-            Self::Pool { daemons, .. } if *role != Role::Command => {
-                let registered = daemons.iter().find(|daemon| daemon.role == *role);
+            Self::Pool { daemons, .. } if !matches!(role, Role::Command | Role::Task) => {
+                // What passes on for a startd is that startd.
+                let holder_of = match role {
+                    Role::Part(machine) => Role::Startd(machine.clone()),
+                    role => role.clone(),
+                };
+                let registered = daemons.iter().find(|daemon| daemon.role == holder_of);
                 let holder = registered.map(|daemon| lock::holder(&daemon.lock)).transpose()?;
                 match holder.flatten() {
                     Some(holder) if Some(holder) == pid => Ok(()),
@@ -118,6 +123,10 @@ pub(crate) const DAEMON_READS: Duration = Duration::from_secs(30);
 
 /// How long a command may take: the time that somebody takes over a page of `q | less`.
 const COMMAND_READS: Duration = Duration::from_secs(600);
+
+/// How long a program that was started on another machine of a run waits with its output for who
+/// reads it: whoever looks at a page of it may take his time.
+const PARTS_READ: Duration = Duration::from_secs(24 * 3600);
 
 /// How long a process of ours may take to read what is passed on to it: it writes files, to disks
 /// that may be slow.
@@ -381,6 +390,31 @@ pub async fn pass_on(
     }
 }
 
+/// Passes frames on between two connections until either ends. What one does not read, the other
+/// waits with.
+///
+/// # Errors
+///
+/// If one of them breaks.
+pub async fn join(one: Connection, other: Connection) -> Result<(), NetError> {
+    let [mut one, mut other] = [one, other];
+    // The peers' patience is that of who reads what users' programs say.
+    (one.sender.patience, other.sender.patience) = (PARTS_READ, PARTS_READ);
+    let there = flow(&mut one.receiver, &mut other.sender);
+    let back = flow(&mut other.receiver, &mut one.sender);
+    tokio::select! {
+        ended = there => ended,
+        ended = back => ended,
+    }
+}
+
+async fn flow(from: &mut Receiver, to: &mut Sender) -> Result<(), NetError> {
+    while let Some(frame) = from.next_frame().await? {
+        to.pass_on(frame.freeze()).await?;
+    }
+    Ok(())
+}
+
 /// A greeted connection.
 #[derive(Debug)]
 pub struct Connection {
@@ -558,6 +592,8 @@ async fn shake(
     let role = check(theirs)?;
     sender.patience = match role {
         Role::Command => COMMAND_READS,
+        // What they say is read by users' programs, which may stop.
+        Role::Task | Role::Part(_) => PARTS_READ,
         Role::Schedd(_) | Role::Negotiator | Role::Startd(_) | Role::Files(_) | Role::Newcomer => {
             DAEMON_READS
         }
@@ -610,6 +646,11 @@ mod tests {
             (PeerIdentity::of(8), &Role::Startd("m".to_owned()), false),
             (node(NodeRole::Execute), &Role::Startd("m".to_owned()), true),
             (node(NodeRole::Execute), &Role::Files("m".to_owned()), true),
+            (node(NodeRole::Execute), &Role::Part("m".to_owned()), true),
+            (node(NodeRole::Execute), &Role::Part("n".to_owned()), false),
+            (node(NodeRole::Execute), &Role::Task, false),
+            (PeerIdentity::of(8), &Role::Task, true),
+            (PeerIdentity::of(8), &Role::Part("m".to_owned()), false),
             (node(NodeRole::Execute), &Role::Startd("n".to_owned()), false),
             (node(NodeRole::Execute), &Role::Schedd("m".to_owned()), false),
             (node(NodeRole::Execute), &Role::Negotiator, false),

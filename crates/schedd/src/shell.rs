@@ -31,6 +31,7 @@ mod machines;
 pub mod mail;
 mod mail_text;
 mod mark;
+mod parts;
 mod places;
 mod recent;
 mod rows;

@@ -11,6 +11,7 @@ use startd::core::{FromLauncher, LauncherState, RunKey, StartProcess};
 
 use super::clock::{MILLISECOND, Micros, SECOND};
 use super::event::{Daemon, Event, Fate, LauncherOrder, Link, Message, Side};
+use super::gangs;
 use super::rng::Rng;
 use super::workload::{SIM_END, SIM_IGNORES_TERM, SIM_RUN_MS};
 use super::world::World;
@@ -41,6 +42,9 @@ pub(crate) struct Kept {
     behaviour: Behaviour,
 }
 
+/// How long an empty place would live that nobody ends, milliseconds: longer than any world.
+const PLACE_MS: u64 = 1 << 36;
+
 /// What a job does when it is left alone, and when it is told to end.
 #[derive(Clone, Debug, PartialEq)]
 struct Behaviour {
@@ -53,6 +57,12 @@ impl Behaviour {
     fn of(job: &ClassAd) -> Self {
         let env = Env::at(0);
         let end = job.eval(SIM_END, None, &env);
+        if gangs::other_part(job).is_some() {
+            // It waits to be told what to start.
+            let fails = matches!(end.as_str(), Some("execute" | "pre"));
+            let end = end_of(if fails { "execute" } else { "exit 0" });
+            return Self { run_ms: PLACE_MS, end, ignores_term: false };
+        }
         Self {
             run_ms: job.eval(SIM_RUN_MS, None, &env).as_i64().map_or(0, i64::unsigned_abs),
             end: end_of(end.as_str().unwrap_or("exit 0")),
@@ -263,11 +273,14 @@ impl World {
     fn end_process(&mut self, m: usize, key: RunKey, end: RunEnd, by_itself: bool, usage: Usage) {
         let Some(kept) = self.machines[m].runs.get_mut(&key) else { return };
         kept.state = LauncherState::Ended(end.clone(), usage);
-        let run = kept.run;
+        let (run, part) = (kept.run, gangs::other_part(&kept.start.job));
         self.note(|| {
             format!("machine{m} has nothing left of run {run}: {end:?}, by itself: {by_itself}")
         });
-        self.oracle.ended(m, run, &end, by_itself);
+        match part {
+            Some(part) => self.oracle.parts.ended(run, part),
+            None => self.oracle.ended(m, run, &end, by_itself),
+        }
         self.report(m, FromLauncher::Ended { key, end, usage });
     }
 

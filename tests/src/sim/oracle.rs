@@ -18,7 +18,7 @@ use startd::core::{RunKey, StartProcess};
 use super::carrier::Files;
 use super::clock::Micros;
 use super::depending::{Depending, Known, Seen};
-use super::gangs;
+use super::gangs::{self, Parts};
 use super::links::home;
 use super::machine::MachineKind;
 use super::queues::{Queues, Running};
@@ -30,6 +30,8 @@ use super::workload;
 pub(crate) struct Oracle {
     machines: Vec<(MachineName, Resources)>,
     given: BTreeSet<RunKey>,
+    /// Parts of runs on other machines than the first.
+    pub(crate) parts: Parts,
     pub(crate) files: Files,
     executions: BTreeMap<RunId, Execution>,
     live: BTreeSet<RunId>,
@@ -112,6 +114,7 @@ impl Oracle {
             machines: machines.collect(),
             given: BTreeSet::new(),
             files: Files::default(),
+            parts: Parts::default(),
             executions: BTreeMap::new(),
             live: BTreeSet::new(),
             lost: BTreeSet::new(),
@@ -131,6 +134,7 @@ impl Oracle {
     pub(crate) fn forget_back_to(&mut self, then: Self) {
         let now = std::mem::replace(self, then);
         (self.given, self.live, self.files) = (now.given, now.live, now.files);
+        self.parts = now.parts;
         for (run, execution) in now.executions {
             if self.live.contains(&run) && !self.executions.contains_key(&run) {
                 self.lost.insert(run);
@@ -159,10 +163,14 @@ impl Oracle {
         now: Micros,
     ) -> Result<(), String> {
         let run = start.run;
-        if let Some(other) = self.live.iter().find(|other| other.job == run.job) {
+        let part = gangs::other_part(&start.job);
+        let same = |other: &&RunId| part.is_some() && **other == run;
+        let other = self.live.iter().find(|other| other.job == run.job && !same(other));
+        if let Some(other) = other {
             return Err(format!("run {run} is executed while run {other} of the same job lives"));
         }
-        if let Some(before) = self.executions.get(&run) {
+        self.parts.may_begin(run)?;
+        if let Some(before) = self.executions.get(&run).filter(|_| part.is_none()) {
             return Err(format!("run {run} is executed again; it was at {} before", before.since));
         }
         let life = self.jobs.get(&run.job);
@@ -179,6 +187,9 @@ impl Oracle {
         self.is_where_it_belongs(machine, start)?;
         gangs::is_whole(start)?;
         self.fits(machine, start)?;
+        if let Some(part) = part {
+            return self.parts.executed(machine, start, part);
+        }
         self.files.have_left(machine, start)?;
         self.live.insert(run);
         let (slot, resources) = (start.slot.clone(), start.resources.clone());
@@ -245,6 +256,12 @@ impl Oracle {
                 return Err(format!("two programs run in {} at a time", start.slot));
             }
             left = left.and_then(|left| left.minus(&other.resources));
+        }
+        for part in self.parts.on(machine) {
+            if part.slot == start.slot {
+                return Err(format!("two programs run in {} at a time", start.slot));
+            }
+            left = left.and_then(|left| left.minus(&part.resources));
         }
         for (run, resources) in self.files.held(machine) {
             if run != start.run && !self.live.contains(&run) {
@@ -498,6 +515,7 @@ impl Oracle {
         if self.live.contains(&run) {
             return Err(format!("run {run} is recorded as over ({end:?}) and lives"));
         }
+        self.parts.is_over(run)?;
         let own_end = self.executions.get(&run).and_then(|execution| execution.own_end.as_ref());
         let program = self.executions.get(&run).and_then(|execution| execution.program);
         self.files.run_over(run, end, own_end, program)
@@ -532,6 +550,7 @@ impl Oracle {
     /// Of each job one attempt is authorised at a time, and only of one that waits or runs.
     fn take_claims(&mut self, dirty: &Dirty) -> Result<(), String> {
         for (claim, record) in &dirty.claims {
+            self.parts.note_claim(*claim, record.as_ref());
             match record.as_ref().and_then(|record| record.run) {
                 Some(run) => drop(self.authorised.insert(*claim, run)),
                 None => drop(self.authorised.remove(claim)),
@@ -539,7 +558,10 @@ impl Oracle {
         }
         let mut jobs = BTreeMap::new();
         for (claim, run) in &self.authorised {
-            if let Some((other, on)) = jobs.insert(run.job, (run, claim)) {
+            let is_first = !self.parts.has_claim(*claim);
+            if let Some((other, on)) = jobs.insert((run.job, is_first), (run, claim))
+                && (is_first || other != run)
+            {
                 return Err(format!("runs {other} and {run} are authorised, on {on} and {claim}"));
             }
             let state = self.jobs.get(&run.job).map(|life| &life.state);

@@ -102,7 +102,9 @@ impl Scenario {
     pub(crate) fn of(plant: Plant) -> Option<Self> {
         let machines = match plant {
             // Where the run is, and where a second one may be.
-            Plant::Inside(Bug::FenceNotKept) => vec![machine(0, 1), machine(1, 1)],
+            Plant::Inside(Bug::FenceNotKept | Bug::GangHalfStarted | Bug::PartLeftRunning) => {
+                vec![machine(0, 1), machine(1, 1)]
+            }
             _ => vec![machine(0, 4)],
         };
         let steps = match plant {
@@ -206,7 +208,9 @@ fn steps_for(bug: Bug) -> Vec<(When, Deed)> {
         Bug::TurnNotWaited | Bug::PromisedTwice => vec![submit(job(400).procs(40))],
         Bug::PromiseForgotten => vec![submit(job(700).procs(60)), (Final(20), Act(remove()))],
         Bug::LimitNotCounted => two_of_one_limit(),
-        Bug::GangOnOneMachine | Bug::GangCutToFit => steps_of_parts_for(bug),
+        Bug::GangOnOneMachine | Bug::GangCutToFit | Bug::GangHalfStarted | Bug::PartLeftRunning => {
+            steps_of_parts_for(bug)
+        }
         Bug::OfferForgotten => a_match_long_under_way(),
         Bug::ReasonForgotten => a_job_that_wants_too_much(),
         Bug::DependencyTooEarly
@@ -253,6 +257,7 @@ fn steps_of_files_for(bug: Bug) -> Vec<(When, Deed)> {
 fn steps_of_parts_for(bug: Bug) -> Vec<(When, Deed)> {
     match bug {
         Bug::GangOnOneMachine => vec![submit(job(500).parts(2, 2)), submit(job(500))],
+        Bug::GangHalfStarted | Bug::PartLeftRunning => vec![submit(job(500).parts(2, 2))],
         Bug::GangCutToFit => {
             vec![submit(job(20_000).parts(2, 1)), (Live(1), submit(job(500).parts(4, 1)).1)]
         }

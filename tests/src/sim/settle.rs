@@ -6,6 +6,7 @@ use model::{JobId, JobState, Now, attr};
 
 use super::clock::{HostClock, Micros, SECOND};
 use super::event::{Daemon, Event};
+use super::gangs;
 use super::schedd::schedd_of;
 use super::workload;
 use super::world::World;
@@ -53,7 +54,7 @@ impl World {
         if self.dag.as_ref().is_some_and(|dag| !dag.is_over()) {
             return Some("the DAG is not over".to_owned());
         }
-        if let Some(run) = self.oracle.live_runs().first() {
+        if let Some(run) = self.oracle.live_runs().first().copied().or(self.oracle.parts.first()) {
             return Some(format!("run {run} still runs"));
         }
         let jobs = self.oracle.jobs().find_map(|(job, state)| self.unfinished_job(job, state));
@@ -84,11 +85,27 @@ impl World {
             self.can_run_beside(job, &ad, now)
         } else {
             (0..self.machines.len()).any(|m| self.can_run(m, &ad, now))
+                || self.can_run_on_several(&ad, now)
         };
         (can_run || verdict != "never").then(|| {
             let why = said(attr::LAST_REJ_MATCH_REASON);
             format!("job {job} is idle, can run: {can_run}, and the reason is '{why}'")
         })
+    }
+
+    /// Whether machines that do nothing else have a place for each part of the job.
+    fn can_run_on_several(&self, job: &classad::ClassAd, now: Now) -> bool {
+        let Some((part, parts)) = gangs::part_of(job) else { return false };
+        let machines = (0..self.machines.len()).filter(|m| self.can_run(*m, &part, now));
+        if model::hosts(job) > 1 {
+            return machines.count() >= parts;
+        }
+        let most = machines.map(|m| {
+            let total = &self.machines[m].kind.total;
+            let by_memory = usize::try_from(total.memory_mib / 128).unwrap_or(usize::MAX);
+            by_memory.min(usize::try_from(total.cpus).unwrap_or(usize::MAX))
+        });
+        most.sum::<usize>() >= parts
     }
 
     /// Whether the machine could run the job if it did nothing else.

@@ -9,6 +9,7 @@ use startd::core::{
 
 use super::clock::{Micros, SECOND};
 use super::event::{Daemon, Event, LauncherOrder, Link, Message, Side};
+use super::gangs;
 use super::life::{CrashPoint, Death};
 use super::plant::Plant;
 use super::rng::Rng;
@@ -327,7 +328,10 @@ impl World {
         for kept in std::mem::take(&mut machine.runs).into_values() {
             if !kept.is_over() {
                 let end = RunEnd::Lost { reason: "its machine was turned off".to_owned() };
-                self.oracle.ended(m, kept.run, &end, false);
+                match gangs::other_part(&kept.start.job) {
+                    Some(part) => self.oracle.parts.ended(kept.run, part),
+                    None => self.oracle.ended(m, kept.run, &end, false),
+                }
             }
         }
     }

@@ -14,6 +14,7 @@ mod depending;
 mod found;
 mod messages;
 mod operating;
+mod parts;
 mod pbsnodes;
 mod placing;
 mod qalter;

@@ -12,6 +12,7 @@ mod dag;
 mod devices;
 mod faults;
 mod field;
+mod gang;
 mod goldens;
 mod guide;
 mod harness;

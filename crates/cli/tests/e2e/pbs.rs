@@ -14,14 +14,14 @@ fn stdout(out: &Output) -> String {
 }
 
 /// Runs a command, which must end with this code, and gives its standard output.
-fn run(pool: &Pool, code: i32, words: &[&str]) -> String {
+pub(crate) fn run(pool: &Pool, code: i32, words: &[&str]) -> String {
     let out = pool.updraft(words);
     assert_eq!(out.status.code(), Some(code), "{}: {}", words.join(" "), text(&out));
     stdout(&out)
 }
 
 /// Submits a script from standard input, and gives the job's identifier.
-fn submit(pool: &Pool, options: &[&str], script: &str) -> String {
+pub(crate) fn submit(pool: &Pool, options: &[&str], script: &str) -> String {
     let mut command = pool.command(&updraft(), &["qsub"]);
     command.args(options).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -32,23 +32,23 @@ fn submit(pool: &Pool, options: &[&str], script: &str) -> String {
 }
 
 /// The attributes of a job, finished or not.
-fn full(pool: &Pool, id: &str) -> Value {
+pub(crate) fn full(pool: &Pool, id: &str) -> Value {
     let out = run(pool, 0, &["qstat", "-x", "-f", "-F", "json", id]);
     let all: Value = serde_json::from_str(&out).unwrap();
     let (_, job) = all["Jobs"].as_object().unwrap().iter().next().unwrap();
     job.clone()
 }
 
-fn until(pool: &Pool, id: &str, state: &str) {
+pub(crate) fn until(pool: &Pool, id: &str, state: &str) {
     eventually(&format!("job {id} is {state}"), || full(pool, id)["job_state"] == state);
 }
 
-fn number(id: &str) -> &str {
+pub(crate) fn number(id: &str) -> &str {
     id.split(['.', '[']).next().unwrap()
 }
 
 /// What a job has written to a file of its submit folder.
-fn written(pool: &Pool, name: &str) -> String {
+pub(crate) fn written(pool: &Pool, name: &str) -> String {
     fs::read_to_string(pool.work().join(name)).unwrap_or_default()
 }
 

@@ -88,20 +88,27 @@ impl Chunks {
         self.0.iter().flat_map(|chunk| (0..chunk.count).map(move |_| chunk))
     }
 
-    /// `host/0*2+host/1`: where they are, with the processors of each. The number, from this one,
-    /// tells apart what is on one machine.
-    pub fn exec_host(&self, host: &str, first: u32) -> String {
-        let one = |(nth, chunk): (u32, &Chunk)| {
+    /// `host/0*2+host/1`: where they are, with the processors of each. `hosts` are their machines:
+    /// the last is that of all that follow. The number tells apart what is on one machine; on the
+    /// first it counts from `first`.
+    pub fn exec_host(&self, hosts: &[&str], first: u32) -> String {
+        let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+        let mut first = Some(first);
+        let mut one = |(nth, chunk): (usize, &Chunk)| {
+            let host = host_of(hosts, nth);
+            let count = counts.entry(host).or_insert_with(|| first.take().unwrap_or(0));
             let times =
                 if chunk.cpus() == 1 { String::new() } else { format!("*{}", chunk.cpus()) };
-            format!("{host}/{nth}{times}")
+            let written = format!("{host}/{count}{times}");
+            *count += 1;
+            written
         };
-        (first..).zip(self.each()).map(one).collect::<Vec<_>>().join("+")
+        self.each().enumerate().map(&mut one).collect::<Vec<_>>().join("+")
     }
 
     /// `(host:ncpus=2:mem=51200kb)+(host:ncpus=1)`: what each has.
-    pub fn exec_vnode(&self, host: &str) -> String {
-        let one = |chunk: &Chunk| {
+    pub fn exec_vnode(&self, hosts: &[&str]) -> String {
+        let one = |(nth, chunk): (usize, &Chunk)| {
             let has = chunk.resources.iter().filter(|(name, value)| {
                 // What managers have named is shown if it is counted.
                 let is_custom =
@@ -110,17 +117,24 @@ impl Chunks {
             });
             let has: String =
                 has.map(|(name, value)| format!(":{name}={}", counted(value))).collect();
-            format!("({host}{has})")
+            format!("({}{has})", host_of(hosts, nth))
         };
-        self.each().map(one).collect::<Vec<_>>().join("+")
+        self.each().enumerate().map(one).collect::<Vec<_>>().join("+")
     }
 
     /// The file of nodes: the machine's name for each rank.
-    pub fn node_lines(&self, host: &str) -> String {
-        let ranks: usize =
-            self.each().map(|chunk| usize::try_from(chunk.ranks()).unwrap_or(0)).sum();
-        format!("{host}\n").repeat(ranks)
+    pub fn node_lines(&self, hosts: &[&str]) -> String {
+        let line = |(nth, chunk): (usize, &Chunk)| {
+            let ranks = usize::try_from(chunk.ranks()).unwrap_or(0);
+            format!("{}\n", host_of(hosts, nth)).repeat(ranks)
+        };
+        self.each().enumerate().map(line).collect()
     }
+}
+
+/// The machine of a chunk.
+fn host_of<'a>(hosts: &[&'a str], nth: usize) -> &'a str {
+    hosts.get(nth).or(hosts.last()).copied().unwrap_or_default()
 }
 
 /// A value in quotes, where what is in it would end it.
@@ -147,9 +161,9 @@ mod tests {
     fn check(text: &str, host: &str, vnode: &str, lines: usize) {
         let chunks = Chunks::read(text).unwrap();
         assert_eq!(chunks.written(), text);
-        assert_eq!(chunks.exec_host("n1", 3), host, "{text}");
-        assert_eq!(chunks.exec_vnode("n1"), vnode, "{text}");
-        assert_eq!(chunks.node_lines("n1"), "n1\n".repeat(lines), "{text}");
+        assert_eq!(chunks.exec_host(&["n1"], 3), host, "{text}");
+        assert_eq!(chunks.exec_vnode(&["n1"]), vnode, "{text}");
+        assert_eq!(chunks.node_lines(&["n1"]), "n1\n".repeat(lines), "{text}");
     }
 
     #[test]

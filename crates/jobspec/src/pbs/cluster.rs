@@ -8,10 +8,13 @@
 use classad::{ClassAd, Expr, Value, words};
 use model::queues::{CustomKind, custom_attribute};
 use model::{
-    ClusterId, ClusterSpec, HoldCode, Piece, ProcTemplate, Procs, RunLimit, attr, cmdline,
+    ClusterId, ClusterSpec, Gang, HoldCode, Parts, Piece, ProcTemplate, Procs, RunLimit, attr,
+    cmdline,
 };
 
-use super::selects::CustomAsked;
+use super::chunks::Chunk;
+use super::resources::Size;
+use super::selects::{Asked, CustomAsked};
 use super::submission::{Caller, Submission, Work};
 use super::{resources, variables};
 use crate::htcondor::{self, SubmitOptions};
@@ -383,8 +386,40 @@ impl Submission {
         first.filter(|group| !group.is_empty()).unwrap_or_else(|| caller.group())
     }
 
+    /// What each of its chunks asks for, where they may be on several machines.
+    fn gang(&self) -> Option<Gang> {
+        let Asked { chunks, spread, custom, gpus, memory_bytes, .. } = &self.asked;
+        let parts = |chunk: &Chunk| {
+            let mut asks = vec![(attr::REQUEST_CPUS.to_owned(), u64::from(chunk.cpus().max(1)))];
+            if memory_bytes.is_some() {
+                let bytes = chunk.get("mem").and_then(Size::read).and_then(Size::bytes);
+                let mib = bytes.unwrap_or(0).div_ceil(1 << 20).max(1);
+                asks.push((attr::REQUEST_MEMORY.to_owned(), mib));
+            }
+            if *gpus > 0 {
+                let gpus = chunk.number("naccelerators").unwrap_or(0);
+                asks.push((attr::REQUEST_GPUS.to_owned(), u64::from(gpus)));
+            }
+            let used = custom.iter().filter(|one| {
+                one.resource.of_machines && one.resource.is_consumed && one.total > 0
+            });
+            asks.extend(used.map(|one| {
+                let amount = chunk.get(&one.name);
+                let amount = amount.and_then(|value| resources::consumed(one.resource, value));
+                let name = format!("{}{}", attr::REQUEST_PREFIX, custom_attribute(&one.name));
+                (name, amount.unwrap_or(0))
+            }));
+            Parts { count: chunk.count, asks }
+        };
+        let gang = Gang { spread: (*spread)?, parts: chunks.0.iter().map(parts).collect() };
+        (gang.count() > 1).then_some(gang)
+    }
+
     fn set_numbers(&self, ad: &mut ClassAd) {
         use attribute as a;
+        if let Some(gang) = self.gang() {
+            ad.set(attr::GANG_PARTS, gang.written());
+        }
         let number = |number: Option<u32>| number.map(i64::from);
         let walltime = self.asked.walltime_s.and_then(|seconds| i64::try_from(seconds).ok());
         for limit in [RunLimit::Cput, RunLimit::Mem, RunLimit::Vmem, RunLimit::Pmem] {

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use model::Spread;
 use model::queues::{Custom, CustomKind};
 
 use super::chunks::{Chunk, Chunks};
@@ -32,6 +33,8 @@ pub(super) struct Asked {
     pub(super) chunks: Chunks,
     /// Machines that the chunks must be on at least.
     pub(super) machines: u32,
+    /// Whether they may be on several, and how.
+    pub(super) spread: Option<Spread>,
     /// Processes on each node, where the job asked for nodes as Torque's users do.
     pub(super) per_node: Option<u32>,
     /// Of the first chunk.
@@ -106,7 +109,7 @@ pub(super) fn decide(
     if let Some(nodes) = spread.get("nodes") {
         job.insert("nodes".to_owned(), (*nodes).to_owned());
     }
-    let machines = machines(&place, &chunks)?;
+    let (machines, apart) = machines(&place, &chunks)?;
     job.insert("select".to_owned(), select);
     job.insert("place".to_owned(), place);
     let mut chunks = chunks;
@@ -122,7 +125,7 @@ pub(super) fn decide(
     for one in custom.iter().filter(|one| one.resource.of_machines && one.resource.is_consumed) {
         job.insert(one.name.clone(), one.written_total());
     }
-    Ok(Asked { machines, per_node, custom, ..sum(job, chunks)? })
+    Ok(Asked { machines, spread: apart, per_node, custom, ..sum(job, chunks)? })
 }
 
 /// What a job asks for with what its queue asks for in its place. Where chunks are described, what
@@ -322,7 +325,7 @@ fn spread_over(chunks: &mut [Chunk], job: &BTreeMap<String, String>) -> Result<(
 }
 
 /// How many machines the job must have at least, and whether those do that others use too.
-fn machines(place: &str, chunks: &[Chunk]) -> Result<u32, Refusal> {
+fn machines(place: &str, chunks: &[Chunk]) -> Result<(u32, Option<Spread>), Refusal> {
     let all: u64 = chunks.iter().map(|chunk| u64::from(chunk.count)).sum();
     let all = u32::try_from(all).map_err(|_| Refusal::bad_value("Resource_List.select"))?;
     let parts = read(Rule::place, place).unwrap_or_default();
@@ -333,7 +336,12 @@ fn machines(place: &str, chunks: &[Chunk]) -> Result<u32, Refusal> {
         let why = "a machine's other processors stay in use";
         return Err(Refusal::not_built(format!("-l place={place}"), why));
     }
-    Ok(if says(Rule::arrangement, ["scatter", "vscatter"]) { all } else { 1 })
+    let (scatter, pack) = (["scatter", "vscatter"], ["pack", "pack"]);
+    Ok(if says(Rule::arrangement, scatter) {
+        (all, Some(Spread::Scatter))
+    } else {
+        (1, (!says(Rule::arrangement, pack)).then_some(Spread::Free))
+    })
 }
 
 impl CustomAsked {
@@ -429,6 +437,7 @@ fn sum(mut job: BTreeMap<String, String>, chunks: Vec<Chunk>) -> Result<Asked, R
         host: text("host").or_else(|| text("vnode")),
         arch: text("arch"),
         machines: 1,
+        spread: None,
         per_node: None,
         first_cpus,
         threads: first("ompthreads").unwrap_or(first_cpus),

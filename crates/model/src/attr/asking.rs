@@ -10,6 +10,9 @@ attrs! {
     REQUEST_PREFIX = "Request";
     MIN_HOSTS = "MinHosts";
     MAX_HOSTS = "MaxHosts";
+    GANG_PARTS = "GangParts";
+    GANG_HOSTS = "GangHosts";
+    GANG_PART = "GangPart";
     REQUIRE_GPUS = "RequireGPUs";
     GPUS_MIN_CAPABILITY = "GPUsMinCapability";
     GPUS_MAX_CAPABILITY = "GPUsMaxCapability";

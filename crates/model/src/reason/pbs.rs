@@ -135,8 +135,8 @@ mod tests {
         check(
             Never,
             Cause::ManyMachines { needed: 2, pool: 3 },
-            "Can Never Run: it needs 2 machines at once, and the pool has 3: a job is started on \
-             one machine; with place=free or place=pack its parts go there",
+            "Can Never Run: it needs 2 machines at once, and not so many of the pool's 3 have room \
+             for its parts",
         );
         check(
             NotYet,

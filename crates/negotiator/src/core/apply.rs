@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model::planted::{Bug, planted};
 use model::{ClassId, MachineName, MatchId, Now, ScheddName};
 use proto::draining::Drain;
-use proto::matchmaking::{ClassRequest, HeldMatch, MachineState};
+use proto::matchmaking::{ClassRequest, GangShare, HeldMatch, MachineState};
 
 use crate::core::machines::draining;
 use crate::core::machines::pool::{Held, Offer};
@@ -236,7 +236,10 @@ impl Core {
             let matched = &planned.matched;
             let number = matched.id.number;
             self.next_number = self.next_number.max(number + 1);
-            if let Some(class) = self.demand.class_mut(&planned.schedd, matched.class) {
+            let counts = matched.gang.as_ref().is_none_or(GangShare::is_first);
+            if let Some(class) = self.demand.class_mut(&planned.schedd, matched.class)
+                && counts
+            {
                 class.unseen.insert(number);
             }
             let offer = Offer {

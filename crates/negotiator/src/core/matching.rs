@@ -1,5 +1,7 @@
 //! One matching pass: who gets what, and why a class waits.
 
+pub(crate) mod gang;
+pub(crate) mod left;
 pub(crate) mod pass;
 pub(crate) mod plan;
 pub(crate) mod reasons;

@@ -1,4 +1,5 @@
 //! What the schedds want: classes of idle jobs, and what is known of each.
 
 pub(crate) mod demand;
+pub(crate) mod gang;
 pub(crate) mod standing;

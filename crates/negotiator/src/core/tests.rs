@@ -294,9 +294,15 @@ impl World {
                         (matched.id.number, matched.class, &matched.machine);
                     let uses: String =
                         matched.limits.iter().map(|one| format!(" limit {one}")).collect();
+                    let gang = matched.gang.as_ref().map(|share| {
+                        let holds: Vec<String> =
+                            share.holds.iter().map(ToString::to_string).collect();
+                        format!(" part {} of {} holds {}", share.part, share.of, holds.join(","))
+                    });
+                    let gang = gang.unwrap_or_default();
                     writeln!(
                         self.out,
-                        "#{number} {class} on {machine}: cpus={cpus} memory={memory_mib}{gpus}{uses}"
+                        "#{number} {class} on {machine}: cpus={cpus} memory={memory_mib}{gpus}{uses}{gang}"
                     )
                     .unwrap();
                     let owner = self.requests[&matched.class].owner.clone();
@@ -366,6 +372,7 @@ fn ad(attributes: &str) -> ClassAd {
 mod complete;
 mod draining;
 mod fairness;
+mod gangs;
 mod limits;
 mod matching;
 mod reserving;

@@ -107,7 +107,9 @@ async fn talk(
             let connection = Connection { peer, sender, receiver };
             Ok(context.machines.welcome(connection).await?)
         }
-        role @ (Role::Negotiator | Role::Files(_)) => Err(Closed::WrongRole { role }),
+        role @ (Role::Negotiator | Role::Files(_) | Role::Task | Role::Part(_)) => {
+            Err(Closed::WrongRole { role })
+        }
     }
 }
 

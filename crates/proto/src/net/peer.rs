@@ -40,6 +40,10 @@ pub enum Role {
     Startd(String),
     /// What carries files for the startd of that machine.
     Files(String),
+    /// A process of a run, which has something to say to the run's other parts.
+    Task,
+    /// What passes that on for the startd of that machine.
+    Part(String),
     /// Somebody who wants to join the pool, or asks whether he has.
     Newcomer,
 }
@@ -92,13 +96,14 @@ impl PeerIdentity {
     /// user, or of root. A machine elsewhere is what its certificate says, under its own name.
     pub fn may_be(&self, role: &Role, pool_uid: u32) -> bool {
         match (self, role) {
-            (Self::Local { .. }, Role::Command) => true,
-            (Self::Local { .. }, Role::Schedd(_) | Role::Negotiator | Role::Startd(_)) => {
-                self.is_local(pool_uid) || self.is_local(0)
-            }
+            (Self::Local { .. }, Role::Command | Role::Task) => true,
+            (
+                Self::Local { .. },
+                Role::Schedd(_) | Role::Negotiator | Role::Startd(_) | Role::Part(_),
+            ) => self.is_local(pool_uid) || self.is_local(0),
             (
                 Self::Node { name, role: NodeRole::Execute, .. },
-                Role::Startd(of) | Role::Files(of),
+                Role::Startd(of) | Role::Files(of) | Role::Part(of),
             )
             | (Self::Node { name, role: NodeRole::Submit, .. }, Role::Schedd(of)) => name == of,
             (Self::Node { role: NodeRole::Manager, .. }, Role::Negotiator | Role::Schedd(_))

@@ -10,17 +10,18 @@ use model::{
     planted::{Bug, planted},
 };
 use proto::client::{Happening, Recorded};
-use proto::matchmaking::{FromSchedd, Match};
+use proto::matchmaking::{FromSchedd, GangShare, Match};
 
 use crate::core::job::timing::starts_at;
 use crate::core::policy::at_end;
-use crate::core::records::rows::{ClaimRecord, ClusterRecord, JobRecord, Tally};
+use crate::core::records::rows::{ClaimRecord, ClusterRecord, JobRecord, Lost, Tally};
 use crate::core::runs::ahead::SHORT;
 use crate::core::runs::beside::RUN_AGAIN;
 use crate::core::runs::matching::told_of;
 use crate::core::runs::over::backoff;
-use crate::core::state::classes::Aside;
+use crate::core::state::classes::{Aside, Class};
 use crate::core::state::core::{Claiming, Core, Negotiator, Told};
+use crate::core::state::gangs::Members;
 use crate::core::state::promises::PATIENCE;
 use crate::core::state::round::Round;
 use crate::core::state::waiting::Untold;
@@ -109,6 +110,12 @@ impl Core {
             ClaimFact::CalledBack { claim } => self.call_back(*claim),
             ClaimFact::TakenBack { claim } => self.take_back(*claim, change),
             ClaimFact::Slow { claim } => self.set_brisk(*claim, false),
+            ClaimFact::PartOver { claim, end, usage } => {
+                self.part_over(*claim, end, usage, change);
+            }
+            ClaimFact::FirstOver { claim, end, usage } => {
+                self.first_over(*claim, end, *usage, change);
+            }
             ClaimFact::Dropped { claim, release: _ } => {
                 change.dropped = Some(Box::new(self.unindex_claim(*claim)));
                 change.claim = Some((*claim, None));
@@ -417,6 +424,7 @@ impl Core {
         } else {
             let lease_s = self.job(run.job).map_or(0, |job| at_end::lease_s(job, at));
             self.occupy(id, run, lease_s, change);
+            self.occupy_others(id, run, lease_s, change);
         }
         if let Some(held) = self.claims.get_mut(&id) {
             held.run_since_ms = at.boot_ms;
@@ -513,6 +521,78 @@ impl Core {
         change.claim = Some((claim, Some(record)));
     }
 
+    /// A run with several claims begins on all of them.
+    fn occupy_others(
+        &mut self,
+        first: model::ClaimId,
+        run: RunId,
+        lease_s: u32,
+        change: &mut Change,
+    ) {
+        let gang = self.claims.get(&first).and_then(|claim| claim.record.gang.as_ref());
+        let Some(gang) = gang.map(|gang| gang.share.gang) else { return };
+        let others: Vec<_> = self.others_of(gang).iter().map(|part| part.record.claim).collect();
+        for other in others {
+            let Some(part) = self.claims.get_mut(&other) else { continue };
+            part.record.run = Some(run);
+            part.record.ordinal += 1;
+            let before_s = std::mem::replace(&mut part.record.lease_s, lease_s);
+            let record = part.record.clone();
+            self.beside.note_run(record.universe, true);
+            if let Some(machine) = self.machines.get_mut(&record.machine) {
+                machine.remove_lease(before_s);
+                machine.add_lease(lease_s);
+            }
+            change.claims.push(record);
+        }
+    }
+
+    fn part_over(
+        &mut self,
+        id: model::ClaimId,
+        end: &RunEnd,
+        usage: &model::Usage,
+        change: &mut Change,
+    ) {
+        let record = self.unindex_claim(id);
+        let gang = record.gang.as_ref().and_then(|gang| self.gangs.get(gang.share.gang));
+        let first = gang.and_then(Members::first);
+        if let Some(first) = first.and_then(|first| self.claims.get_mut(&first)) {
+            if let Some(gang) = &mut first.record.gang {
+                gang.used = gang.used.and(usage);
+                if gang.ended.is_none() && gang.lost.is_none() {
+                    let machine = record.machine.clone();
+                    gang.lost = Some(Lost { machine, end: end.clone() });
+                }
+            }
+            change.claims.push(first.record.clone());
+        }
+        change.dropped = Some(Box::new(record));
+        change.claim = Some((id, None));
+    }
+
+    /// Its lease counts no more: nothing of its run is left, and it stays until the others are
+    /// over.
+    fn first_over(
+        &mut self,
+        id: model::ClaimId,
+        end: &RunEnd,
+        usage: model::Usage,
+        change: &mut Change,
+    ) {
+        let Some(first) = self.claims.get_mut(&id) else { return };
+        if let Some(gang) = &mut first.record.gang {
+            gang.ended = Some((end.clone(), usage));
+        }
+        let before_s = std::mem::replace(&mut first.record.lease_s, u32::MAX);
+        let record = first.record.clone();
+        if let Some(machine) = self.machines.get_mut(&record.machine) {
+            machine.remove_lease(before_s);
+            machine.add_lease(u32::MAX);
+        }
+        change.claim = Some((id, Some(record)));
+    }
+
     fn vacate(
         &mut self,
         at: Now,
@@ -577,7 +657,12 @@ impl Core {
         let Some(class) = self.classes.by_id.get(&matched.class) else { return };
         let (class_key, owner, universe) = (class.key.clone(), class.owner.clone(), class.universe);
         self.beside.note_asked(matched.id, universe);
-        self.classes.change(&class_key, &owner, |class| class.claiming += 1);
+        // However many claims a job needs, it is one job that has them.
+        let counts = matched.gang.as_ref().is_none_or(GangShare::is_first);
+        self.classes.change(&class_key, &owner, |class| class.claiming += u32::from(counts));
+        if let Some(share) = &matched.gang {
+            self.gangs.note_asked(share, matched.id, true);
+        }
         let machine = self.machine(&matched.machine, &matched.address, at);
         machine.claiming.insert(matched.id);
         let claiming = Claiming {
@@ -609,6 +694,7 @@ impl Core {
             resources: record.resources,
             limits: Vec::new(),
             term: record.term,
+            gang: None,
         };
         let claiming = Claiming {
             matched: asked,
@@ -636,8 +722,14 @@ impl Core {
         if let Some(machine) = self.machines.get_mut(&claiming.matched.machine) {
             machine.claiming.remove(&matched);
         }
+        let share = claiming.matched.gang.as_ref();
+        if let Some(share) = share {
+            self.gangs.note_asked(share, matched, false);
+        }
         if claiming.shares.is_none() {
-            self.classes.change(&claiming.class_key, &claiming.owner, |class| class.claiming -= 1);
+            let counts = u32::from(share.is_none_or(GangShare::is_first));
+            let change = |class: &mut Class| class.claiming -= counts;
+            self.classes.change(&claiming.class_key, &claiming.owner, change);
         }
     }
 

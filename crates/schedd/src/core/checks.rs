@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 
 use model::{JobId, JobState, Now, Universe};
 use proto::client::Counts;
+use proto::matchmaking::GangShare;
 
-use crate::core::state::core::{Cluster, Core};
+use crate::core::state::core::{Claim, Cluster, Core};
+use crate::core::state::gangs::Members;
 
 impl Core {
     /// Says what is inconsistent, if anything is.
@@ -71,6 +73,10 @@ impl Core {
             if claim.record.run.is_some() && self.is_promised(claim) {
                 continue;
             }
+            if claim.record.is_other_part() {
+                self.check_part(claim)?;
+                continue;
+            }
             if claim.record.run != on_claims.remove(id) {
                 return Err(format!("claim {id} has run {:?}, no job says so", claim.record.run));
             }
@@ -81,6 +87,18 @@ impl Core {
             Some((claim, run)) => Err(format!("run {run} is on claim {claim}, which is not ours")),
             None => Ok(()),
         }
+    }
+
+    /// A part of a run has that run exactly if its first claim has.
+    fn check_part(&self, claim: &Claim) -> Result<(), String> {
+        let record = &claim.record;
+        let gang = record.gang.as_ref().and_then(|gang| self.gangs.get(gang.share.gang));
+        let first = gang.and_then(Members::first).and_then(|first| self.claims.get(&first));
+        let run = first.and_then(|first| first.record.run);
+        if record.run == run {
+            return Ok(());
+        }
+        Err(format!("claim {} has run {:?}, and its first has {run:?}", record.claim, record.run))
     }
 
     /// The next run can be promised on each claim without one on a slot with one, if the last there
@@ -195,6 +213,9 @@ impl Core {
         {
             return Err(format!("counts are {:?}, the jobs make {:?}", self.counts, fresh.counts));
         }
+        if fresh.gangs.held() != self.gangs.held() {
+            return Err("the claims that belong together are not those listed".to_owned());
+        }
         if fresh.queued != self.queued {
             let (kept, made) = (&self.queued, &fresh.queued);
             return Err(format!("the queues are counted as {kept:?}, the rows make {made:?}"));
@@ -240,7 +261,10 @@ impl Core {
             return Err(format!("the runs are counted as {kept:?}, the rows make {made:?}"));
         }
         for class in self.classes.by_id.values() {
-            let of_class = self.claiming.values().filter(|c| c.shares.is_none());
+            let of_class = self.claiming.values().filter(|c| {
+                let gang = c.matched.gang.as_ref();
+                c.shares.is_none() && gang.is_none_or(GangShare::is_first)
+            });
             let claiming = of_class.filter(|c| c.class_key == class.key).count();
             if u64::from(class.claiming) != claiming as u64 {
                 return Err(format!("a class counts {} claimings of {claiming}", class.claiming));

@@ -13,6 +13,7 @@ use proto::matchmaking::{FromSchedd, Match};
 use super::ads;
 use crate::core::records::rows::ClaimRecord;
 use crate::core::runs::expand::with_expansions;
+use crate::core::runs::gangs::as_part;
 use crate::core::runs::over::how_to_stop;
 use crate::core::state::core::Core;
 use crate::core::words::{
@@ -26,7 +27,7 @@ impl Core {
         let now = event.at;
         match &event.fact {
             Fact::Cluster(fact) => of_cluster(fact).into_iter().collect(),
-            Fact::Job { job, fact } => self.of_job(now, *job, fact, change).into_iter().collect(),
+            Fact::Job { job, fact } => self.of_job(now, *job, fact, change),
             Fact::Claim(fact) => self.of_claim(now, fact, change),
             Fact::Machine { machine, fact } => {
                 self.of_machine(now, machine, fact).into_iter().collect()
@@ -36,17 +37,70 @@ impl Core {
         }
     }
 
-    fn of_job(&self, now: Now, job: JobId, fact: &JobFact, change: &Change) -> Option<Effect> {
+    fn of_job(&self, now: Now, job: JobId, fact: &JobFact, change: &Change) -> Vec<Effect> {
         match fact {
-            JobFact::Happened(event) => self.of_job_event(now, job, event, change),
-            JobFact::Left => change.kept.then_some(Effect::RemoveSpool { job }),
+            JobFact::Happened(event) => {
+                let first = self.of_job_event(now, job, event, change);
+                first.into_iter().chain(self.of_parts(now, job, event)).collect()
+            }
+            JobFact::Left => {
+                change.kept.then_some(Effect::RemoveSpool { job }).into_iter().collect()
+            }
             JobFact::Edited { .. }
             | JobFact::Said { .. }
             | JobFact::Matched { .. }
             | JobFact::Spooled { .. }
             | JobFact::Timed
-            | JobFact::BackoffOver => None,
+            | JobFact::BackoffOver => Vec::new(),
         }
+    }
+
+    /// What the other parts of a job's run are told, where it has several.
+    fn of_parts(&self, now: Now, job: JobId, event: &JobEvent) -> Vec<Effect> {
+        type Order<'a> = &'a dyn Fn(ClaimId) -> Option<ToStartd>;
+        let state = || self.job(job).map(|job| job.state());
+        let (claim, order): (Option<ClaimId>, Order<'_>) = match event {
+            JobEvent::RunAuthorised { claim, .. } => (Some(*claim), &|id| self.start_run(now, id)),
+            JobEvent::PauseRequested { .. } => {
+                let running = state().and_then(|state| Some(state.running()?.claim));
+                (running, &|id| self.pause_run(id))
+            }
+            // They end when the first has.
+            JobEvent::StopRequested { .. }
+            | JobEvent::RunOver { .. }
+            | JobEvent::RunStarted { .. }
+            | JobEvent::Suspended { .. }
+            | JobEvent::Continued { .. }
+            | JobEvent::Skipped { .. }
+            | JobEvent::Held(_)
+            | JobEvent::Released { .. }
+            | JobEvent::Removed { .. } => return Vec::new(),
+        };
+        let first = claim.and_then(|claim| self.claims.get(&claim));
+        let Some(gang) = first.and_then(|first| first.record.gang.as_ref()) else {
+            return Vec::new();
+        };
+        let others = self.others_of(gang.share.gang).into_iter();
+        let told = others.filter_map(|part| {
+            let claim = part.record.claim;
+            self.told_on(claim, order(claim))
+        });
+        told.collect()
+    }
+
+    /// The run of a gang's first claim is over: so are the others.
+    fn ends_others(&self, first: ClaimId) -> Vec<Effect> {
+        let record = self.claims.get(&first).map(|first| &first.record);
+        let Some((record, gang)) = record.and_then(|r| Some((r, r.gang.as_ref()?))) else {
+            return Vec::new();
+        };
+        let heard = record.run.map(|run| ToStartd::RunRecorded { claim: first, run });
+        let heard = heard.map(|message| tell(&record.machine, message));
+        let stops = self.others_of(gang.share.gang).into_iter().filter_map(|part| {
+            let claim = part.record.claim;
+            self.told_on(claim, self.stop_run(claim, StopHow::Fast))
+        });
+        heard.into_iter().chain(stops).collect()
     }
 
     fn of_claim(&self, now: Now, fact: &ClaimFact, change: &Change) -> Vec<Effect> {
@@ -69,6 +123,8 @@ impl Core {
                 self.told_on(*claim, change.taken_back.map(recorded)).into_iter().collect()
             }
             ClaimFact::Slow { .. } => Vec::new(),
+            ClaimFact::PartOver { .. } => release_effect(change, true),
+            ClaimFact::FirstOver { claim, .. } => self.ends_others(*claim),
             // The negotiator knows nothing of a match that was made here.
             ClaimFact::Failed { matched, .. } if matched.life == self.config.beside.life => {
                 Vec::new()
@@ -158,6 +214,9 @@ impl Core {
     pub(crate) fn run_ad(&self, now: Now, held: &ClaimRecord) -> Option<ClassAd> {
         let run = held.run?;
         let mut ad = self.ad_of_run(run, held, now)?;
+        if let Some(gang) = &held.gang {
+            as_part(&mut ad, gang.share.part);
+        }
         if self.expanding.contains(&run.job.cluster) {
             with_expansions(&mut ad);
         }
@@ -250,7 +309,14 @@ impl Core {
             limits: claiming.matched.limits.clone(),
             term: claiming.matched.term,
             universe: claiming.universe,
-            ad: ads::matching_ad(self.job(first)?, now, self),
+            ad: match claiming.matched.gang {
+                // A machine is asked about what is to be there.
+                Some(_) => {
+                    let ad = ads::matching_ad(self.job(first)?, now, self);
+                    Arc::new(model::asking(&ad, &claiming.matched.resources))
+                }
+                None => ads::matching_ad(self.job(first)?, now, self),
+            },
             shares: None,
         })))
     }

@@ -5,6 +5,7 @@ pub(crate) mod beside;
 pub(crate) mod carrying;
 pub(crate) mod claims;
 pub(crate) mod expand;
+pub(crate) mod gangs;
 pub(crate) mod gates;
 pub(crate) mod grow;
 pub(crate) mod matching;

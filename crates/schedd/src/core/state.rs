@@ -8,6 +8,7 @@ pub(crate) mod dependencies;
 pub(crate) mod dirty;
 pub(crate) mod event_log;
 pub(crate) mod fence;
+pub(crate) mod gangs;
 pub(crate) mod index;
 pub(crate) mod limits;
 pub(crate) mod places;

@@ -88,6 +88,7 @@ impl Trial {
             resources: Resources { cpus: 1, ..Resources::default() },
             limits: Vec::new(),
             term: None,
+            gang: None,
         };
         let batch = self.take(&[Input::FromNegotiator(ToSchedd::Matches(vec![offer]))]);
         self.hears(status(self, vec![]));
@@ -679,6 +680,7 @@ mod expand;
 mod factories;
 mod factory_log;
 mod fence;
+mod gangs;
 mod grouped;
 mod grow;
 mod log_files;

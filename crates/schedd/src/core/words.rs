@@ -7,7 +7,7 @@ use classad::{AttrName, ClassAd, Expr};
 use model::queues::QueueSettings;
 use model::{
     ClaimId, ClassId, ClusterId, ClusterSpec, HoldCode, IdleReason, JobEvent, JobId, MachineName,
-    MatchId, Now, ProcId, RunId, SubmitToken, Usage, UserName,
+    MatchId, Now, ProcId, RunEnd, RunId, SubmitToken, Usage, UserName,
 };
 use proto::chirp::ChirpAsk;
 use proto::claiming::{FromStartd, StopHow, ToStartd};
@@ -289,6 +289,11 @@ pub enum ClaimFact {
     Slow { claim: ClaimId },
     /// The promised run on it never began, and never will.
     TakenBack { claim: ClaimId },
+    /// The run on it is over, which was a part of one on several claims: it is no more ours.
+    PartOver { claim: ClaimId, end: Box<RunEnd>, usage: Usage },
+    /// The run on it is over, which is its job's: that is recorded when the other parts are over
+    /// too.
+    FirstOver { claim: ClaimId, end: Box<RunEnd>, usage: Usage },
     /// It is no more ours. A run on it was recorded before.
     Dropped {
         claim: ClaimId,

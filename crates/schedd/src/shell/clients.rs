@@ -6,17 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use classad::ClassAd;
-use model::{ClusterId, ClusterSpec, JobId, Procs, Seq, SubmitToken};
+use model::{ClusterId, ClusterSpec, JobId, MachineName, Procs, Seq, SubmitToken};
 use proto::client::{
     Acted, Answer, AskSchedd, DaemonIdentity, FilesAsk, Query, Refusal, Request, Response, Select,
 };
 use proto::frame::{self, FrameError, MAX_FRAME_BYTES};
-use proto::net::{Connection, Incoming, Listener, NetError, Peer, Receiver, Sender};
+use proto::net::{Connection, Incoming, Listener, NetError, Peer, Receiver, Role, Sender};
 use proto::together::{MAX_BYTES_TOGETHER, MAX_TOGETHER, NewCluster, Together};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 use super::history::History;
+use super::parts::{self, PartsError, Switchboard};
 use super::recent::Recent;
 use super::spool::Spool;
 use super::store::StoreError;
@@ -56,6 +57,8 @@ pub(crate) struct ClientContext {
     /// How long a peer may take to read ([`READING`]).
     pub(crate) patience: Duration,
     pub(crate) identity: DaemonIdentity,
+    /// Who waits on other machines of a run.
+    pub(crate) board: Arc<Switchboard>,
     pub(crate) pool_uid: u32,
 }
 
@@ -64,6 +67,8 @@ pub(crate) struct ClientContext {
 enum Broken {
     #[error(transparent)]
     Net(#[from] NetError),
+    #[error(transparent)]
+    Parts(#[from] PartsError),
     #[error("the schedd stops")]
     Stopping,
     #[error("the peer has gone")]
@@ -97,7 +102,14 @@ async fn attend(
     places: &Arc<Places>,
     room: OwnedSemaphorePermit,
 ) -> Result<(), Broken> {
-    let Connection { peer, sender, receiver } = incoming.greet().await?;
+    let connection = incoming.greet().await?;
+    if let Role::Part(name) = &connection.peer.role {
+        let machine = MachineName::new(name);
+        drop(room);
+        let served = parts::attend(connection, machine, (&context.engine, &context.board));
+        return Ok(served.await?);
+    }
+    let Connection { peer, sender, receiver } = connection;
     let place = places.take(peer.uid(), room);
     let superuser = peer.uid() == 0 || peer.uid() == context.pool_uid;
     let by = actor(&peer, superuser);

@@ -18,7 +18,7 @@ use proto::clock;
 use proto::files::FilesFor;
 use proto::matchmaking::FromSchedd;
 use proto::net::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use super::ledger::Ledger;
@@ -82,8 +82,52 @@ pub(crate) enum EngineInput {
         wanted: FilesFor,
         answer: oneshot::Sender<Option<Lent>>,
     },
+    /// Which part of a run a machine has; nothing if the run is not its own, or has no parts.
+    PartFor {
+        machine: MachineName,
+        wanted: FilesFor,
+        answer: oneshot::Sender<Option<PartOf>>,
+    },
     /// End after this batch.
     Stop,
+}
+
+/// Which part of a run a claim is.
+#[derive(Debug)]
+pub(crate) struct PartOf {
+    pub(crate) part: u32,
+    /// How many there are.
+    pub(crate) of: u32,
+    /// Closed when the run is over.
+    pub(crate) over: watch::Receiver<()>,
+}
+
+/// The runs whose parts talk to each other: closed when they are over.
+#[derive(Default)]
+struct Talks(BTreeMap<ClaimId, (RunId, watch::Sender<()>)>);
+
+impl Talks {
+    fn part(&mut self, core: &Core, machine: &MachineName, wanted: &FilesFor) -> Option<PartOf> {
+        let (part, of) = core.part_of(machine, wanted)?;
+        let known = self.0.get(&wanted.claim).filter(|(run, _)| *run == wanted.run);
+        let over = match known {
+            Some((_, over)) => over.subscribe(),
+            None => {
+                let (ours, over) = watch::channel(());
+                self.0.insert(wanted.claim, (wanted.run, ours));
+                over
+            }
+        };
+        Some(PartOf { part, of, over })
+    }
+
+    fn settle(&mut self, core: &Core, changed: &BTreeMap<ClaimId, Option<ClaimRecord>>) {
+        for claim in changed.keys() {
+            if self.0.get(claim).is_some_and(|(run, _)| core.run_on(*claim) != Some(*run)) {
+                self.0.remove(claim);
+            }
+        }
+    }
 }
 
 /// What a machine is given of the submitter's files.
@@ -205,6 +249,7 @@ pub(crate) struct Engine {
     /// Where followers of the record find what is new.
     recent: Arc<Recent>,
     loans: Loans,
+    talks: Talks,
     /// Who waits for what comes of a long act, by its number.
     acting: BTreeMap<u64, Listener>,
     dropped: u64,
@@ -282,6 +327,7 @@ impl Engine {
             log_forms,
             recent,
             loans,
+            talks: Talks::default(),
             acting,
             dropped: 0,
         }
@@ -343,6 +389,7 @@ impl Engine {
         self.mail.post(letters);
         self.recent.add(batch.dirty.recorded);
         self.loans.settle(&self.core, &batch.dirty.claims);
+        self.talks.settle(&self.core, &batch.dirty.claims);
         self.perform(batch.effects);
         self.answer(taken.clients, batch.answers, &batch.begun);
         self.tell_actor(batch.acted);
@@ -470,6 +517,9 @@ impl Engine {
             EngineInput::FilesFor { machine, wanted, answer } => {
                 let _ = answer.send(self.loans.lend(&self.core, now, machine, wanted));
             }
+            EngineInput::PartFor { machine, wanted, answer } => {
+                let _ = answer.send(self.talks.part(&self.core, &machine, &wanted));
+            }
             EngineInput::Core(_)
             | EngineInput::Ask(..)
             | EngineInput::Act(..)
@@ -502,7 +552,8 @@ fn take_apart(waiting: &mut Vec<EngineInput>) -> Taken {
             | EngineInput::Statistics(_)
             | EngineInput::Called(..)
             | EngineInput::ToNegotiator(_)
-            | EngineInput::FilesFor { .. }) => {
+            | EngineInput::FilesFor { .. }
+            | EngineInput::PartFor { .. }) => {
                 taken.reads.push(read);
             }
             EngineInput::LetterDone(id) => taken.letters_done.push(id),

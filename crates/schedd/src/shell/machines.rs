@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
 use super::engine::{EngineInput, Lent};
+use super::parts::{self, PartsError, Switchboard};
 use super::turns::{Place, Turn, Turns};
 
 /// How long who calls about files may take to say for which run.
@@ -46,6 +47,8 @@ pub(crate) struct MachineContext {
     pub(crate) carrier: Vec<PathBuf>,
     turns: Turns,
     swept: Swept,
+    /// Who waits on other machines of a run.
+    board: Arc<Switchboard>,
 }
 
 /// Into which folders files were brought, and when what is left of others was looked for there. A
@@ -97,13 +100,21 @@ enum Broken {
     Silent,
     #[error("carry files: the machine asked before its turn")]
     TooEarly,
+    #[error(transparent)]
+    Parts(#[from] PartsError),
     #[error("start what reads and writes files")]
     Start(#[from] io::Error),
 }
 
 impl MachineContext {
     pub(crate) fn new(engine: mpsc::Sender<EngineInput>, carrier: Vec<PathBuf>) -> Self {
-        Self { engine, carrier, turns: Turns::new(), swept: Swept::default() }
+        let (turns, swept) = (Turns::new(), Swept::default());
+        Self { engine, carrier, turns, swept, board: Arc::default() }
+    }
+
+    /// Who waits on other machines of a run: the machine of the schedd may be one of them.
+    pub(crate) fn board(&self) -> Arc<Switchboard> {
+        Arc::clone(&self.board)
     }
 }
 
@@ -130,9 +141,15 @@ async fn attend(incoming: Incoming, context: &MachineContext) -> Result<(), Brok
             context.engine.send(called).await.map_err(|_| Broken::Stopping)
         }
         Role::Files(name) => carry(connection, MachineName::new(&name), context).await,
-        role @ (Role::Command | Role::Schedd(_) | Role::Negotiator | Role::Newcomer) => {
-            Err(Broken::WrongRole(role))
+        Role::Part(name) => {
+            let machine = MachineName::new(&name);
+            Ok(parts::attend(connection, machine, (&context.engine, &context.board)).await?)
         }
+        role @ (Role::Command
+        | Role::Schedd(_)
+        | Role::Negotiator
+        | Role::Task
+        | Role::Newcomer) => Err(Broken::WrongRole(role)),
     }
 }
 

@@ -195,7 +195,6 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         pid: std::process::id(),
         since: started.wall,
     };
-    let uid = config.admission.uid();
     let context = Arc::new(ClientContext {
         engine: inputs.clone(),
         history,
@@ -203,7 +202,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         recent: news,
         patience: clients::READING,
         identity,
-        pool_uid: uid,
+        board: machines.board(),
+        pool_uid: config.admission.uid(),
     });
     tokio::select! {
         () = clients::serve(listener, context) => {}

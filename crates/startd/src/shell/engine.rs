@@ -30,6 +30,7 @@ use crate::shell::journal::{Journal, JournalError};
 use crate::shell::links::callers::CalledSchedds;
 use crate::shell::links::launcher::{Heard, LauncherOrder};
 use crate::shell::links::negotiator::{Advertiser, Haste};
+use crate::shell::links::parts::WhoseRun;
 use crate::shell::links::schedds::ScheddLink;
 use crate::shell::links::translate;
 use crate::shell::machine::disk;
@@ -64,6 +65,8 @@ pub(crate) enum EngineInput {
     WhichRun { job: JobId, answer: oneshot::Sender<Option<RunPlace>> },
     /// Whether the machine holds a claim of this schedd.
     HoldsClaims { schedd: ScheddName, answer: oneshot::Sender<bool> },
+    /// Whose a run is, and the right to it.
+    WhoseRun { key: RunKey, answer: oneshot::Sender<Option<WhoseRun>> },
     /// Stop all runs, and end.
     Stop,
 }
@@ -228,6 +231,17 @@ impl Engine {
                 }
                 EngineInput::HoldsClaims { schedd, answer } => {
                     let _ = answer.send(self.parts.core.holds_claims_of(&schedd));
+                }
+                EngineInput::WhoseRun { key, answer } => {
+                    let core = &self.parts.core;
+                    let whose = core.whose(key).zip(core.owner_of(key));
+                    let whose = whose.map(|((schedd, secret, run), owner)| WhoseRun {
+                        owner: owner.clone(),
+                        schedd: schedd.clone(),
+                        of: FilesFor { claim: key.claim, secret, run },
+                    });
+                    // Who asked may have gone.
+                    let _ = answer.send(whose);
                 }
                 EngineInput::Stop => inputs.push(Input::Shutdown { graceful: true }),
             }

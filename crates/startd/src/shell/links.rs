@@ -5,5 +5,6 @@ pub(crate) mod callers;
 pub(crate) mod calling;
 pub(crate) mod launcher;
 pub(crate) mod negotiator;
+pub(crate) mod parts;
 pub(crate) mod schedds;
 pub(crate) mod translate;

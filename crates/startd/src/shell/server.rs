@@ -30,6 +30,7 @@ use crate::shell::links::callers::CalledSchedds;
 use crate::shell::links::calling::Calling;
 use crate::shell::links::launcher;
 use crate::shell::links::negotiator::{self, Advertiser};
+use crate::shell::links::parts::Whereabouts;
 use crate::shell::links::schedds::{self, ScheddContext, draw};
 use crate::shell::machine::settings::MachineSettings;
 use crate::shell::machine::{detect, measure};
@@ -112,7 +113,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let programs = config.settings.plugins.clone();
     let plugins = Arc::new(spawn_blocking(move || Plugins::find(&programs)).await?);
     let sandboxes = Sandboxes::new(&config.execute_dir, Arc::clone(&plugins))
-        .map(|sandboxes| sandboxes.calling(&config.schedd))
+        .map(|sandboxes| sandboxes.calling(&config.schedd).asking(&config.socket))
         .map_err(|source| failed("make the folder", &config.execute_dir, source))?;
     let boot_id = boot_id()?;
     let (core, journal) = recover(&config, &plugins, &boot_id, now)?;
@@ -143,6 +144,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         engine: inputs.clone(),
         identity: identity(&config, now),
         connections: AtomicU64::new(0),
+        whereabouts: whereabouts(&config, callers.as_ref()),
         schedds: TaskTracker::new(),
     });
     let (orders, ordered) = mpsc::channel(ORDERS);
@@ -208,6 +210,12 @@ fn callers(config: &Config) -> Result<Option<Arc<CalledSchedds>>, Error> {
     let Way::Far(far) = &config.negotiator else { return Ok(None) };
     let membership = Arc::clone(&far.membership);
     Ok(Some(Arc::new(CalledSchedds::open(&config.machine, membership, &config.state_dir)?)))
+}
+
+/// Where schedds are, for runs with several parts.
+fn whereabouts(config: &Config, callers: Option<&Arc<CalledSchedds>>) -> Whereabouts {
+    let (machine, schedd) = (config.machine.clone(), config.schedd.clone());
+    Whereabouts { machine, schedd, callers: callers.cloned() }
 }
 
 /// Waits until what was said last has left: to schedds, the launcher and the negotiator; and the

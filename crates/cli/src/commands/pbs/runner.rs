@@ -21,6 +21,7 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Pid, Uid, User};
 
+use super::parts::Machines;
 use super::staging;
 use crate::line::output::complain;
 use crate::render::pbs::job::{index, int, pairs, text};
@@ -39,6 +40,10 @@ const NOT_EXECUTED: u8 = 254;
 /// Shells that take `-l -c LINE NAME`.
 const LOGIN_SHELLS: [&str; 6] = ["bash", "sh", "dash", "ksh", "zsh", "ash"];
 
+/// What is called with this, behind its own words, starts what it is told to: what a job runs on
+/// each of its machines but the first.
+const PLACE: &str = "place";
+
 /// Copies files, or becomes the job's own program: then it returns only if it cannot.
 pub(super) fn run() -> u8 {
     match env::args().nth(2).as_deref() {
@@ -48,6 +53,11 @@ pub(super) fn run() -> u8 {
                 staging::bring_out(&found.ad, &found.cwd, &found.id);
                 0
             });
+        }
+        Some(PLACE) => {
+            let Err(error) = super::parts::serve() else { return NOT_EXECUTED };
+            complain(&format!("pbs: cannot wait for programs: {}\n", client::site::plain(&error)));
+            return NOT_EXECUTED;
         }
         Some(_) | None => {}
     }
@@ -159,9 +169,18 @@ fn removed(ad: &ClassAd) -> Vec<PathBuf> {
 fn prepare() -> Result<(Command, Vec<PathBuf>), Cannot> {
     let Job { ad, id, scratch, cwd } = find()?;
     let nodes = scratch.join("pbs.nodes");
-    let lines = chunks(&ad).node_lines(&super::server::server_name());
+    let machines = Machines::of(&ad);
+    let lines = match &machines {
+        Some(machines) => {
+            let hosts: Vec<&str> = machines.of_chunks.iter().map(String::as_str).collect();
+            chunks(&ad).node_lines(&hosts)
+        }
+        None => chunks(&ad).node_lines(&[&super::server::server_name()]),
+    };
     write(&nodes, lines.as_bytes(), 0o644).map_err(cannot("write the file of nodes"))?;
+    let is_other = machines.as_ref().is_some_and(Machines::is_other);
     let script = match (text(&ad, attribute::COMMAND), script(&ad)) {
+        _ if is_other => None,
         (Some(_), _) => None,
         (None, bytes) => {
             let path = scratch.join(format!("{id}.SC"));
@@ -170,6 +189,12 @@ fn prepare() -> Result<(Command, Vec<PathBuf>), Cannot> {
         }
     };
     let mut command = match &script {
+        _ if is_other => {
+            let own = env::current_exe().map_err(cannot("find this program"))?;
+            let mut command = Command::new(own);
+            command.args(env::args().nth(1)).arg(PLACE);
+            command
+        }
         _ if is_interactive(&ad) => terminal(&ad, &cwd).map_err(cannot("find this program"))?,
         Some(script) => shell(&ad, script),
         None => {
@@ -182,12 +207,44 @@ fn prepare() -> Result<(Command, Vec<PathBuf>), Cannot> {
         }
     };
     environment(&mut command, &ad, &id, &cwd.to_string_lossy(), &nodes);
+    if let Some(machines) = &machines {
+        command.env("PBS_NODENUM", machines.here().to_string());
+        for_mpi(&mut command, &lines, &scratch).map_err(cannot("write what MPI is told"))?;
+    }
     command.current_dir(&cwd);
     limit(&ad).map_err(cannot("set the job's limits"))?;
     append_only();
     set_umask(&ad);
-    let removed = if is_interactive(&ad) { Vec::new() } else { removed(&ad) };
+    let removed = if is_interactive(&ad) || is_other { Vec::new() } else { removed(&ad) };
     Ok((command, removed))
+}
+
+/// What Open MPI and MPICH are told, so that `mpirun ./prog` and `mpiexec ./prog` start their ranks
+/// on the job's machines: by our `pbs_tmrsh` in the place of `ssh`. A machine that is named once in
+/// a list counts as all its processors (Open MPI 4.1): so it is said how many are the job's.
+fn for_mpi(command: &mut Command, nodes: &str, scratch: &Path) -> io::Result<()> {
+    let agent = scratch.join("pbs_tmrsh");
+    match std::os::unix::fs::symlink(env::current_exe()?, &agent) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut slots: Vec<(&str, u32)> = Vec::new();
+    for node in nodes.lines() {
+        match slots.iter_mut().find(|(known, _)| *known == node) {
+            Some((_, count)) => *count += 1,
+            None => slots.push((node, 1)),
+        }
+    }
+    let lines: String = slots.iter().map(|(node, n)| format!("{node} slots={n}\n")).collect();
+    let hosts = scratch.join("pbs.slots");
+    write(&hosts, lines.as_bytes(), 0o644)?;
+    let lines: String = slots.iter().map(|(node, n)| format!("{node}:{n}\n")).collect();
+    let hydra = scratch.join("pbs.hydra");
+    write(&hydra, lines.as_bytes(), 0o644)?;
+    command.env("OMPI_MCA_plm_rsh_agent", &agent).env("OMPI_MCA_orte_default_hostfile", hosts);
+    command.env("HYDRA_LAUNCHER", "ssh").env("HYDRA_LAUNCHER_EXEC", &agent);
+    command.env("HYDRA_HOST_FILE", hydra);
+    Ok(())
 }
 
 fn set_umask(ad: &ClassAd) {
@@ -203,7 +260,8 @@ fn own_attributes(text: &[u8]) -> ClassAd {
     for line in String::from_utf8_lossy(text).lines() {
         let name = line.split(' ').next().unwrap_or_default();
         let is_own = name.starts_with("Pbs")
-            || [attr::CLUSTER_ID, attr::PROC_ID, attr::IWD, attr::OUT, attr::ERR].contains(&name);
+            || [attr::CLUSTER_ID, attr::PROC_ID, attr::IWD, attr::OUT, attr::ERR].contains(&name)
+            || [attr::GANG_HOSTS, attr::GANG_PART].contains(&name);
         if is_own && let Ok(ad) = ClassAd::parse_old(line) {
             own.update(&ad);
         }

@@ -1,16 +1,19 @@
-//! `pbsdsh` and `pbs_tmrsh`: programs on the nodes of a job, called by the job itself. All nodes of
-//! a job are on one machine (ADR 0034), which is where they are called; so the programs are the
-//! command's children, in its folder and with its output, and end with the job at the latest.
+//! `pbsdsh` and `pbs_tmrsh`: programs on the nodes of a job, called by the job itself. On the
+//! machine where they are called the programs are the command's children, in its folder and with
+//! its output; on the job's other machines what the job has there starts them (`parts`). They end
+//! with the job at the latest.
 //!
 //! Knows nothing of a schedd: what the nodes are is in the job's file of nodes.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs;
-use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command};
 
+use proto::parts::StartTask;
+
+use super::parts::{self, Ended, Machines, There};
 use super::words::Line;
 use crate::line::output::{complain, put};
 use crate::render::pbs::Here;
@@ -67,6 +70,45 @@ struct Spread {
     is_verbose: bool,
     waits: bool,
     program: Vec<String>,
+    /// The machine of each node.
+    nodes: Vec<String>,
+    machines: Option<Machines>,
+}
+
+/// A program that was started.
+enum Running {
+    Here(Child),
+    There(There),
+}
+
+impl Running {
+    fn wait(self) -> i32 {
+        match self {
+            Self::Here(mut child) => {
+                child.wait().map_or(i32::from(FAILED), |status| task_status(status.into()))
+            }
+            Self::There(there) => there.wait().map_or_else(
+                |why| {
+                    complain(&format!("pbsdsh: {why}\n"));
+                    i32::from(FAILED)
+                },
+                task_status,
+            ),
+        }
+    }
+}
+
+/// The part of the job on another machine, if a node is there.
+fn elsewhere(machines: Option<&Machines>, node: &str) -> Option<u32> {
+    let machines = machines?;
+    let named = machines.parts().into_iter().find(|part| is_host(part, node))?;
+    machines.part_on(named).filter(|part| *part != machines.here())
+}
+
+/// The same program on another machine.
+fn task(argv: Vec<OsString>, environ: &[(&str, String)], is_waited_for: bool) -> StartTask {
+    let cwd = env::current_dir().ok();
+    StartTask { argv, environ: parts::environ(environ), cwd, is_waited_for }
 }
 
 pub(super) fn spread(words: &[String], _: &Here) -> u8 {
@@ -103,7 +145,8 @@ pub(super) fn spread(words: &[String], _: &Here) -> u8 {
     let on = here.iter().copied().cycle().skip(first % here.len().max(1)).take(count).collect();
     let (one_by_one, is_verbose) = (line.has('s'), line.has('v'));
     let program = program.to_vec();
-    Spread { on, one_by_one, is_verbose, waits: !line.has('o'), program }.run();
+    let (waits, machines) = (!line.has('o'), Machines::of_this_job());
+    Spread { on, one_by_one, is_verbose, waits, program, nodes, machines }.run();
     0
 }
 
@@ -135,8 +178,7 @@ impl Spread {
                     }
                     running.push((task, child));
                 }
-                Err(error) => {
-                    let why = client::site::plain(&error);
+                Err(why) => {
                     let program = &self.program[0];
                     complain(&format!(
                         "pbsdsh: spawn failed on node {node} err {program}: {why}\n"
@@ -150,16 +192,24 @@ impl Spread {
         self.wait_for(&mut running);
     }
 
-    fn start(&self, task: usize, node: usize) -> io::Result<Child> {
+    fn start(&self, number: usize, node: usize) -> Result<Running, String> {
+        let environ =
+            [("PBS_NODENUM", node.to_string()), ("PBS_TASKNUM", (number + FIRST_TASK).to_string())];
+        let name = self.nodes.get(node).map_or("", String::as_str);
+        if let Some(part) = elsewhere(self.machines.as_ref(), name) {
+            let argv = self.program.iter().map(OsString::from).collect();
+            let started = There::start(part, task(argv, &environ, self.waits), false);
+            return started.map(Running::There);
+        }
         let mut command = Command::new(&self.program[0]);
-        command.args(&self.program[1..]);
-        command.env("PBS_NODENUM", node.to_string());
-        command.env("PBS_TASKNUM", (task + FIRST_TASK).to_string()).spawn()
+        command.args(&self.program[1..]).envs(environ);
+        let started = command.spawn().map(Running::Here);
+        started.map_err(|error| client::site::plain(&error))
     }
 
-    fn wait_for(&self, running: &mut Vec<(usize, Child)>) {
-        for (task, mut child) in running.drain(..).filter(|_| self.waits) {
-            let status = child.wait().map_or(i32::from(FAILED), task_status);
+    fn wait_for(&self, running: &mut Vec<(usize, Running)>) {
+        for (task, program) in running.drain(..).filter(|_| self.waits) {
+            let status = program.wait();
             if self.is_verbose || status != 0 {
                 say(&format!("pbsdsh: task 0x{task:08X} exit status {status}\n"));
             }
@@ -168,8 +218,11 @@ impl Spread {
 }
 
 /// How a task ended, as PBS counts it.
-fn task_status(status: ExitStatus) -> i32 {
-    status.code().unwrap_or_else(|| BY_SIGNAL + status.signal().unwrap_or(0))
+fn task_status(ended: Ended) -> i32 {
+    match ended {
+        Ended::Exited(code) => code,
+        Ended::Signaled(signal) => BY_SIGNAL + signal,
+    }
 }
 
 pub(super) fn remote_shell(words: &[String], _: &Here) -> u8 {
@@ -183,11 +236,22 @@ pub(super) fn remote_shell(words: &[String], _: &Here) -> u8 {
         let message = format!("pbs_tmrsh: host \"{host}\" is not a node in job <{job}>\n");
         return refused(&message, NOT_RUN);
     }
-    match as_ssh_would(command).status() {
+    let argv = as_ssh_would(command);
+    let ended = match elsewhere(Machines::of_this_job().as_ref(), host) {
+        Some(part) => {
+            let has_input = !words.iter().take_while(|word| *word != host).any(|word| word == "-n");
+            let argv = argv.iter().map(OsString::from).collect();
+            There::start(part, task(argv, &[], true), has_input).and_then(There::wait)
+        }
+        None => {
+            let ended = Command::new(&argv[0]).args(&argv[1..]).status();
+            ended.map(Ended::from).map_err(|error| client::site::plain(&error))
+        }
+    };
+    match ended {
         // A shell, too, has eight bits for it.
-        Ok(status) => u8::try_from(task_status(status) & 0xff).unwrap_or(NOT_RUN),
-        Err(error) => {
-            let why = client::site::plain(&error);
+        Ok(ended) => u8::try_from(task_status(ended) & 0xff).unwrap_or(NOT_RUN),
+        Err(why) => {
             refused(&format!("pbs_tmrsh: host \"{host}\" err {}: {why}\n", command[0]), NOT_RUN)
         }
     }
@@ -225,19 +289,15 @@ fn remote(words: &[String]) -> Option<(&str, &[String])> {
     Some((host?, words.get(at..).filter(|command| !command.is_empty())?))
 }
 
-/// A program with its arguments. What no program is called, because there are blanks in it, is a
-/// line for a shell, in which the arguments are quoted already: so Open MPI calls its agent, as it
-/// would call `ssh`.
-fn as_ssh_would(words: &[String]) -> Command {
-    let mut command;
-    if words[0].contains(char::is_whitespace) {
-        command = Command::new("/bin/sh");
-        command.arg("-c").arg(words.join(" "));
-    } else {
-        command = Command::new(&words[0]);
-        command.args(&words[1..]);
+/// A program with its arguments. What no program is called, because there are blanks or quotes in
+/// it, is a line for a shell, in which the arguments are quoted already: so Open MPI and MPICH call
+/// their agents, as they would call `ssh`.
+fn as_ssh_would(words: &[String]) -> Vec<String> {
+    let is_line = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ';' | '$' | '`');
+    if words[0].contains(is_line) {
+        return vec!["/bin/sh".to_owned(), "-c".to_owned(), words.join(" ")];
     }
-    command
+    words.to_vec()
 }
 
 /// Whether a node is called so: by its name, whole or short, or by an address of its.
@@ -301,6 +361,18 @@ mod tests {
             let found = remote(&words_of).map(|(host, command)| (host, command.join(" ")));
             let found = found.as_ref().map(|(host, command)| (*host, command.as_str()));
             assert_eq!(found, expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_quoted_for_a_shell_is_a_line_for_one() {
+        for (line, expected) in [
+            (&["sh", "-c", "exit 7"][..], &["sh", "-c", "exit 7"][..]),
+            (&["A=b; prog", "'x y'"], &["/bin/sh", "-c", "A=b; prog 'x y'"]),
+            (&["\"/usr/bin/proxy\"", "--port"], &["/bin/sh", "-c", "\"/usr/bin/proxy\" --port"]),
+        ] {
+            let words: Vec<String> = line.iter().map(|&word| word.to_owned()).collect();
+            assert_eq!(as_ssh_would(&words), expected, "{line:?}");
         }
     }
 

@@ -277,7 +277,18 @@ pub fn exec_host(job: &Job) -> Option<String> {
     }
     let (slot, host) = place(job)?;
     let number: u32 = slot.rsplit('_').next().and_then(|n| n.parse().ok()).unwrap_or(1);
-    Some(job.chunks().exec_host(host, number.saturating_sub(1)))
+    let (hosts, first) = match machines(job) {
+        hosts if hosts.is_empty() => (vec![host], number.saturating_sub(1)),
+        hosts => (hosts, 0),
+    };
+    Some(job.chunks().exec_host(&hosts, first))
+}
+
+/// The machine of each chunk, of a job that has several.
+fn machines(job: &Job) -> Vec<&str> {
+    let hosts = job.text(attr::GANG_HOSTS).unwrap_or_default().split(',');
+    let hosts = hosts.filter(|host| !host.is_empty());
+    hosts.map(|host| host.split('.').next().unwrap_or(host)).collect()
 }
 
 /// The slot and the machine on which it runs or ran.
@@ -288,8 +299,11 @@ fn place(job: &Job) -> Option<(&str, &str)> {
 }
 
 pub(super) fn vnode(job: &Job) -> String {
-    let host = place(job).map_or("", |(_, host)| host);
-    job.chunks().exec_vnode(host)
+    let hosts = match machines(job) {
+        hosts if hosts.is_empty() => vec![place(job).map_or("", |(_, host)| host)],
+        hosts => hosts,
+    };
+    job.chunks().exec_vnode(&hosts)
 }
 
 pub(super) fn used(job: &Job, here: &Here) -> Vec<(String, String)> {

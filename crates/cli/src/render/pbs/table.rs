@@ -79,6 +79,7 @@ pub const ALTERNATE: &[&str] = &[
     attr::REMOTE_HOST,
     attr::LAST_REMOTE_HOST,
     attribute::CHUNKS,
+    attr::GANG_HOSTS,
     attr::JOB_START_DATE,
     attr::HOLD_REASON,
     attr::IDLE_COMMENT,

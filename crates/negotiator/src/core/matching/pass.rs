@@ -20,10 +20,12 @@ use model::{
     Cause, ClassId, IdleReason, LimitUse, MachineName, MatchId, Resources, ScheddName, UserName,
     Verdict, is_nice,
 };
-use proto::matchmaking::Match;
+use proto::matchmaking::{GangShare, Match};
 
 use crate::core::conditions::clauses::Level;
 use crate::core::machines::index::{FreeIndex, Place};
+use crate::core::matching::gang::{Given, places};
+use crate::core::matching::left::Left;
 use crate::core::matching::plan::{MatchPlan, PlannedMatch};
 use crate::core::matching::reasons::{Queue, could_run, survey};
 use crate::core::matching::reserve::{self, Holder, Kept, Reservation, first_fit};
@@ -217,35 +219,6 @@ struct Pass<'a> {
     matches: Vec<PlannedMatch>,
 }
 
-/// What is left of machines that the pass has taken from: looked up for every machine that a search
-/// passes over.
-#[derive(Default)]
-struct Left {
-    /// By row, one more than the position in `amounts`; 0 for a machine that is as it was.
-    position: Vec<u32>,
-    amounts: Vec<Resources>,
-}
-
-impl Left {
-    fn of(&self, row: u32) -> Option<&Resources> {
-        let position = self.position.get(row as usize)?.checked_sub(1)?;
-        self.amounts.get(position as usize)
-    }
-
-    fn set(&mut self, row: u32, left: Resources) {
-        if self.position.len() <= row as usize {
-            self.position.resize(row as usize + 1, 0);
-        }
-        let position = &mut self.position[row as usize];
-        if *position == 0 {
-            self.amounts.push(left);
-            *position = u32::try_from(self.amounts.len()).expect("machines are counted in 32 bits");
-        } else {
-            self.amounts[*position as usize - 1] = left;
-        }
-    }
-}
-
 impl<'a> Pass<'a> {
     fn new(snapshot: Snapshot<'a>) -> Self {
         let mut improved = FreeIndex::default();
@@ -330,12 +303,10 @@ impl<'a> Pass<'a> {
         Some(IdleReason { verdict: Verdict::NotYet, cause })
     }
 
-    /// Makes the class's next match and returns what it counts; `None` if there is nothing for it
-    /// or it has all it wants.
+    /// Finds the class's next job a place and returns what it counts; `None` if there is nothing
+    /// for it or it has all it wants.
     fn next_match(&mut self, seeker: &mut Seeker<'a>) -> Option<f64> {
-        // A match is a part of one machine, and a job that needs several is never half started.
-        let is_gang = seeker.class.hosts > 1 && !planted(Bug::GangOnOneMachine);
-        if seeker.wants == 0 || is_gang {
+        if seeker.wants == 0 {
             return None;
         }
         if let Uses::Fixed(uses) = &seeker.class.uses
@@ -343,6 +314,43 @@ impl<'a> Pass<'a> {
         {
             return None;
         }
+        // A match is a part of one machine, and a job that needs several is never half started.
+        let on_one = seeker.class.hosts <= 1 || planted(Bug::GangOnOneMachine);
+        let found = if on_one { self.next_on_one(seeker) } else { None };
+        found.or_else(|| self.next_gang(seeker))
+    }
+
+    /// The same on several machines, all in this pass.
+    fn next_gang(&mut self, seeker: &mut Seeker<'a>) -> Option<f64> {
+        let class = seeker.class;
+        let gang = class.gang.as_deref()?;
+        let (pool, now) = (self.snapshot.pool, self.snapshot.now);
+        let is_shunned = |row: &u32| {
+            let state = &pool.row(*row).state;
+            class.avoids(&state.machine, state.sequence, now)
+        };
+        let rows = pool.clauses.present().rows().filter(|row| !is_shunned(row));
+        let rows = rows.map(|row| (row, self.left_of(row).clone()));
+        let given = places(gang, rows.collect(), |part, row, left| self.fits(part, row, left))?;
+        let uses = self.uses_on(class, given[0].row);
+        if !self.room.has(&uses) {
+            return None;
+        }
+        self.room.give(&uses);
+        seeker.wants -= 1;
+        let (of, gang) = (u32::try_from(given.len()).ok()?, self.next_id());
+        let weights = given.iter().map(|given| pool.row(given.row).weight(&given.part));
+        let weight = weights.sum();
+        for (part, Given { row, part: resources, holds }) in (0..).zip(given) {
+            let share = GangShare { gang, part, of, holds };
+            let uses = if share.is_first() { uses.clone() } else { Vec::new() };
+            self.offer(seeker, row, (resources, uses), Some(share));
+        }
+        Some(weight)
+    }
+
+    /// The same on one machine.
+    fn next_on_one(&mut self, seeker: &mut Seeker<'a>) -> Option<f64> {
         if matches!(seeker.search, Search::Fresh) {
             seeker.search = self.begin(seeker.class);
         }
@@ -367,7 +375,9 @@ impl<'a> Pass<'a> {
         let part = self.fits(class, number, self.left_of(number))?;
         let weight = row.weight(&part);
         let uses = self.uses_on(class, number);
-        self.take(seeker, number, (part, uses));
+        self.room.give(&uses);
+        seeker.wants -= 1;
+        self.offer(seeker, number, (part, uses), None);
         Some(weight)
     }
 
@@ -654,13 +664,18 @@ impl<'a> Pass<'a> {
         self.left.of(number).unwrap_or_else(|| self.snapshot.pool.free(number))
     }
 
-    fn take(
+    fn next_id(&self) -> MatchId {
+        let first = self.snapshot.first;
+        MatchId { life: first.life, number: first.number + self.matches.len() as u64 }
+    }
+
+    fn offer(
         &mut self,
-        seeker: &mut Seeker<'a>,
+        seeker: &Seeker<'a>,
         number: u32,
         (part, uses): (Resources, Vec<LimitUse>),
+        gang: Option<GangShare>,
     ) {
-        self.room.give(&uses);
         let row = self.snapshot.pool.row(number);
         let before = self.left_of(number).clone();
         let after = before.minus(&part).expect("a part that is granted was free");
@@ -670,13 +685,11 @@ impl<'a> Pass<'a> {
         self.touched.insert(row.place(number, &after));
         self.record.push(number);
         self.left.set(number, after);
-        seeker.wants -= 1;
         let term = match &mut self.kept {
             Some(kept) if kept.row == number => kept.give(seeker.class, &part, self.snapshot.now),
             Some(_) | None => seeker.class.term(),
         };
-        let first = self.snapshot.first;
-        let id = MatchId { life: first.life, number: first.number + self.matches.len() as u64 };
+        let id = self.next_id();
         self.matches.push(PlannedMatch {
             schedd: seeker.schedd.clone(),
             owner: seeker.class.request.owner.clone(),
@@ -688,6 +701,7 @@ impl<'a> Pass<'a> {
                 resources: part,
                 limits: uses,
                 term,
+                gang,
             },
         });
     }

@@ -1,12 +1,15 @@
 //! What a matching pass decided: data, that [`crate::core::Core::apply`] carries out as it is. And
 //! the check that it is sound.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use classad::Env;
 use model::planted::{Bug, planted};
-use model::{Cause, ClassId, IdleReason, MachineName, Resources, ScheddName, UserName};
-use proto::matchmaking::Match;
+use model::{
+    Cause, ClassId, IdleReason, MachineName, MatchId, Resources, ScheddName, Spread, UserName,
+};
+use proto::matchmaking::{GangShare, Match};
 
 use crate::core::matching::reserve::Reservation;
 use crate::core::matching::snapshot::Snapshot;
@@ -72,6 +75,9 @@ pub enum Fault {
         /// On which machine.
         machine: MachineName,
     },
+    /// Of what a job needs at once, a part was given, or a part twice.
+    #[error("check plan: class {class} of {schedd} was given half a gang")]
+    HalfAGang { schedd: ScheddName, class: ClassId },
     /// More of a concurrency limit was given than there is.
     #[error("check plan: {cause}, and class {class} of {schedd} was given some")]
     LimitExceeded { schedd: ScheddName, class: ClassId, cause: Box<Cause> },
@@ -109,8 +115,11 @@ impl MatchPlan {
                 return Err(Fault::LimitExceeded { schedd, class, cause: Box::new(cause) });
             }
             room.give(&planned.matched.limits);
-            *got.entry((&planned.schedd, planned.matched.class)).or_insert(0) += 1;
+            // However many matches a job needs, it is one.
+            let counts = planned.matched.gang.as_ref().is_none_or(GangShare::is_first);
+            *got.entry((&planned.schedd, planned.matched.class)).or_insert(0) += u32::from(counts);
         }
+        self.check_gangs(snapshot)?;
         let mut reasons: BTreeMap<(&ScheddName, ClassId), Option<&IdleReason>> = BTreeMap::new();
         for (schedd, class, reason) in &self.reasons {
             reasons.insert((schedd, *class), reason.as_ref());
@@ -128,6 +137,36 @@ impl MatchPlan {
                     let reason = reason.cloned().map(Box::new);
                     return Err(Fault::WrongReason { schedd, class, got, wanted, reason });
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Each gang is whole: each of its job's parts has one place.
+    fn check_gangs(&self, snapshot: &Snapshot<'_>) -> Result<(), Fault> {
+        let mut gangs: BTreeMap<MatchId, Vec<(&PlannedMatch, &GangShare)>> = BTreeMap::new();
+        for planned in &self.matches {
+            if let Some(share) = &planned.matched.gang {
+                gangs.entry(share.gang).or_default().push((planned, share));
+            }
+        }
+        for shares in gangs.values() {
+            let (first, share) = shares[0];
+            let (schedd, class) = (first.schedd.clone(), first.matched.class);
+            let classes = snapshot.demand.schedds.get(&schedd);
+            let gang = classes.and_then(|classes| classes.get(&class)?.gang.as_deref());
+            let mut holds: Vec<u32> =
+                shares.iter().flat_map(|(_, share)| share.holds.iter().copied()).collect();
+            holds.sort_unstable();
+            let numbers = shares.iter().map(|(_, share)| share.part);
+            let whole = numbers.eq(0..share.of)
+                && gang.is_some_and(|gang| holds.iter().copied().eq(0..gang.count));
+            let machines: BTreeSet<_> =
+                shares.iter().map(|(one, _)| &one.matched.machine).collect();
+            let apart = gang.is_some_and(|gang| gang.spread == Spread::Nodes)
+                || machines.len() == shares.len();
+            if !whole || !apart {
+                return Err(Fault::HalfAGang { schedd, class });
             }
         }
         Ok(())
@@ -155,9 +194,13 @@ fn check_match<'p>(
     // What is given to such a job is for the simulator's oracle to find.
     let suits = planted
         || known.is_some_and(|known| {
-            let job = &known.request.ad;
+            let share = planned.matched.gang.as_ref();
+            let job = match share {
+                Some(_) => &Arc::new(model::asking(&known.request.ad, &planned.matched.resources)),
+                None => &known.request.ad,
+            };
             let wanted = job.get(model::attr::REQUIREMENTS);
-            model::hosts(job) == 1
+            (known.hosts <= 1 || share.is_some())
                 && wanted.is_none_or(|wanted| job.eval_expr(wanted, Some(&slot), &env).is_true())
                 && row.takes(&slot, job, &env)
         });

@@ -8,6 +8,7 @@ use crate::core::conditions::clauses::Ads as _;
 use crate::core::conditions::shapes::Floor;
 use crate::core::machines::machine::{self, Row, available_of};
 use crate::core::machines::pool::Pool;
+use crate::core::matching::gang::places;
 use crate::core::matching::snapshot::Snapshot;
 use crate::core::requests::demand::{Asked, Class, JobClause};
 use crate::core::requests::standing::{Outcome, Standing};
@@ -159,11 +160,19 @@ impl Standing {
         };
         let cause = if queue.place > 1 {
             Cause::FairShare { place: queue.place, of: queue.of }
+        } else if class.hosts > 1 {
+            many_machines(pool, class)
         } else {
             shortage(pool, class, (could_run, sample))
         };
         IdleReason { verdict: Verdict::NotYet, cause }
     }
+}
+
+/// That a job's parts have no room on several machines at once.
+fn many_machines(pool: &Pool, class: &Class) -> Cause {
+    let machines = u32::try_from(pool.len()).unwrap_or(u32::MAX);
+    Cause::ManyMachines { needed: class.hosts, pool: machines }
 }
 
 /// The resource that the nearest machine is short of: the one for which the largest part of the
@@ -255,14 +264,16 @@ impl<'a> Survey<'a> {
             return hopeless(Verdict::NotYet, Cause::NoMachines);
         }
         if self.class.hosts > 1 {
-            let machines = u32::try_from(pool.len()).unwrap_or(u32::MAX);
-            let cause = Cause::ManyMachines { needed: self.class.hosts, pool: machines };
-            return hopeless(Verdict::Never, cause);
+            let cause = many_machines(pool, self.class);
+            return self.on_several().unwrap_or_else(|| hopeless(Verdict::Never, cause));
         }
         let (willing, refusing) = self.runs_when_empty();
         if !willing.is_empty() {
             let sample = willing.rows().take(SHORTAGE_SAMPLE).collect();
             return Outcome::Possible { could_run: willing.count(), sample };
+        }
+        if let Some(several) = self.on_several() {
+            return several;
         }
         if !refusing.is_empty() {
             return self.refused(&refusing);
@@ -281,6 +292,22 @@ impl<'a> Survey<'a> {
         let mut suits = pool.clauses.present().clone();
         held.iter().for_each(|clause| suits.keep(clause));
         self.too_large(&suits).unwrap_or_else(|| self.clauses_fail(&held))
+    }
+
+    /// That machines that are empty have room for all parts of a job, if they have.
+    fn on_several(&self) -> Option<Outcome> {
+        let gang = self.class.gang.as_deref()?;
+        let pool = self.snapshot.pool;
+        let rows = pool.clauses.present().rows();
+        let rows = rows.map(|row| (row, pool.nature(row).total.clone())).collect();
+        let given = places(gang, rows, |part, row, left| {
+            let asked = asked_when_empty(part, pool.row(row));
+            let survey = Survey::new(self.snapshot, part);
+            (left.covers(&asked) && survey.would_run_on(row)).then_some(asked)
+        })?;
+        let could_run = u32::try_from(given.len()).unwrap_or(u32::MAX);
+        let sample = given.iter().map(|given| given.row).take(SHORTAGE_SAMPLE).collect();
+        Some(Outcome::Possible { could_run, sample })
     }
 
     /// The machines that suit the job and are large enough for it when empty: those that would take

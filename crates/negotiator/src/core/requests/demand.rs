@@ -10,6 +10,7 @@ use proto::matchmaking::ClassRequest;
 use crate::core::conditions::clauses::{ClauseId, Clauses, Sense};
 use crate::core::conditions::shapes::{Floor, RequestSet};
 use crate::core::machines::pool::Rows;
+use crate::core::requests::gang::GangClass;
 use crate::core::requests::standing::Standing;
 use crate::core::shares::limits::Uses;
 use crate::core::values::bits::Bits;
@@ -35,6 +36,8 @@ pub(crate) struct Class {
     pub(crate) asked: Asked,
     /// On how many machines its jobs are to be at once.
     pub(crate) hosts: u32,
+    /// Its jobs' parts, if they have several that may be on different machines.
+    pub(crate) gang: Option<Box<GangClass>>,
     /// The requests that it states as numbers.
     pub(crate) stated: RequestSet,
     /// What its jobs use of concurrency limits.
@@ -133,6 +136,7 @@ impl Demand {
     pub(crate) fn resources_changed(&mut self, machines: &Rows) {
         for class in self.schedds.values_mut().flat_map(BTreeMap::values_mut) {
             class.asked = Asked::of(&class.request.ad, machines);
+            class.gang = GangClass::of(&class.request, machines);
             class.fresh = true;
             class.standing = None;
         }
@@ -181,7 +185,8 @@ impl Class {
         };
         let clauses = written.into_iter().map(clause).collect();
         let asked = Asked::of(job, ads);
-        Self::new(request, clauses, asked)
+        let gang = GangClass::of(&request, ads);
+        Self { gang, ..Self::new(request, clauses, asked) }
     }
 
     /// A class of which nothing was found out yet, and that ranks no machine.
@@ -193,6 +198,7 @@ impl Class {
             stated: RequestSet::stated(job),
             uses: Uses::of(job),
             hosts: model::hosts(job),
+            gang: None,
             rank: None,
             ranks_by_amounts: false,
             unsteady: false,
@@ -226,7 +232,8 @@ impl Class {
             !dependence.other.is_empty()
         });
         let rank = rank.map(|rank| (clauses.acquire(rank, Sense::Rank, job, ads), rank.clone()));
-        Self { rank, ranks_by_amounts, unsteady, ..Self::new(request, compiled, asked) }
+        let gang = GangClass::of(&request, ads);
+        Self { rank, ranks_by_amounts, unsteady, gang, ..Self::new(request, compiled, asked) }
     }
 
     /// Whether it may fit a machine just because less is left of that: `TARGET.Cpus <= 2`, or a

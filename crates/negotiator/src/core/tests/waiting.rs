@@ -261,7 +261,7 @@ fn a_job_that_needs_several_machines_at_once_is_never_given_one_of_them() {
          machine b cpus=4 memory=1000
          job ann 1 3; MinHosts = 2",
         expect![[r#"
-            1 waits: never: it needs 2 machines at once, and the pool has 2: a job is started on one machine; with place=free or place=pack its parts go there
+            1 waits: never: it needs 2 machines at once, and not so many of the pool's 2 have room for its parts
         "#]],
     );
 }

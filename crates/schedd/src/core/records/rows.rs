@@ -11,7 +11,7 @@ use model::{
     JobStatus, LimitUse, MachineName, MatchId, Resources, RunEnd, RunId, Seq, SubmitToken,
     Timestamp, Universe, Usage, UserName,
 };
-use proto::matchmaking::Term;
+use proto::matchmaking::{GangShare, Term};
 use serde::{Deserialize, Serialize};
 
 use crate::core::records::acts::LongAct;
@@ -261,6 +261,43 @@ pub struct ClaimRecord {
     /// Whether its startd lets another claim share its slot.
     #[serde(default)]
     pub can_share: bool,
+    /// Set where its job needs several claims.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gang: Option<Box<GangClaim>>,
+}
+
+/// What is kept of a claim that is one of several for one run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GangClaim {
+    pub share: GangShare,
+    /// Of the first: how its run ended, which is recorded when nothing of the others is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<(RunEnd, Usage)>,
+    /// Of the first: what parts have used that are over.
+    #[serde(default)]
+    pub used: Usage,
+    /// Of the first: the part that was over before the whole, and how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<Lost>,
+}
+
+/// A part of a run that was over before the whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Lost {
+    pub machine: MachineName,
+    pub end: RunEnd,
+}
+
+impl ClaimRecord {
+    /// Whether it is a part of a run whose first claim is another.
+    pub fn is_other_part(&self) -> bool {
+        self.gang.as_ref().is_some_and(|gang| !gang.share.is_first())
+    }
+
+    /// Whether its run is over, and recorded when the other parts are.
+    pub fn has_ended(&self) -> bool {
+        self.gang.as_ref().is_some_and(|gang| gang.ended.is_some())
+    }
 }
 
 /// Numbers that only grow.

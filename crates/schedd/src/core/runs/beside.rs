@@ -133,6 +133,7 @@ impl Core {
                 resources: Resources::default(),
                 limits: Vec::new(),
                 term: None,
+                gang: None,
             })));
         }
         if (facts.len() as u64) < most {

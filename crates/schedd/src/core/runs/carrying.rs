@@ -1,7 +1,7 @@
 //! Which files of the submitter's a machine may have for a run: whether the run is its own, and
 //! what its job names. How they are read and written is a shell's matter.
 
-use model::{Granted, MachineName, Now};
+use model::{ClaimId, Granted, MachineName, Now, RunId};
 use proto::files::FilesFor;
 
 use crate::core::state::core::Core;
@@ -14,6 +14,20 @@ impl Core {
             return None;
         }
         Some(Granted::of(&self.run_ad(now, &self.claims.get(&wanted.claim)?.record)?))
+    }
+
+    /// Which part of its run that is, and how many there are; `None` if it is not the run that the
+    /// claim of that machine has now, or has no parts.
+    pub fn part_of(&self, machine: &MachineName, wanted: &FilesFor) -> Option<(u32, u32)> {
+        let claim = self.claims.get(&wanted.claim).filter(|_| self.is_run_of(machine, wanted))?;
+        let gang = claim.record.gang.as_ref().filter(|gang| gang.ended.is_none())?;
+        Some((gang.share.part, gang.share.of))
+    }
+
+    /// The run that a claim has and that is not over.
+    pub fn run_on(&self, claim: ClaimId) -> Option<RunId> {
+        let record = &self.claims.get(&claim)?.record;
+        record.run.filter(|_| !record.has_ended())
     }
 
     /// Whether it is the run that the claim of that machine has now.

@@ -9,7 +9,7 @@ use model::{
 };
 use proto::claiming::{ClaimGranted, ClaimStatus, FromStartd, RunStatus, StopHow, ToStartd};
 
-use crate::core::records::rows::ClaimRecord;
+use crate::core::records::rows::{ClaimRecord, GangClaim};
 use crate::core::runs::over::how_to_stop;
 use crate::core::state::core::{Claim, Core, JobRef, Machine};
 use crate::core::words::{ClaimFact, Fact, MachineFact, Rejection, Repeat, RunFact};
@@ -39,11 +39,11 @@ impl Core {
                 })])
             }
             FromStartd::RunStarted { claim, run, at, scratch_dir } => {
-                self.current(name, *claim, *run)?;
+                self.first(name, *claim, *run)?;
                 self.run_started(*run, *at, scratch_dir)
             }
             FromStartd::RunPaused { claim, run, pause, processes } => {
-                self.current(name, *claim, *run)?;
+                self.first(name, *claim, *run)?;
                 if self.has_other_order_since(*run, *pause) {
                     // It may have heard the later one before it had the run, and dropped it.
                     return Ok(vec![repeated(name, Repeat::PauseRun(*claim))]);
@@ -51,13 +51,17 @@ impl Core {
                 self.run_paused(now, *run, *pause, *processes)
             }
             FromStartd::RunUsage { claim, run, usage } => {
-                self.current(name, *claim, *run)?;
+                self.first(name, *claim, *run)?;
                 self.usage_seen(now, *run, *usage)
             }
             FromStartd::RunEnded { claim, run, end, usage } => {
                 match self.current(name, *claim, *run) {
                     Ok(held) if self.is_promised(held) => Ok(self.never_began(held)),
-                    Ok(_) => Ok(self.run_over(now, run.job, end, *usage)),
+                    // So that it is not said for ever.
+                    Ok(held) if held.record.has_ended() => {
+                        Ok(vec![self.recorded(name, *claim, *run)])
+                    }
+                    Ok(held) => Ok(self.run_ended(now, held, end, *usage)),
                     // It is in the record, or was given up: either way the startd need not keep it.
                     Err(_) => Ok(vec![self.recorded(name, *claim, *run)]),
                 }
@@ -148,13 +152,16 @@ impl Core {
                 | None => Vec::new(),
             };
         };
+        if record.has_ended() {
+            return vec![self.recorded(name, status.claim, run)];
+        }
         match &status.run {
             Some((_, RunStatus::Ended(..))) if planted(Bug::EndForgotten) => Vec::new(),
             Some((theirs, RunStatus::Ended(..))) if *theirs == run && self.is_promised(claim) => {
                 self.never_began(claim)
             }
             Some((theirs, RunStatus::Ended(end, usage))) if *theirs == run => {
-                self.run_over(now, run.job, end, *usage)
+                self.run_ended(now, claim, end, *usage)
             }
             Some((theirs, RunStatus::Starting | RunStatus::Executing(_) | RunStatus::Stopping))
                 if *theirs == run =>
@@ -171,7 +178,7 @@ impl Core {
             Some(_) | None => {
                 let reason = "the startd has no record of the run".to_owned();
                 let end = RunEnd::Lost { reason };
-                self.run_over(now, run.job, &end, self.usage_of(run))
+                self.run_ended(now, claim, &end, self.usage_of(run))
             }
         }
     }
@@ -188,7 +195,11 @@ impl Core {
         if self.promises.is_called_back(run.job) {
             return vec![repeated(name, Repeat::StopRun(id, StopHow::IfQueued))];
         }
-        if let Some(job) = job.filter(JobRef::is_stopping) {
+        if let Some(gang) = claim.record.gang.as_ref().filter(|gang| !gang.share.is_first()) {
+            if let Some(how) = self.stop_of_part(gang) {
+                return vec![repeated(name, Repeat::StopRun(id, how))];
+            }
+        } else if let Some(job) = job.filter(JobRef::is_stopping) {
             return vec![repeated(name, Repeat::StopRun(id, how_to_stop(job, now)))];
         }
         let pause = job.and_then(|job| job.state().running().map(|running| running.pause));
@@ -224,7 +235,10 @@ impl Core {
             ordinal: 0,
             run: None,
             lease_s: 0,
-            can_share: granted.can_share,
+            can_share: granted.can_share && claiming.matched.gang.is_none(),
+            gang: claiming.matched.gang.clone().map(|share| {
+                Box::new(GangClaim { share, ended: None, used: Usage::default(), lost: None })
+            }),
         }))));
         if !self.expanding.is_empty() {
             let (claim, ad) = (granted.claim, Arc::clone(&granted.ad));
@@ -244,10 +258,21 @@ impl Core {
         let mut facts = Vec::new();
         if let Some(run) = claim.record.run {
             let end = RunEnd::Lost { reason: reason.to_owned() };
-            facts.extend(self.run_over(now, run.job, &end, self.usage_of(run)));
+            facts.extend(self.run_ended(now, claim, &end, self.usage_of(run)));
+            if claim.record.gang.is_some() {
+                return facts;
+            }
         }
         facts.push(Fact::Claim(ClaimFact::Dropped { claim: claim.record.claim, release: false }));
         facts
+    }
+
+    /// The claim, if this run is on it and is not a part of one that has its own first claim: only
+    /// of that is told what becomes of the job.
+    fn first(&self, name: &MachineName, claim: ClaimId, run: RunId) -> Result<(), Rejection> {
+        let held = self.current(name, claim, run)?;
+        let speaks = !held.record.is_other_part() && !held.record.has_ended();
+        if speaks { Ok(()) } else { Err(Rejection::Stale) }
     }
 
     /// What the run is known to have used.

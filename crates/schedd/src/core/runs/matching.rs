@@ -51,7 +51,7 @@ impl Core {
     fn take_matches(&self, matches: &[Match]) -> Vec<Fact> {
         let mut facts = Vec::new();
         let mut taken: BTreeMap<ClassId, u64> = BTreeMap::new();
-        let mut asked = BTreeSet::new();
+        let (mut asked, mut declined) = (BTreeSet::new(), BTreeSet::new());
         let gates = self.gates();
         for matched in matches {
             let known = self.claiming.contains_key(&matched.id)
@@ -63,12 +63,22 @@ impl Core {
             let class = self.classes.by_id.get(&matched.class);
             let wanted = class.map_or(0, |class| self.wanted(class, &gates));
             let taken = taken.entry(matched.class).or_default();
-            if *taken < wanted {
-                *taken += 1;
+            // Of what a job needs at once, all is taken or nothing.
+            let other = matched.gang.as_ref().filter(|share| !share.is_first());
+            let is_taken = match other {
+                Some(share) => {
+                    asked.contains(&share.gang) && !declined.contains(&share.gang)
+                        || self.claiming.contains_key(&share.gang)
+                }
+                None => *taken < wanted,
+            };
+            if is_taken {
+                *taken += u64::from(other.is_none());
                 facts.push(Fact::Claim(ClaimFact::Requested(matched.clone())));
             } else {
                 let reason = "no job of the class waits any more".to_owned();
                 let class = matched.class;
+                declined.insert(matched.id);
                 facts.push(Fact::Negotiator(NegotiatorFact::MatchDeclined {
                     matched: matched.id,
                     class,

@@ -38,9 +38,11 @@ impl Core {
         let held = self.claims.get(&claim).map(|claim| &claim.record);
         let slot = held.filter(|held| !held.universe.is_beside()).map(|held| held.slot.clone());
         let event = JobEvent::RunAuthorised { attempt, claim, slot, at: now.wall };
+        let places = held.and_then(|held| self.places_of_parts(id, held));
         match self.taken_from_machine(now, job, claim) {
             Ok(taken) => taken
                 .into_iter()
+                .chain(places)
                 .chain([Fact::Job { job: id, fact: JobFact::Happened(event) }])
                 .collect(),
             Err(instead) => vec![*instead],
@@ -201,9 +203,11 @@ impl Core {
             | JobState::Completed { .. }
             | JobState::Removed { .. } => false,
         };
+        let is_gang = self.claims.get(&claim).is_some_and(|claim| claim.record.gang.is_some());
         let others_wait = self.companions(claim).any(|(_, other)| other.record.run.is_some());
         is_left_alone
             && !others_wait
+            && !is_gang
             && !self.timed.contains(&job.job.cluster)
             && self.is_usable(now, &claim)
     }

@@ -401,6 +401,9 @@ fn telling_names(ad: &ClassAd, significant: &BTreeSet<AttrName>) -> BTreeSet<Att
     if model::hosts(ad) > 1 {
         names.insert(AttrName::from(attr::MIN_HOSTS));
     }
+    if ad.get(attr::GANG_PARTS).is_some() {
+        names.insert(AttrName::from(attr::GANG_PARTS));
+    }
     if ad.get(queues::MOST_RUNNING).is_some() {
         names.insert(AttrName::from(attr::CLUSTER_ID));
     }

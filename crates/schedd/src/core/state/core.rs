@@ -26,6 +26,7 @@ use crate::core::state::config::CoreConfig;
 use crate::core::state::dependencies::Dependencies;
 use crate::core::state::event_log::LOG_NAMES;
 use crate::core::state::fence::Fence;
+use crate::core::state::gangs::Gangs;
 use crate::core::state::limits::RunLimits;
 use crate::core::state::places::Places;
 use crate::core::state::promises::Promises;
@@ -86,6 +87,8 @@ pub struct Core {
     pub(crate) run_one: BTreeMap<ClusterId, BTreeSet<ClusterId>>,
     /// Idle jobs whose next run waits for its turn.
     pub(crate) promises: Promises,
+    /// Claims that are for one run together.
+    pub(crate) gangs: Gangs,
 
     // Learnt again after a restart.
     /// What was recorded in this life, counted.

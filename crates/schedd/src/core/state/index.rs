@@ -23,6 +23,7 @@ use crate::core::state::classes::{self, Classes, Place, Sorting};
 use crate::core::state::config::CoreConfig;
 use crate::core::state::core::{Claim, Cluster, Core, Machine};
 use crate::core::state::dependencies::Dependencies;
+use crate::core::state::gangs::Gangs;
 use crate::core::state::limits::RunLimits;
 use crate::core::state::places::Places;
 use crate::core::state::promises::{PATIENCE, Promises};
@@ -79,6 +80,7 @@ impl Core {
             dependencies: Dependencies::default(),
             run_one: BTreeMap::new(),
             promises: Promises::default(),
+            gangs: Gangs::default(),
             round: Round::default(),
             kept_checked_ms: 0,
             reserved: Reserved::default(),
@@ -349,7 +351,12 @@ impl Core {
         machine.slots.entry(record.slot.clone()).or_default().insert(id);
         if let Some(run) = record.run {
             self.beside.note_run(record.universe, true);
-            self.classes.runs.note_run(run.job.cluster, true);
+            if !record.is_other_part() {
+                self.classes.runs.note_run(run.job.cluster, true);
+            }
+        }
+        if let Some(gang) = &record.gang {
+            self.gangs.note_held(&gang.share, id, true);
         }
         self.classes.change(&record.class_key, &record.owner, |class| class.claims += 1);
         let shared = self.shared_with(&record, id);
@@ -401,7 +408,12 @@ impl Core {
         }
         if let Some(run) = record.run {
             self.beside.note_run(record.universe, false);
-            self.classes.runs.note_run(run.job.cluster, false);
+            if !record.is_other_part() {
+                self.classes.runs.note_run(run.job.cluster, false);
+            }
+        }
+        if let Some(gang) = &record.gang {
+            self.gangs.note_held(&gang.share, id, false);
         }
         self.classes.change(&record.class_key, &record.owner, |class| {
             class.claims -= 1;

@@ -183,6 +183,8 @@ impl Core {
         for id in held {
             let Some(claim) = self.claims.get(id) else { continue };
             let idle = claim.record.run.is_none();
+            // What a job has beside its first claim is no slot for a job of its own.
+            let first = first.filter(|_| !claim.record.is_other_part());
             self.classes.change(&claim.record.class_key, &claim.record.owner, |class| {
                 put(&mut class.free, *id, !is_busy && Some(*id) == first);
                 put(&mut class.busy, *id, is_busy && Some(*id) == first);

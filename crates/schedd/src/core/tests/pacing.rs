@@ -130,6 +130,7 @@ fn on_a_claim_with_a_term_runs_begin_within_it_and_not_after_a_restart() {
             resources: Resources { cpus: 1, ..Resources::default() },
             limits: Vec::new(),
             term: Some(Term { starts_s: 60, ends_s: 180 }),
+            gang: None,
         };
         trial.take(&[Input::FromNegotiator(ToSchedd::Matches(vec![offer]))]);
         trial.hears(status(&trial, vec![]));

@@ -42,6 +42,7 @@ impl Core {
             Self::turns,
             Self::waits,
             Self::leases_over,
+            Self::gangs,
             Self::fence_over,
             Self::backoffs_over,
             Self::pauses_over,
@@ -129,7 +130,10 @@ impl Core {
             let reason = "its machine was not heard for the time of the job's lease".to_owned();
             let usage = self.job(run.job).map(|job| job.record().tally.last_usage);
             let end = RunEnd::Lost { reason };
-            facts.extend(self.run_over(now, run.job, &end, usage.unwrap_or_default()));
+            facts.extend(self.run_ended(now, held, &end, usage.unwrap_or_default()));
+            if held.record.gang.is_some() {
+                return facts;
+            }
         }
         facts.push(Fact::Claim(ClaimFact::Dropped { claim: id, release: true }));
         facts
@@ -201,7 +205,8 @@ impl Core {
         let claim = &self.claims[id];
         let machine = self.machines.get(&claim.record.machine);
         let is_up = machine.is_some_and(|machine| machine.up);
-        is_up && now.boot_ms < claim.work_until_ms && !self.is_offline(claim)
+        let whole = claim.record.gang.as_ref().is_none_or(|gang| self.is_gang_ready(gang));
+        is_up && whole && now.boot_ms < claim.work_until_ms && !self.is_offline(claim)
     }
 
     /// Free claims that nothing is to be done with.

@@ -225,12 +225,15 @@ impl<'a> Act<'a> {
                     next: AfterRun::Remove { reason: reason.clone() },
                     at: self.now.wall,
                 };
-                Ok(vec![
+                // Whatever may still run there is to end, on all machines.
+                let dropped = |claim| Fact::Claim(ClaimFact::Dropped { claim, release: true });
+                let others = self.core.others_on(running.claim).into_iter().map(dropped);
+                let own = [
                     Fact::Job { job: id, fact: JobFact::Happened(event) },
                     Fact::Job { job: id, fact: JobFact::Left },
-                    // Whatever may still run there is to end.
-                    Fact::Claim(ClaimFact::Dropped { claim: running.claim, release: true }),
-                ])
+                    dropped(running.claim),
+                ];
+                Ok(others.chain(own).collect())
             }
             JobState::Removed { .. } => Ok(vec![Fact::Job { job: id, fact: JobFact::Left }]),
             JobState::Stopping { .. }

@@ -305,6 +305,11 @@ impl Core {
         Some((&claim.schedd, claim.secret, claim.run()?.id))
     }
 
+    /// Whose job a run is of.
+    pub fn owner_of(&self, key: RunKey) -> Option<&UserName> {
+        self.claim_with(key).map(|claim| &claim.owner)
+    }
+
     /// Whether the machine holds a claim of this schedd.
     pub fn holds_claims_of(&self, schedd: &ScheddName) -> bool {
         self.state.claims.values().any(|claim| claim.schedd == *schedd)

@@ -10,11 +10,12 @@ use nix::unistd::Uid;
 use proto::claiming::{FromStartd, ToStartd};
 use proto::client::{Answer, AskStartd, DaemonIdentity, Request, Response};
 use proto::net::{Connection, Incoming, Listener, NetError, Receiver, Role, Sender};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
-use crate::core::Input;
+use crate::core::{Input, RunKey};
 use crate::shell::engine::EngineInput;
+use crate::shell::links::parts::{self, Whereabouts, WhoseRun};
 use crate::shell::run::tail;
 
 /// Messages that wait for a schedd that reads slowly: more than a pass of ends on a large machine.
@@ -33,6 +34,8 @@ pub(crate) struct ScheddContext {
     /// Numbers the connections, so that the end of an old one is not taken for that of its
     /// successor.
     pub(crate) connections: AtomicU64,
+    /// Where the schedds are, for who has something to say to another part of a run.
+    pub(crate) whereabouts: Whereabouts,
     /// The connections of schedds: each ends when what it was given to say is said.
     pub(crate) schedds: TaskTracker,
 }
@@ -79,10 +82,25 @@ async fn greet(incoming: Incoming, context: Arc<ScheddContext>) {
             let end = serve_command(connection, &context).await;
             tracing::debug!(?end, "a command's connection closed");
         }
-        role @ (Role::Negotiator | Role::Startd(_) | Role::Files(_) | Role::Newcomer) => {
+        Role::Task => {
+            let whose = |key| whose_run(&context.engine, key);
+            let end = parts::relay(connection, &context.whereabouts, whose).await;
+            tracing::debug!(?end, "a process of a run has no more to say to other parts");
+        }
+        role @ (Role::Negotiator
+        | Role::Startd(_)
+        | Role::Files(_)
+        | Role::Part(_)
+        | Role::Newcomer) => {
             tracing::info!(?role, "closed a connection: a startd has nothing to say to it");
         }
     }
+}
+
+async fn whose_run(engine: &mpsc::Sender<EngineInput>, key: RunKey) -> Option<WhoseRun> {
+    let (answer, answered) = oneshot::channel();
+    engine.send(EngineInput::WhoseRun { key, answer }).await.ok()?;
+    answered.await.ok().flatten()
 }
 
 pub(crate) async fn serve_schedd(

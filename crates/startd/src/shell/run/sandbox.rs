@@ -24,7 +24,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::{Gid, Group, Uid, User};
 use proto::chirp::{self, ChirpConfig};
-use proto::clock;
+use proto::{clock, parts};
 use tokio::sync::mpsc;
 
 use crate::core::{RunKey, StartProcess};
@@ -90,6 +90,8 @@ pub(crate) struct Sandboxes {
     short_scratches: ShortScratches,
     /// Where jobs that call their schedd find it.
     schedd: PathBuf,
+    /// Where the startd is asked by runs with several parts.
+    startd: PathBuf,
     /// Folders of ended runs with nothing in them but what the next run's folder has too.
     spares: Arc<Mutex<Spares>>,
 }
@@ -133,6 +135,7 @@ impl Sandboxes {
             plugins,
             short_scratches: ShortScratches::new(folder),
             schedd: PathBuf::new(),
+            startd: PathBuf::new(),
             spares: Arc::default(),
         })
     }
@@ -140,6 +143,11 @@ impl Sandboxes {
     /// For jobs that may call the schedd whose socket this is.
     pub(crate) fn calling(self, schedd: &Path) -> Self {
         Self { schedd: schedd.to_owned(), ..self }
+    }
+
+    /// For jobs with parts on several machines, which ask at this socket for the others.
+    pub(crate) fn asking(self, startd: &Path) -> Self {
+        Self { startd: startd.to_owned(), ..self }
     }
 
     /// The scratch folder of a run.
@@ -284,7 +292,11 @@ impl Sandboxes {
             slot_ad: &run.slot_ad,
             calls: environment::calls_schedd(job),
         };
-        let env = environment::of(job, place).map_err(unreadable)?;
+        let mut env = environment::of(job, place).map_err(unreadable)?;
+        if job.get(attr::GANG_PART).is_some() {
+            let how = format!("{} {}", run.key, self.startd.display());
+            env.insert(parts::VARIABLE.to_owned(), how);
+        }
         let script = |script| script_of(script, job, place, layout);
         let (before, after) = (script(Script::Pre)?, script(Script::Post)?);
         let beside = tool::of(job, place, layout.cwd == layout.scratch).map_err(unreadable)?;

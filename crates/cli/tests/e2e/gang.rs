@@ -1,0 +1,88 @@
+//! Jobs on several machines: a pool and machines that joined it, which are told that they share its
+//! disk. All are on this host; what they say to each other crosses the schedd.
+
+use std::fs;
+
+use crate::harness::{Pool, eventually, text, updraft};
+use crate::joined::{Node, invite, listening};
+use crate::pbs::{full, number, run, submit, until, written};
+
+/// A machine of two processors that joined and sees the pool's disk.
+fn beside<'a>(pool: &'a Pool, name: &str) -> Node<'a> {
+    let node = Node::new(pool);
+    let host = nix::unistd::gethostname().unwrap().into_string().unwrap();
+    fs::create_dir_all(node.home()).unwrap();
+    let shares = format!("FileSystemDomain = \"{host}\"\nSTARTD_ATTRS = FileSystemDomain\n");
+    fs::write(node.home().join("config"), shares).unwrap();
+    let out = node.join(&invite(pool, &[]), name);
+    assert!(out.status.success(), "{}", text(&out));
+    node
+}
+
+/// How many processes have this in their command lines.
+fn processes(word: &str) -> usize {
+    let all = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let lines = all.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+    lines.filter(|line| String::from_utf8_lossy(line).contains(word)).count()
+}
+
+#[test]
+fn a_job_has_chunks_on_several_machines_and_starts_programs_on_each() {
+    let pool = listening(1);
+    let (_one, _two) = (beside(&pool, "exec1"), beside(&pool, "exec2"));
+    let script = format!(
+        "exec 2>&1; u={}; cat $PBS_NODEFILE
+         $u pbsdsh -s -- sh -c 'echo node $PBS_NODENUM in ${{_CONDOR_SCRATCH_DIR%/*/*}}' |
+             sed 's,in .*/,in ,'
+         $u pbsdsh -v -n 2 -- sh -c 'exit 3'
+         $u pbsdsh -n 2 -- /no/such/program
+         $u pbs_tmrsh exec1 'exit 5'; echo shell $?
+         echo typed | $u pbs_tmrsh -x exec2 cat
+         $u pbs_tmrsh exec1 $u pbs_tmrsh exec2 'echo from $PBS_NODENUM'\n",
+        updraft().display()
+    );
+    let words = ["-l", "select=3:ncpus=1", "-l", "place=scatter", "-N", "gang", "-j", "oe"];
+    let id = submit(&pool, &words, &script);
+    until(&pool, &id, "F");
+    let job = full(&pool, &id);
+    let hosts = job["exec_host"].as_str().unwrap();
+    let host = hosts.split('/').next().unwrap();
+    assert_eq!(hosts, format!("{host}/0+exec1/0+exec2/0"));
+    assert_eq!(job["exec_vnode"], format!("({host}:ncpus=1)+(exec1:ncpus=1)+(exec2:ncpus=1)"));
+    let expected = format!(
+        "{host}\nexec1\nexec2\nnode 0 in home\nnode 1 in node\nnode 2 in node\n\
+         pbsdsh: spawned task 0x00000000 on logical node 2 event 2\n\
+         pbsdsh: task 0x00000000 exit status 3\n\
+         pbsdsh: spawn failed on node 2 err /no/such/program: No such file or directory\n\
+         shell 5\ntyped\nfrom 2\n"
+    );
+    let said = written(&pool, &format!("gang.o{}", number(&id)));
+    let home = pool.home();
+    let home = home.file_name().unwrap().to_str().unwrap();
+    assert_eq!(said.replace(&format!("in {home}\n"), "in home\n"), expected);
+    let record = run(&pool, 0, &["tracejob", &id]);
+    assert_eq!(record.matches("Exit_status").count().max(1), 1, "{record}");
+}
+
+#[test]
+fn a_job_on_several_machines_that_is_deleted_leaves_nothing_anywhere() {
+    let pool = listening(1);
+    let (_one, _two) = (beside(&pool, "exec1"), beside(&pool, "exec2"));
+    // A number that no other test sleeps for.
+    let mark = format!("{}", 1_000_000 + std::process::id());
+    let script = format!("{} pbsdsh -- sleep {mark}", updraft().display());
+    let words = ["-l", "select=3:ncpus=1", "-l", "place=scatter"];
+    let first = submit(&pool, &words, &script);
+    let second = submit(&pool, &words, &script);
+    let asleep = || processes(&format!("sleep\0{mark}"));
+    // pbsdsh has the words in its own line too.
+    eventually("a program runs on each", || asleep() == 4);
+    assert_eq!(full(&pool, &second)["job_state"], "Q");
+    run(&pool, 0, &["qdel", &first]);
+    until(&pool, &first, "F");
+    eventually("the next begins as a whole", || asleep() == 4);
+    assert_eq!(full(&pool, &second)["job_state"], "R");
+    run(&pool, 0, &["qdel", &second]);
+    until(&pool, &second, "F");
+    assert_eq!(asleep(), 0, "the record is written when nothing is left");
+}

@@ -1,0 +1,51 @@
+//! What the parts of a class's jobs ask for, where its jobs have several: each kind of part is a
+//! class of its own that nobody shares. Where the parts are put is `matching`'s matter.
+
+use std::sync::Arc;
+
+use classad::ClassAd;
+use model::{Gang, Spread};
+use proto::matchmaking::ClassRequest;
+
+use crate::core::machines::pool::Rows;
+use crate::core::requests::demand::Class;
+
+/// The parts of a class's jobs.
+#[derive(Clone, Debug)]
+pub(crate) struct GangClass {
+    pub(crate) spread: Spread,
+    pub(crate) kinds: Vec<Kind>,
+    /// How many parts there are.
+    pub(crate) count: u32,
+}
+
+/// Parts that are alike.
+#[derive(Clone, Debug)]
+pub(crate) struct Kind {
+    pub(crate) parts: Vec<u32>,
+    pub(crate) class: Class,
+}
+
+impl GangClass {
+    /// Of jobs with this request; nothing if they have no parts.
+    pub(crate) fn of(request: &ClassRequest, ads: &Rows) -> Option<Box<Self>> {
+        let gang = Gang::of(&request.ad)?;
+        let (mut kinds, mut next) = (Vec::new(), 0);
+        for parts in &gang.parts {
+            let ad = Arc::new(part_ad(&request.ad, &parts.asks));
+            let class = Class::alone(ClassRequest { ad, ..request.clone() }, ads);
+            kinds.push(Kind { parts: (next..next + parts.count).collect(), class });
+            next += parts.count;
+        }
+        Some(Box::new(Self { spread: gang.spread, kinds, count: next }))
+    }
+}
+
+/// A job's ad as that of one of its parts.
+fn part_ad(job: &ClassAd, asks: &[(String, u64)]) -> ClassAd {
+    let mut ad = model::alone(job);
+    for (name, amount) in asks {
+        ad.set(name.as_str(), i64::try_from(*amount).unwrap_or(i64::MAX));
+    }
+    ad
+}

@@ -1,0 +1,200 @@
+//! Runs that have several claims: all begin together, and when one part is over, so is the whole.
+//!
+//! The first claim's run is the job's: its end is the run's end. It is recorded when nothing of the
+//! other parts is left, each proved like the end of any run: its startd said so, or its lease is
+//! over. So no part of an attempt lives when the next begins.
+
+use std::sync::Arc;
+
+use classad::ClassAd;
+use model::{
+    ClaimId, Hold, HoldCode, JobEvent, JobId, JobState, MatchId, Now, RunEnd, Script, StopCause,
+    Usage, VacateCode, attr,
+    planted::{Bug, planted},
+};
+use proto::claiming::StopHow;
+
+use crate::core::records::rows::{ClaimRecord, GangClaim, Lost};
+use crate::core::state::core::{Claim, Core};
+use crate::core::state::gangs::Members;
+use crate::core::words::{ClaimFact, Fact, JobFact};
+
+impl Core {
+    /// The run on a claim is over, in this way.
+    pub(crate) fn run_ended(
+        &self,
+        now: Now,
+        claim: &Claim,
+        end: &RunEnd,
+        usage: Usage,
+    ) -> Vec<Fact> {
+        let Some(run) = claim.record.run else { return Vec::new() };
+        let (id, end) = (claim.record.claim, Box::new(end.clone()));
+        match &claim.record.gang {
+            None => self.run_over(now, run.job, &end, usage),
+            Some(gang) if !gang.share.is_first() => {
+                vec![Fact::Claim(ClaimFact::PartOver { claim: id, end, usage })]
+            }
+            // It was heard before.
+            Some(gang) if gang.ended.is_some() => Vec::new(),
+            Some(_) => vec![Fact::Claim(ClaimFact::FirstOver { claim: id, end, usage })],
+        }
+    }
+
+    /// What follows for gangs from what became of their parts.
+    pub(crate) fn gangs(&self, now: Now) -> Vec<Fact> {
+        self.gangs.iter().flat_map(|members| self.of_gang(now, members)).collect()
+    }
+
+    fn of_gang(&self, now: Now, members: &Members) -> Vec<Fact> {
+        let first = members.first().and_then(|id| self.claims.get(&id));
+        let running = first.and_then(|first| Some((&first.record, first.record.run?)));
+        let Some((record, run)) = running else { return self.given_up(members) };
+        let Some(gang) = &record.gang else { return Vec::new() };
+        let alone = members.others().next().is_none() || planted(Bug::PartLeftRunning);
+        match (&gang.ended, &gang.lost) {
+            (Some((end, usage)), _) if alone => {
+                let mut facts = self.run_over(now, run.job, end, usage.and(&gang.used));
+                let claim = record.claim;
+                facts.push(Fact::Claim(ClaimFact::Dropped { claim, release: true }));
+                facts
+            }
+            (None, Some(lost)) => self.stopped_for(now, run.job, lost),
+            (Some(_), _) | (None, None) => Vec::new(),
+        }
+    }
+
+    /// A part is over, and so the whole is to be.
+    fn stopped_for(&self, now: Now, job: JobId, lost: &Lost) -> Vec<Fact> {
+        let state = self.job(job).map(|job| job.state());
+        let goes_on = matches!(state, Some(JobState::Running(_) | JobState::Suspended { .. }));
+        if !goes_on {
+            return Vec::new();
+        }
+        let cause = lost.cause(now);
+        let event = JobEvent::StopRequested { cause, at: now.wall };
+        vec![Fact::Job { job, fact: JobFact::Happened(event) }]
+    }
+
+    /// A gang that cannot begin any more gives back all that it has: a part was refused, or is on a
+    /// machine that is to get no jobs.
+    fn given_up(&self, members: &Members) -> Vec<Fact> {
+        let held = || members.held.values().filter_map(|id| self.claims.get(id));
+        if !members.is_broken() && !held().any(|claim| self.is_offline(claim)) {
+            return Vec::new();
+        }
+        let dropped = members.held.values();
+        let dropped =
+            dropped.map(|claim| Fact::Claim(ClaimFact::Dropped { claim: *claim, release: true }));
+        let failed = members.asked.iter().map(|matched| {
+            let reason = "another part of the job has no place".to_owned();
+            Fact::Claim(ClaimFact::Failed { matched: *matched, reason })
+        });
+        dropped.chain(failed).collect()
+    }
+
+    /// Whether all parts of a gang are there and can be told to begin.
+    pub(crate) fn is_gang_ready(&self, gang: &GangClaim) -> bool {
+        let Some(members) = self.gangs.get(gang.share.gang) else { return false };
+        let held = members.held.values().filter_map(|id| self.claims.get(id));
+        let mut up = held.map(|claim| {
+            let machine = self.machines.get(&claim.record.machine);
+            machine.is_some_and(|machine| machine.up) && !self.is_offline(claim)
+        });
+        (members.is_whole() || planted(Bug::GangHalfStarted)) && up.all(|up| up)
+    }
+
+    /// What the job's ad says from now on of where its parts are: the machine of each, in order.
+    /// Nothing where it has said and says nothing of it.
+    pub(crate) fn places_of_parts(&self, job: JobId, claim: &ClaimRecord) -> Option<Fact> {
+        let mut changes = ClassAd::new();
+        match &claim.gang {
+            Some(gang) => {
+                let parts = self.gangs.get(gang.share.gang)?.held.values();
+                let mut hosts: Vec<(u32, &str)> = parts
+                    .filter_map(|id| self.claims.get(id))
+                    .flat_map(|claim| {
+                        let record = &claim.record;
+                        let holds = record.gang.iter().flat_map(|gang| &gang.share.holds);
+                        holds.map(|part| (*part, record.machine.as_str()))
+                    })
+                    .collect();
+                hosts.sort_unstable();
+                let hosts: Vec<&str> = hosts.into_iter().map(|(_, host)| host).collect();
+                changes.set(attr::GANG_HOSTS, hosts.join(","));
+            }
+            // It was a gang the last time.
+            None if self.job(job)?.has(attr::GANG_HOSTS) => changes.set(attr::GANG_HOSTS, ""),
+            None => return None,
+        }
+        let changes = Arc::new(changes);
+        Some(Fact::Job { job, fact: JobFact::Matched { changes } })
+    }
+
+    /// How the run on a claim of a gang is to be stopped now, if it is: the others go when the
+    /// first is over.
+    pub(crate) fn stop_of_part(&self, gang: &GangClaim) -> Option<StopHow> {
+        let members = self.gangs.get(gang.share.gang)?;
+        let first = members.first().and_then(|id| self.claims.get(&id))?;
+        let is_over = first.record.gang.as_ref().is_some_and(|first| first.ended.is_some());
+        is_over.then_some(StopHow::Fast)
+    }
+
+    /// The claims of the other parts of a run, by its first.
+    pub(crate) fn others_on(&self, first: ClaimId) -> Vec<ClaimId> {
+        let gang = self.claims.get(&first).and_then(|claim| claim.record.gang.as_ref());
+        let members = gang.and_then(|gang| self.gangs.get(gang.share.gang));
+        members.into_iter().flat_map(Members::others).collect()
+    }
+
+    /// The other parts of the gang whose first claim this is.
+    pub(crate) fn others_of(&self, gang: MatchId) -> Vec<&Claim> {
+        let members = self.gangs.get(gang);
+        let others = members.into_iter().flat_map(Members::others);
+        others.filter_map(|id| self.claims.get(&id)).collect()
+    }
+}
+
+impl Lost {
+    /// Why the whole ends: what nobody has done puts the job back into the queue, what would be so
+    /// again holds it.
+    fn cause(&self, now: Now) -> StopCause {
+        let Self { machine, end } = self;
+        let hold = |reason: String, subcode: i32| {
+            let code = HoldCode::Unspecified;
+            StopCause::Hold(Hold { code, subcode, reason, since: now.wall })
+        };
+        match end {
+            RunEnd::StartFailed(failure) => {
+                let (path, errno) = (&failure.path, failure.errno);
+                let reason =
+                    format!("a part of it could not begin on {machine}: {path}: errno {errno}");
+                hold(reason, errno)
+            }
+            RunEnd::Program(_)
+            | RunEnd::OutputFailed { .. }
+            | RunEnd::ScriptFailed { .. }
+            | RunEnd::UpToDate => {
+                hold(format!("the part of it on {machine} ended before the whole"), 0)
+            }
+            RunEnd::Vacated { .. } | RunEnd::Lost { .. } => StopCause::Vacate {
+                code: VacateCode::ScheddVacate,
+                subcode: 0,
+                reason: format!("the part of it on {machine} was lost"),
+            },
+        }
+    }
+}
+
+/// What is told to the part of a run: which one it is, and what only the first does for all.
+pub(crate) fn as_part(ad: &mut ClassAd, part: u32) {
+    ad.set(attr::GANG_PART, i64::from(part));
+    if part > 0 {
+        for name in [attr::IN, attr::OUT, attr::ERR] {
+            ad.set(name, "/dev/null");
+        }
+        for script in [Script::Pre, Script::Post] {
+            ad.set(script.attribute(), "");
+        }
+    }
+}

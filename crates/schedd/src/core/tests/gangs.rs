@@ -1,0 +1,187 @@
+//! Runs with several claims: begun together, ended together, recorded once.
+
+use proto::claiming::{ClaimStatus, RunStatus};
+use proto::matchmaking::GangShare;
+
+use super::*;
+
+const LINES: &str = "MinHosts = 2\nGangParts = \"scatter 2:RequestCpus=1\"\nLeaveJobInQueue = true";
+
+const SECOND: ClaimId = ClaimId { journal: 8, number: 1 };
+const SECOND_MATCH: MatchId = MatchId { life: 9, number: 2 };
+
+fn other() -> MachineName {
+    MachineName::new("n")
+}
+
+/// Two claims on two machines are asked for.
+fn asked() -> Trial {
+    let mut trial = Trial::with_jobs(1, LINES);
+    let class = trial.core.classes.by_id.keys().next().copied().unwrap();
+    let offer = |part: u32, machine: MachineName| Match {
+        id: MatchId { life: 9, number: 1 + u64::from(part) },
+        class,
+        machine,
+        address: "<10.0.0.1:9618>".to_owned(),
+        resources: Resources { cpus: 1, ..Resources::default() },
+        limits: Vec::new(),
+        term: None,
+        gang: Some(GangShare { gang: MATCH, part, of: 2, holds: vec![part] }),
+    };
+    let both = vec![offer(0, machine()), offer(1, other())];
+    trial.take(&[Input::FromNegotiator(ToSchedd::Matches(both))]);
+    trial.hears(status(&trial, vec![]));
+    said(&mut trial, |trial| FromStartd::Status {
+        machine: other(),
+        claims: vec![],
+        beat: beat(trial),
+    });
+    trial
+}
+
+/// The other machine says something.
+fn said(trial: &mut Trial, message: impl Fn(&Trial) -> FromStartd) -> Batch {
+    let message = message(trial);
+    trial.take(&[Input::FromStartd { machine: other(), message }])
+}
+
+fn second_granted(trial: &Trial) -> FromStartd {
+    let FromStartd::ClaimGranted(granted) = granted(trial) else { unreachable!() };
+    FromStartd::ClaimGranted(Box::new(ClaimGranted {
+        matched: SECOND_MATCH,
+        claim: SECOND,
+        slot: "slot1_1@n".to_owned(),
+        ..*granted
+    }))
+}
+
+/// Both claims are there, and the run begins on both.
+fn running() -> Trial {
+    let mut trial = asked();
+    trial.hears(granted(&trial));
+    said(&mut trial, second_granted);
+    trial
+}
+
+fn second_ended(trial: &mut Trial, end: &RunEnd) -> Batch {
+    said(trial, |_| FromStartd::RunEnded {
+        claim: SECOND,
+        run: RAN,
+        end: end.clone(),
+        usage: Usage { user_us: 5, ..Usage::default() },
+    })
+}
+
+/// What the startds are told, in short.
+fn orders(batch: &Batch) -> Vec<String> {
+    let order = |effect: &Effect| {
+        let Effect::ToStartd { machine, message } = effect else { return None };
+        let word = match message {
+            ToStartd::StartRun(_) => "start",
+            ToStartd::StopRun { how: StopHow::Fast, .. } => "kill",
+            ToStartd::StopRun { .. } => "stop",
+            ToStartd::PauseRun { .. } => "pause",
+            ToStartd::RunRecorded { .. } => "recorded",
+            ToStartd::ReleaseClaim { .. } => "release",
+            ToStartd::RequestClaim(_) => "claim",
+            ToStartd::Echo { .. } => return None,
+        };
+        Some(format!("{word} {machine}"))
+    };
+    batch.effects.iter().filter_map(order).collect()
+}
+
+/// How often the record says that a run is over.
+fn ends(batch: &Batch) -> usize {
+    let over = |recorded: &&proto::client::Recorded| {
+        matches!(&recorded.what, Happening::Job { event: model::JobEvent::RunOver { .. }, .. })
+    };
+    batch.dirty.recorded.iter().filter(over).count()
+}
+
+#[test]
+fn nothing_begins_before_all_is_there_and_then_all_does() {
+    let mut trial = asked();
+    assert_eq!(orders(&trial.hears(granted(&trial))), Vec::<String>::new());
+    assert_eq!(trial.stands(), (1, None));
+    let batch = said(&mut trial, second_granted);
+    assert_eq!(orders(&batch), ["start m", "start n"]);
+    let runs: Vec<_> = batch.dirty.claims.values().flatten().map(|claim| claim.run).collect();
+    assert_eq!(runs, [Some(RAN), Some(RAN)], "one transaction writes both");
+    let ad = trial.core.job_ad(trial.now, JOB).unwrap();
+    assert_eq!(ad.literal("GangHosts").and_then(classad::Value::as_str), Some("m,n"));
+}
+
+#[test]
+fn a_gang_of_which_a_part_is_refused_gives_all_back() {
+    let mut trial = asked();
+    trial.hears(granted(&trial));
+    let denied = FromStartd::ClaimDenied { matched: SECOND_MATCH, reason: "full".to_owned() };
+    let batch = said(&mut trial, |_| denied.clone());
+    assert_eq!(orders(&batch), ["release m"]);
+    assert_eq!(trial.stands(), (1, None));
+    let mut trial = asked();
+    let batch = said(&mut trial, |_| denied.clone());
+    let declined = |message: &&&FromSchedd| matches!(message, FromSchedd::Declined { .. });
+    assert_eq!(told(&batch).iter().filter(declined).count(), 2, "the negotiator hears of both");
+}
+
+#[test]
+fn the_end_is_recorded_when_nothing_of_the_others_is_left() {
+    let mut trial = running();
+    let batch = trial.ends(exited(0));
+    assert_eq!(orders(&batch), ["recorded m", "kill n"]);
+    assert_eq!((ends(&batch), trial.stands()), (0, (2, None)));
+    // It is said again, and changes nothing.
+    assert_eq!(orders(&trial.ends(exited(0))), ["recorded m"]);
+    let batch = second_ended(&mut trial, &RunEnd::killed(9));
+    assert_eq!((ends(&batch), trial.stands()), (1, (4, None)));
+    assert_eq!(orders(&batch), ["release n", "recorded m", "release m"]);
+    let ad = trial.core.job_ad(trial.now, JOB).unwrap();
+    assert_eq!(ad.literal("ExitCode").and_then(classad::Value::as_i64), Some(0));
+}
+
+#[test]
+fn a_part_that_is_lost_ends_the_whole_and_one_that_cannot_begin_holds_the_job() {
+    let lost = RunEnd::Lost { reason: "gone".to_owned() };
+    for (end, expected) in [
+        (lost, (1, None)),
+        (not_started(StartStage::Execute), (5, Some(0))),
+        (exited(1), (5, Some(0))),
+    ] {
+        let mut trial = running();
+        let batch = second_ended(&mut trial, &end);
+        assert_eq!(orders(&batch), ["release n", "stop m"], "{end:?}");
+        let batch = trial.ends(RunEnd::vacated(VacateCode::ScheddVacate));
+        assert_eq!((ends(&batch), trial.stands()), (1, expected), "{end:?}");
+    }
+}
+
+#[test]
+fn a_machine_that_is_silent_is_waited_for_as_long_as_something_may_live_there() {
+    let mut trial = running();
+    trial.ends(exited(3));
+    said_down(&mut trial);
+    trial.waits(2000);
+    assert_eq!(trial.stands(), (2, None), "its lease is not over");
+    // It comes back with the run: it is told again.
+    let batch = said(&mut trial, |trial| FromStartd::Status {
+        machine: other(),
+        claims: vec![ClaimStatus {
+            claim: SECOND,
+            secret: ClaimSecret::new([3; 16]),
+            matched: SECOND_MATCH,
+            last_ordinal: 1,
+            run: Some((RAN, RunStatus::Executing(trial.now.wall))),
+        }],
+        beat: beat(trial),
+    });
+    assert_eq!(orders(&batch), ["kill n"]);
+    said_down(&mut trial);
+    let batch = trial.waits(2400 + 10 + 48 + 1);
+    assert_eq!((ends(&batch), trial.stands()), (1, (4, None)), "nothing can live there any more");
+}
+
+fn said_down(trial: &mut Trial) {
+    trial.take(&[Input::StartdDown { machine: other() }]);
+}

@@ -1,0 +1,89 @@
+//! Passes on what processes of a run have to say to its other parts: to the schedd whose run it is,
+//! on a connection of their own. What they say is not read.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{ScheddName, UserName};
+use nix::unistd::Uid;
+use proto::files::FilesFor;
+use proto::net::{Connection, NetError, Peer, Role, Way, chain, join};
+use proto::parts::{PartAnswer, PartCall, TaskCall};
+use tokio::time::timeout;
+
+use crate::core::RunKey;
+use crate::shell::links::callers::CalledSchedds;
+
+/// How long a process may take to say what it wants.
+const SAYS_WHAT: Duration = Duration::from_secs(10);
+
+/// Where schedds are.
+#[derive(Clone, Debug)]
+pub(crate) struct Whereabouts {
+    /// The name under which this machine calls.
+    pub(crate) machine: String,
+    /// The socket of the schedd of this machine.
+    pub(crate) schedd: PathBuf,
+    /// Those of other machines, if this one's are there.
+    pub(crate) callers: Option<Arc<CalledSchedds>>,
+}
+
+/// Whose a run is, and the right to it.
+#[derive(Debug)]
+pub(crate) struct WhoseRun {
+    pub(crate) owner: UserName,
+    pub(crate) schedd: ScheddName,
+    pub(crate) of: FilesFor,
+}
+
+/// Serves a process of a run until either end has gone. `whose` says whose a run is.
+pub(crate) async fn relay<F>(
+    mut connection: Connection,
+    schedds: &Whereabouts,
+    whose: impl FnOnce(RunKey) -> F,
+) -> Result<(), NetError>
+where
+    F: Future<Output = Option<WhoseRun>>,
+{
+    let call = timeout(SAYS_WHAT, connection.receiver.recv::<TaskCall>());
+    let Ok(Some(TaskCall { key, wants })) = call.await.unwrap_or(Ok(None)) else {
+        return Ok(());
+    };
+    let whose = match key.parse() {
+        Ok(key) => whose(key).await,
+        Err(_) => None,
+    };
+    let whose = whose.filter(|run| may_speak(&connection.peer, &run.owner));
+    let Some(WhoseRun { schedd, of, .. }) = whose else {
+        return refuse(connection, "there is no such run of this user's on the machine").await;
+    };
+    let way = match &schedds.callers {
+        None => Some(Way::Here(schedds.schedd.clone())),
+        Some(callers) => callers.far(&schedd).map(Way::Far),
+    };
+    let Some(way) = way else {
+        return refuse(connection, "it is not known where the schedd is called").await;
+    };
+    match way.connect(Role::Part(schedds.machine.clone())).await {
+        Ok(mut far) if far.peer.role == Role::Schedd(schedd.to_string()) => {
+            far.sender.send(&PartCall { of, wants }).await?;
+            join(connection, far).await
+        }
+        Ok(_) => refuse(connection, "somebody else is where the schedd was").await,
+        Err(error) => {
+            refuse(connection, &format!("cannot call the schedd: {}", chain(&error))).await
+        }
+    }
+}
+
+async fn refuse(mut connection: Connection, why: &str) -> Result<(), NetError> {
+    connection.sender.send(&PartAnswer::Refused(why.to_owned())).await
+}
+
+/// Whether a process is one of the run's user, or of the pool's: nobody else's run is spoken for.
+fn may_speak(peer: &Peer, owner: &UserName) -> bool {
+    peer.identity.is_local(0)
+        || peer.identity.is_local(Uid::effective().as_raw())
+        || peer.user() == *owner
+}

@@ -166,15 +166,15 @@ impl Engine {
         let states = core.workflow().settings().jobstate_log.as_deref();
         let (out, is_new) = (&setup.out, past.is_none());
         let mut records = Records::open(out, &nodes_log, states, &setup.dag_files, is_new)?;
-        if let (None, Some(from)) = (&past, &from) {
-            let dag = setup.names.primary();
-            records.say(now.wall, [dagman_out::rescued(number, from, dag)]);
-        }
+        let rescued = from.as_deref().filter(|_| past.is_none());
+        let rescued = rescued.map(|from| dagman_out::rescued(number, from, setup.names.primary()));
+        records.say(now.wall, rescued);
         records.say(now.wall, dagman_out::loaded(&core, &setup.dag_files));
         let first = first_of(&setup, &schedd).await?;
         let queue = schedd.generation().await?;
         let fresh = Head { queue, ..head(&core, setup.job, generation, from.clone(), now) };
-        let is_first = past.is_none();
+        // What is past is looked through only where nothing else is left of an earlier life.
+        let with_past = past.is_none() && own.starts > 1;
         let (journal, inputs, next, began_ms) = match past {
             Some(past) => {
                 let began_ms = past.head.began_ms;
@@ -187,8 +187,6 @@ impl Engine {
                 (Journal::begin(&path, &fresh)?, vec![Input::Begin], first, fresh.began_ms)
             }
         };
-        // What is past is looked through only where nothing else is left of an earlier life.
-        let with_past = is_first && own.starts > 1;
         let known = known_jobs(&schedd, setup.job, generation, with_past).await?;
         let made = Submitter::new(&setup, generation, own.batch_name, nodes_log, own.inherited);
         let following = schedd.follow(next, Select::All);

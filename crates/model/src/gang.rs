@@ -10,6 +10,10 @@ use classad::{ClassAd, Value};
 use crate::attr;
 use crate::resources::Resources;
 
+/// Stands for a node's number in the texts of a job of the parallel universe (HTCondor 25.14), from
+/// `$(Node)` in its description.
+pub const NODE: &str = "#pArAlLeLnOdE#";
+
 /// The most parts of a job that are looked at.
 const MOST_PARTS: u32 = 100_000;
 
@@ -34,11 +38,13 @@ pub enum Spread {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parts {
     pub count: u32,
+    /// The machine on which they are to be, if they name one.
+    pub machine: Option<String>,
     /// What each asks for, by the names of attributes: what is not named is as in the job's ad.
     pub asks: Vec<(String, u64)>,
 }
 
-/// The parts of a job: `GangParts`, written as `scatter 2:RequestCpus=1:RequestMemory=128+1:...`.
+/// The parts of a job: `GangParts`, written as `scatter 2:RequestCpus=1:RequestMemory=128+1@m:...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gang {
     pub spread: Spread,
@@ -75,6 +81,9 @@ impl Gang {
         };
         let part = |parts: &Parts| {
             let mut text = parts.count.to_string();
+            if let Some(machine) = &parts.machine {
+                let _ = write!(text, "@{machine}");
+            }
             for (name, amount) in &parts.asks {
                 // Writing to a String does not fail.
                 let _ = write!(text, ":{name}={amount}");
@@ -139,12 +148,17 @@ pub fn alone(job: &ClassAd) -> ClassAd {
 
 fn read_parts(text: &str) -> Option<Parts> {
     let mut words = text.split(':');
-    let count = words.next()?.parse().ok().filter(|count| *count > 0)?;
+    let head = words.next()?;
+    let (count, machine) = match head.split_once('@') {
+        Some((count, machine)) => (count, Some(machine.to_owned()).filter(|m| !m.is_empty())),
+        None => (head, None),
+    };
+    let count = count.parse().ok().filter(|count| *count > 0)?;
     let ask = |word: &str| {
         let (name, amount) = word.split_once('=')?;
         Some((name.to_owned(), amount.parse().ok()?))
     };
-    Some(Parts { count, asks: words.map(ask).collect::<Option<_>>()? })
+    Some(Parts { count, machine, asks: words.map(ask).collect::<Option<_>>()? })
 }
 
 #[cfg(test)]
@@ -172,6 +186,7 @@ mod tests {
             "free 2:RequestCpus=1",
             "scatter 1:RequestCpus=2:RequestMemory=512+3:RequestCpus=1:RequestGPUs=1",
             "nodes 4",
+            "scatter 1@n1:RequestCpus=2+1@n2.site.org:RequestCpus=1",
         ] {
             assert_eq!(Gang::read(text).unwrap().written(), text);
         }

@@ -33,7 +33,7 @@ pub mod spooling;
 pub mod userlog;
 pub mod version;
 
-pub use gang::{Gang, Parts, Spread, alone, asking, hosts};
+pub use gang::{Gang, NODE, Parts, Spread, alone, asking, hosts};
 pub use hold::{Hold, HoldCode, VacateCode};
 pub use ids::{
     Attempt, Beat, ClaimId, ClaimSecret, ClassId, ClusterId, IdError, JobId, MachineName, MatchId,

@@ -19,7 +19,21 @@ pub enum Universe {
     Local,
 }
 
+/// `JobUniverse` of jobs whose program runs on several nodes at once. In all else they are jobs of
+/// the vanilla universe.
+const PARALLEL: i64 = 11;
+
 impl Universe {
+    /// `JobUniverse` of the parallel universe.
+    pub const fn parallel() -> i64 {
+        PARALLEL
+    }
+
+    /// Whether a job's program runs on each of its nodes.
+    pub fn is_parallel(job: &ClassAd) -> bool {
+        job.literal(attr::JOB_UNIVERSE).and_then(Value::as_i64) == Some(PARALLEL)
+    }
+
     /// The number in `JobUniverse`.
     pub const fn number(self) -> i64 {
         match self {
@@ -32,7 +46,7 @@ impl Universe {
     /// The universe of that number, if it is built.
     pub const fn from_number(number: i64) -> Option<Self> {
         match number {
-            5 => Some(Self::Vanilla),
+            5 | PARALLEL => Some(Self::Vanilla),
             7 => Some(Self::Scheduler),
             12 => Some(Self::Local),
             _ => None,
@@ -73,5 +87,6 @@ mod tests {
         }
         assert_eq!(Universe::of(&ClassAd::new()), Universe::Vanilla);
         assert_eq!(Universe::from_number(9), None);
+        assert_eq!(Universe::from_number(Universe::parallel()), Some(Universe::Vanilla));
     }
 }

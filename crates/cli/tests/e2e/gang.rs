@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use crate::harness::{Pool, eventually, text, updraft};
+use crate::harness::{Pool, events, eventually, text, updraft};
 use crate::joined::{Node, invite, listening};
 use crate::pbs::{full, number, run, submit, until, written};
 
@@ -85,4 +85,40 @@ fn a_job_on_several_machines_that_is_deleted_leaves_nothing_anywhere() {
     run(&pool, 0, &["qdel", &second]);
     until(&pool, &second, "F");
     assert_eq!(asleep(), 0, "the record is written when nothing is left");
+}
+
+#[test]
+fn a_job_of_the_parallel_universe_runs_on_all_its_nodes_and_ends_with_the_first() {
+    let pool = Pool::start(4);
+    let mark = format!("{}", 3_000_000 + std::process::id());
+    let script = format!(
+        "#!/bin/sh\necho node $1 of $_CONDOR_NPROCS is $_CONDOR_PROCNO\n\
+         while [ ! -e go ]; do sleep 0.1; done\n\
+         [ $_CONDOR_PROCNO = 0 ] || exec sleep $2\nexit 4\n"
+    );
+    fs::write(pool.work().join("node.sh"), script).unwrap();
+    let description = |policy: &str, sleeps: &str| {
+        format!(
+            "universe = parallel\nmachine_count = 3\nexecutable = /bin/sh\n\
+             arguments = node.sh $(Node) {sleeps}\noutput = out.$(Node)\nlog = log.{sleeps}\n{policy}\nqueue\n"
+        )
+    };
+    let asleep = || processes(&format!("sleep\0{mark}"));
+    let cluster = pool.submit(&description("", &mark));
+    let out = |node: u32| written(&pool, &format!("out.{node}"));
+    eventually("all nodes run", || (0..3).all(|node| !out(node).is_empty()));
+    for node in 0..3 {
+        assert_eq!(out(node), format!("node {node} of 3 is {node}\n"));
+    }
+    fs::write(pool.work().join("go"), "").unwrap();
+    let log = pool.work().join(format!("log.{mark}"));
+    eventually("the job ends", || events(&log, "005") == 1);
+    assert_eq!(asleep(), 0, "the others end with the first");
+    assert_eq!(pool.attribute(&cluster, "ExitCode"), ["4"]);
+    // The nodes end by themselves, and the job with the last of them.
+    let all = pool.submit(&description("+ParallelShutdownPolicy = \"WAIT_FOR_ALL\"", "2"));
+    let log = pool.work().join("log.2");
+    eventually("the job ends", || events(&log, "005") == 1);
+    assert_eq!(processes("sleep\x002\0"), 0, "the last node has ended");
+    assert_eq!(pool.attribute(&all, "ExitCode"), ["4"]);
 }

@@ -152,6 +152,12 @@ impl Macros {
 
     /// `cluster`, `process` and their like, for the next job.
     pub(crate) fn set_numbers(&mut self, cluster: &str, proc: &str, step: &str, item: &str) {
+        // Which node it is, the machine puts in.
+        let universe = self.entries.get("universe").map(|entry| entry.value.trim());
+        let is_parallel = universe.is_some_and(|universe| {
+            ["parallel", "mpi", "8", "11"].iter().any(|name| universe.eq_ignore_ascii_case(name))
+        });
+        let node = if is_parallel { model::NODE.to_owned() } else { String::new() };
         self.numbers = vec![
             ("cluster", cluster.to_owned()),
             ("clusterid", cluster.to_owned()),
@@ -162,7 +168,7 @@ impl Macros {
             ("step", step.to_owned()),
             ("itemindex", item.to_owned()),
             ("row", item.to_owned()),
-            ("node", String::new()),
+            ("node", node),
         ];
     }
 

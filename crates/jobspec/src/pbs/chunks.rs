@@ -24,6 +24,11 @@ impl Chunk {
         self.resources.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// The machine that it names.
+    pub fn machine(&self) -> Option<&str> {
+        self.get("host").or_else(|| self.get("vnode"))
+    }
+
     /// A resource that is counted.
     pub fn number(&self, name: &str) -> Option<u32> {
         self.get(name).and_then(|value| value.parse().ok())

@@ -206,8 +206,9 @@ impl Submission {
             lines.push(format!("notify_user = {users}"));
         }
         let quoted = |text: &String| Value::from(text.as_str()).to_new();
-        let host =
-            self.asked.host.as_ref().map(|host| format!("TARGET.Machine == {}", quoted(host)));
+        // Where they differ, that is the matter of each part.
+        let host = self.asked.host.as_ref().filter(|_| !self.asked.is_on_several());
+        let host = host.map(|host| format!("TARGET.Machine == {}", quoted(host)));
         let arch = self.asked.arch.as_ref().map(|arch| format!("TARGET.OpSys == {}", quoted(arch)));
         let custom = self.asked.custom.iter().filter_map(machine_condition);
         let wanted: Vec<String> = host.into_iter().chain(arch).chain(custom).collect();
@@ -409,7 +410,8 @@ impl Submission {
                 let name = format!("{}{}", attr::REQUEST_PREFIX, custom_attribute(&one.name));
                 (name, amount.unwrap_or(0))
             }));
-            Parts { count: chunk.count, asks }
+            let machine = self.asked.is_on_several().then(|| chunk.machine()).flatten();
+            Parts { count: chunk.count, machine: machine.map(str::to_owned), asks }
         };
         let gang = Gang { spread: (*spread)?, parts: chunks.0.iter().map(parts).collect() };
         (gang.count() > 1).then_some(gang)

@@ -4,7 +4,7 @@
 //! All chunks of a job are one run (ADR 0034): on one machine it gets what they ask for together,
 //! all or nothing. How many machines it needs at least is told to the matchmaker.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::Spread;
 use model::queues::{Custom, CustomKind};
@@ -44,6 +44,18 @@ pub(super) struct Asked {
     pub(super) walltime_s: Option<u64>,
     /// What it asks for of resources that the pool's managers have named.
     pub(super) custom: Vec<CustomAsked>,
+}
+
+impl Asked {
+    /// Whether its chunks name different machines.
+    pub(super) fn is_on_several(&self) -> bool {
+        self.spread.is_some() && named(&self.chunks.0) > 1
+    }
+}
+
+/// How many different machines chunks name.
+fn named(chunks: &[Chunk]) -> usize {
+    chunks.iter().filter_map(Chunk::machine).collect::<BTreeSet<_>>().len()
 }
 
 /// So much of a resource that the pool's managers have named.
@@ -340,7 +352,8 @@ fn machines(place: &str, chunks: &[Chunk]) -> Result<(u32, Option<Spread>), Refu
     Ok(if says(Rule::arrangement, scatter) {
         (all, Some(Spread::Scatter))
     } else {
-        (1, (!says(Rule::arrangement, pack)).then_some(Spread::Free))
+        let spread = (!says(Rule::arrangement, pack)).then_some(Spread::Free);
+        (spread.map_or(1, |_| u32::try_from(named(chunks)).unwrap_or(1).max(1)), spread)
     })
 }
 

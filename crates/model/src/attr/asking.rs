@@ -13,6 +13,7 @@ attrs! {
     GANG_PARTS = "GangParts";
     GANG_HOSTS = "GangHosts";
     GANG_PART = "GangPart";
+    PARALLEL_SHUTDOWN_POLICY = "ParallelShutdownPolicy";
     REQUIRE_GPUS = "RequireGPUs";
     GPUS_MIN_CAPABILITY = "GPUsMinCapability";
     GPUS_MAX_CAPABILITY = "GPUsMaxCapability";

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use classad::ClassAd;
 use model::{
-    ClaimId, JobEvent, JobId, JobState, MachineName, MatchId, Now, RunId, StopCause, attr,
-    keeps_files, spooling,
+    ClaimId, JobEvent, JobId, JobState, MachineName, MatchId, Now, RunId, StopCause, Universe,
+    attr, keeps_files, spooling,
 };
 use proto::claiming::{RequestClaim, StartRun, StopAim, StopHow, ToStartd};
 use proto::matchmaking::{FromSchedd, Match};
@@ -13,7 +13,7 @@ use proto::matchmaking::{FromSchedd, Match};
 use super::ads;
 use crate::core::records::rows::ClaimRecord;
 use crate::core::runs::expand::with_expansions;
-use crate::core::runs::gangs::as_part;
+use crate::core::runs::gangs::{as_part, with_node};
 use crate::core::runs::over::how_to_stop;
 use crate::core::state::core::Core;
 use crate::core::words::{
@@ -65,9 +65,16 @@ impl Core {
                 let running = state().and_then(|state| Some(state.running()?.claim));
                 (running, &|id| self.pause_run(id))
             }
-            // They end when the first has.
-            JobEvent::StopRequested { .. }
-            | JobEvent::RunOver { .. }
+            // They end when the first has. That may have been before.
+            JobEvent::StopRequested { .. } => {
+                let running = state().and_then(|state| Some(state.running()?.claim));
+                let first = running.and_then(|claim| self.claims.get(&claim));
+                let is_over = first.is_some_and(|first| first.record.has_ended());
+                return running
+                    .filter(|_| is_over)
+                    .map_or_else(Vec::new, |id| self.ends_others(id));
+            }
+            JobEvent::RunOver { .. }
             | JobEvent::RunStarted { .. }
             | JobEvent::Suspended { .. }
             | JobEvent::Continued { .. }
@@ -96,7 +103,9 @@ impl Core {
         };
         let heard = record.run.map(|run| ToStartd::RunRecorded { claim: first, run });
         let heard = heard.map(|message| tell(&record.machine, message));
-        let stops = self.others_of(gang.share.gang).into_iter().filter_map(|part| {
+        let ends = record.run.is_none_or(|run| self.ends_with_first(run.job));
+        let others = self.others_of(gang.share.gang).into_iter().filter(|_| ends);
+        let stops = others.filter_map(|part| {
             let claim = part.record.claim;
             self.told_on(claim, self.stop_run(claim, StopHow::Fast))
         });
@@ -214,8 +223,10 @@ impl Core {
     pub(crate) fn run_ad(&self, now: Now, held: &ClaimRecord) -> Option<ClassAd> {
         let run = held.run?;
         let mut ad = self.ad_of_run(run, held, now)?;
-        if let Some(gang) = &held.gang {
-            as_part(&mut ad, gang.share.part);
+        match &held.gang {
+            Some(gang) => as_part(&mut ad, gang.share.part),
+            None if Universe::is_parallel(&ad) => with_node(&mut ad, 0),
+            None => {}
         }
         if self.expanding.contains(&run.job.cluster) {
             with_expansions(&mut ad);

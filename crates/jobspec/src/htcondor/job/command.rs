@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::cmdline::{self, CmdlineError, Written};
-use model::{Universe, attr};
+use model::{Gang, Parts, Spread, Universe, attr};
 
 use super::{Job, words};
 use crate::htcondor::keywords::Family;
@@ -11,6 +11,9 @@ use crate::htcondor::submission::Interactive;
 use crate::language::evaluate;
 use crate::site::FileKind;
 use model::diagnostic::{About, Diagnostic};
+
+/// The most nodes of a job: each has a claim of its own.
+const MOST_NODES: u32 = 10_000;
 
 impl Job<'_> {
     pub(super) fn set_universe(&mut self) -> Result<(), Diagnostic> {
@@ -28,9 +31,7 @@ impl Job<'_> {
             "docker" | "container" => return Err(self.universe_later(&name, Family::Containers)),
             "grid" | "globus" | "9" => return Err(self.universe_later(&name, Family::Grid)),
             "java" | "10" => return Err(self.universe_later(&name, Family::Java)),
-            "parallel" | "mpi" | "8" | "11" => {
-                return Err(self.universe_later(&name, Family::Parallel));
-            }
+            "parallel" | "mpi" | "8" | "11" => return self.set_parallel(),
             "vm" | "13" => return Err(self.universe_later(&name, Family::VirtualMachines)),
             _ => {
                 let message = format!("I don't know about the '{name}' universe.");
@@ -38,6 +39,28 @@ impl Job<'_> {
             }
         };
         self.ad.set(attr::JOB_UNIVERSE, self.universe.number());
+        Ok(())
+    }
+
+    /// So many nodes of the parallel universe, each with what the job asks for.
+    fn set_parallel(&mut self) -> Result<(), Diagnostic> {
+        self.universe = Universe::Vanilla;
+        let text = self.text("machine_count")?.unwrap_or_default();
+        let nodes =
+            text.trim().parse::<u32>().ok().filter(|nodes| (1..=MOST_NODES).contains(nodes));
+        let nodes = nodes.ok_or_else(|| {
+            let message =
+                format!("machine_count = {text}: expected a number from 1 to {MOST_NODES}");
+            Diagnostic::error(message).at(self.place("machine_count"))
+        })?;
+        self.ad.set(attr::JOB_UNIVERSE, Universe::parallel());
+        for name in [attr::MIN_HOSTS, attr::MAX_HOSTS] {
+            self.ad.set(name, i64::from(nodes));
+        }
+        let parts = vec![Parts { count: nodes, machine: None, asks: Vec::new() }];
+        if nodes > 1 {
+            self.ad.set(attr::GANG_PARTS, Gang { spread: Spread::Nodes, parts }.written());
+        }
         Ok(())
     }
 

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use classad::ClassAd;
-use model::{Gang, Spread};
+use classad::{ClassAd, Expr, Value};
+use model::{Gang, Parts, Spread, attr};
 use proto::matchmaking::ClassRequest;
 
 use crate::core::machines::pool::Rows;
@@ -32,7 +32,7 @@ impl GangClass {
         let gang = Gang::of(&request.ad)?;
         let (mut kinds, mut next) = (Vec::new(), 0);
         for parts in &gang.parts {
-            let ad = Arc::new(part_ad(&request.ad, &parts.asks));
+            let ad = Arc::new(part_ad(&request.ad, parts));
             let class = Class::alone(ClassRequest { ad, ..request.clone() }, ads);
             kinds.push(Kind { parts: (next..next + parts.count).collect(), class });
             next += parts.count;
@@ -42,10 +42,22 @@ impl GangClass {
 }
 
 /// A job's ad as that of one of its parts.
-fn part_ad(job: &ClassAd, asks: &[(String, u64)]) -> ClassAd {
+fn part_ad(job: &ClassAd, parts: &Parts) -> ClassAd {
     let mut ad = model::alone(job);
-    for (name, amount) in asks {
+    for (name, amount) in &parts.asks {
         ad.set(name.as_str(), i64::try_from(*amount).unwrap_or(i64::MAX));
+    }
+    if let Some(machine) = &parts.machine {
+        let quoted = Value::from(machine.as_str()).to_new();
+        let there = format!("TARGET.{} == {quoted}", attr::MACHINE);
+        let wanted = match ad.get(attr::REQUIREMENTS) {
+            Some(wanted) => format!("({wanted}) && {there}"),
+            None => there,
+        };
+        // Made of what was read, and so it can be.
+        if let Ok(wanted) = Expr::parse(&wanted) {
+            ad.set(attr::REQUIREMENTS, wanted);
+        }
     }
     ad
 }

@@ -80,6 +80,26 @@ fn parts_that_may_be_together_are_on_one_machine_if_it_has_room_and_else_on_few(
 }
 
 #[test]
+fn a_part_that_names_a_machine_is_there_or_nowhere() {
+    let named = "machine b cpus=2 memory=1000; Machine = \"b\"
+                 machine c cpus=2 memory=1000; Machine = \"c\"
+                 job ann 1 1 cpus=2; MinHosts = 2; ";
+    check(
+        &format!("{named}GangParts = \"scatter 1@c:RequestCpus=1+1@b:RequestCpus=1\""),
+        expect![[r#"
+            #1 1 on c: cpus=1 memory=128 part 0 of 2 holds 0
+            #2 1 on b: cpus=1 memory=128 part 1 of 2 holds 1
+        "#]],
+    );
+    check(
+        &format!("{named}GangParts = \"scatter 1@c:RequestCpus=1+1@d:RequestCpus=1\""),
+        expect![[r#"
+            1 waits: never: it needs 2 machines at once, and not so many of the pool's 2 have room for its parts
+        "#]],
+    );
+}
+
+#[test]
 fn large_parts_are_placed_first_and_the_first_part_is_that_of_the_script() {
     check(
         "machine small cpus=1 memory=1000

@@ -6,16 +6,16 @@
 
 use std::sync::Arc;
 
-use classad::ClassAd;
+use classad::{AttrName, ClassAd, Expr, Value};
 use model::{
-    ClaimId, Hold, HoldCode, JobEvent, JobId, JobState, MatchId, Now, RunEnd, Script, StopCause,
-    Usage, VacateCode, attr,
+    ClaimId, Hold, HoldCode, JobEvent, JobId, JobState, MatchId, NODE, Now, RunEnd, Script,
+    StopCause, Universe, Usage, VacateCode, attr,
     planted::{Bug, planted},
 };
 use proto::claiming::StopHow;
 
 use crate::core::records::rows::{ClaimRecord, GangClaim, Lost};
-use crate::core::state::core::{Claim, Core};
+use crate::core::state::core::{Claim, Core, JobRef};
 use crate::core::state::gangs::Members;
 use crate::core::words::{ClaimFact, Fact, JobFact};
 
@@ -62,6 +62,19 @@ impl Core {
             (None, Some(lost)) => self.stopped_for(now, run.job, lost),
             (Some(_), _) | (None, None) => Vec::new(),
         }
+    }
+
+    /// Whether the whole goes on although a part has ended so: a node of the parallel universe may.
+    pub(crate) fn goes_on_without(&self, job: JobId, end: &RunEnd) -> bool {
+        let is_parallel = self.job(job).is_some_and(|job| Universe::is_parallel(&job.described()));
+        is_parallel && matches!(end, RunEnd::Program(_) | RunEnd::OutputFailed { .. })
+    }
+
+    /// Whether the other parts are to end with the first: not those of a run that waits for all and
+    /// is left alone.
+    pub(crate) fn ends_with_first(&self, job: JobId) -> bool {
+        let Some(job) = self.job(job) else { return true };
+        job.is_stopping() || !waits_for_all(job)
     }
 
     /// A part is over, and so the whole is to be.
@@ -137,7 +150,8 @@ impl Core {
         let members = self.gangs.get(gang.share.gang)?;
         let first = members.first().and_then(|id| self.claims.get(&id))?;
         let is_over = first.record.gang.as_ref().is_some_and(|first| first.ended.is_some());
-        is_over.then_some(StopHow::Fast)
+        let run = first.record.run.filter(|_| is_over)?;
+        self.ends_with_first(run.job).then_some(StopHow::Fast)
     }
 
     /// The claims of the other parts of a run, by its first.
@@ -186,10 +200,13 @@ impl Lost {
     }
 }
 
-/// What is told to the part of a run: which one it is, and what only the first does for all.
+/// What is told to the part of a run: which one it is, and what only the first does for all. A node
+/// of the parallel universe does all itself, under its number.
 pub(crate) fn as_part(ad: &mut ClassAd, part: u32) {
     ad.set(attr::GANG_PART, i64::from(part));
-    if part > 0 {
+    if Universe::is_parallel(ad) {
+        with_node(ad, part);
+    } else if part > 0 {
         for name in [attr::IN, attr::OUT, attr::ERR] {
             ad.set(name, "/dev/null");
         }
@@ -197,4 +214,27 @@ pub(crate) fn as_part(ad: &mut ClassAd, part: u32) {
             ad.set(script.attribute(), "");
         }
     }
+}
+
+/// A job of the parallel universe as one of its nodes has it.
+pub(crate) fn with_node(ad: &mut ClassAd, node: u32) {
+    let named = |expr: &Expr| {
+        let text = expr.as_literal().and_then(Value::as_str)?;
+        text.contains(NODE).then(|| text.replace(NODE, &node.to_string()))
+    };
+    let named: Vec<(AttrName, String)> =
+        ad.iter_all().filter_map(|(name, expr)| Some((name.clone(), named(expr)?))).collect();
+    for (name, text) in named {
+        ad.set(name.as_str(), text);
+    }
+}
+
+/// Whether a run of the parallel universe goes on until all its nodes have ended, and not only the
+/// first (HTCondor 25.14).
+fn waits_for_all(job: JobRef<'_>) -> bool {
+    let said = job.has(attr::PARALLEL_SHUTDOWN_POLICY).then(|| job.described());
+    said.is_some_and(|ad| {
+        let policy = ad.literal(attr::PARALLEL_SHUTDOWN_POLICY).and_then(Value::as_str);
+        policy.is_some_and(|policy| policy.eq_ignore_ascii_case("WAIT_FOR_ALL"))
+    })
 }

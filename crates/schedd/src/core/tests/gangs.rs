@@ -16,7 +16,11 @@ fn other() -> MachineName {
 
 /// Two claims on two machines are asked for.
 fn asked() -> Trial {
-    let mut trial = Trial::with_jobs(1, LINES);
+    asked_with(LINES)
+}
+
+fn asked_with(lines: &str) -> Trial {
+    let mut trial = Trial::with_jobs(1, lines);
     let class = trial.core.classes.by_id.keys().next().copied().unwrap();
     let offer = |part: u32, machine: MachineName| Match {
         id: MatchId { life: 9, number: 1 + u64::from(part) },
@@ -57,7 +61,11 @@ fn second_granted(trial: &Trial) -> FromStartd {
 
 /// Both claims are there, and the run begins on both.
 fn running() -> Trial {
-    let mut trial = asked();
+    running_with(LINES)
+}
+
+fn running_with(lines: &str) -> Trial {
+    let mut trial = asked_with(lines);
     trial.hears(granted(&trial));
     said(&mut trial, second_granted);
     trial
@@ -155,6 +163,52 @@ fn a_part_that_is_lost_ends_the_whole_and_one_that_cannot_begin_holds_the_job() 
         let batch = trial.ends(RunEnd::vacated(VacateCode::ScheddVacate));
         assert_eq!((ends(&batch), trial.stands()), (1, expected), "{end:?}");
     }
+}
+
+const PARALLEL: &str = "JobUniverse = 11\nMinHosts = 2\nGangParts = \"nodes 2\"\n\
+                        Out = \"out.#pArAlLeLnOdE#\"\nLeaveJobInQueue = true";
+
+/// The standard output of each node, as its startd is told.
+fn outputs(batch: &Batch) -> Vec<String> {
+    let output = |effect: &Effect| {
+        let Effect::ToStartd { message: ToStartd::StartRun(start), .. } = effect else {
+            return None;
+        };
+        start.ad.literal("Out").and_then(classad::Value::as_str).map(str::to_owned)
+    };
+    batch.effects.iter().filter_map(output).collect()
+}
+
+#[test]
+fn a_node_of_a_parallel_job_is_told_its_number_and_may_end_before_the_first() {
+    let mut trial = asked_with(PARALLEL);
+    trial.hears(granted(&trial));
+    assert_eq!(outputs(&said(&mut trial, second_granted)), ["out.0", "out.1"]);
+    assert_eq!(orders(&second_ended(&mut trial, &exited(1))), ["release n"]);
+    assert_eq!(trial.stands(), (2, None));
+    assert_eq!((ends(&trial.ends(exited(0))), trial.stands()), (1, (4, None)));
+    // The first ends the job, whatever the others do.
+    let mut trial = running_with(PARALLEL);
+    assert_eq!(orders(&trial.ends(exited(0))), ["recorded m", "kill n"]);
+    // What nobody has done is a loss.
+    let mut trial = running_with(PARALLEL);
+    let lost = RunEnd::Lost { reason: "gone".to_owned() };
+    assert_eq!(orders(&second_ended(&mut trial, &lost)), ["release n", "stop m"]);
+}
+
+#[test]
+fn a_parallel_job_that_waits_for_all_ends_with_the_last_of_its_nodes_or_when_it_is_removed() {
+    let lines = format!("{PARALLEL}\nParallelShutdownPolicy = \"WAIT_FOR_ALL\"");
+    let mut trial = running_with(&lines);
+    assert_eq!(orders(&trial.ends(exited(0))), ["recorded m"]);
+    assert_eq!(trial.stands(), (2, None));
+    assert_eq!((ends(&second_ended(&mut trial, &exited(7))), trial.stands()), (1, (4, None)));
+    let mut trial = running_with(&lines);
+    trial.ends(exited(0));
+    let removed = act("alice", remove(false), Select::Any(vec![Selector::Job(JOB)]));
+    let batch = trial.take(&[removed]);
+    assert!(orders(&batch).contains(&"kill n".to_owned()), "{:?}", orders(&batch));
+    assert_eq!(ends(&second_ended(&mut trial, &RunEnd::killed(9))), 1);
 }
 
 #[test]

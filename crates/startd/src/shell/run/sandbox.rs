@@ -77,6 +77,11 @@ const AD_MODE: u32 = 0o644;
 /// What of a file's mode is permissions.
 const PERMISSIONS: u32 = 0o7777;
 
+/// What the nodes of a job of the parallel universe are told: which one it is, and of how many
+/// (HTCondor 25.14).
+const NODE_NUMBER: &str = "_CONDOR_PROCNO";
+const NODES: &str = "_CONDOR_NPROCS";
+
 /// Where runs have their folders, and as whom they run.
 #[derive(Clone, Debug)]
 pub(crate) struct Sandboxes {
@@ -296,6 +301,13 @@ impl Sandboxes {
         if job.get(attr::GANG_PART).is_some() {
             let how = format!("{} {}", run.key, self.startd.display());
             env.insert(parts::VARIABLE.to_owned(), how);
+        }
+        if Universe::is_parallel(job) {
+            let number = |name| job.literal(name).and_then(Value::as_i64);
+            let (node, nodes) = (number(attr::GANG_PART), number(attr::MIN_HOSTS));
+            for (name, number) in [(NODE_NUMBER, node.unwrap_or(0)), (NODES, nodes.unwrap_or(1))] {
+                env.insert(name.to_owned(), number.to_string());
+            }
         }
         let script = |script| script_of(script, job, place, layout);
         let (before, after) = (script(Script::Pre)?, script(Script::Post)?);

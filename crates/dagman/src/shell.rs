@@ -6,6 +6,7 @@
 //! - [`submit`]: a node's description becomes a cluster; [`submitting`]: how many of them travel;
 //!   [`scripts`] and [`macros`]: its scripts;
 //!   [`facts`]: what the record says of jobs.
+//! - [`unchanged`]: nodes of which nothing changed.
 //! - [`put_back`]: what is lost where the schedd's queue was put back from a copy.
 //! - [`telling`]: what the DAG's own job is told.
 //! - [`records`]: the files that people and programs read; [`rescues`]: the rescue files that are
@@ -32,6 +33,7 @@ mod scripts;
 mod submit;
 mod submitting;
 mod telling;
+mod unchanged;
 
 use std::path::PathBuf;
 

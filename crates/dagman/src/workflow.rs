@@ -27,7 +27,8 @@ pub use dot::{DotState, dot};
 pub use graph::Edge;
 pub use node::{
     Abort, Causes, Defer, Description, Node, NodeIndex, NodeKind, Pause, Retry, Script,
-    ScriptDebug, ScriptKind, ScriptStream, Tolerance, ToleranceLimit, Var, VarPlace, WhenExceeded,
+    ScriptDebug, ScriptKind, ScriptStream, SkipUnchanged, Tolerance, ToleranceLimit, Var, VarPlace,
+    WhenExceeded,
 };
 pub use settings::{Category, CategoryIndex, DagSettings, Dot, Environment, NodeStatusFile};
 
@@ -35,7 +36,7 @@ pub(crate) use write::retry_options;
 pub use write::write;
 
 use graph::Graph;
-use node::{Rare, Stored, StoredVar};
+use node::{Rare, Stored, StoredUnchanged, StoredVar};
 use text::{Names, Texts};
 
 /// Where something was written: for messages.
@@ -57,6 +58,8 @@ pub struct Workflow {
     rare: Vec<Rare>,
     /// The texts of the SUBMIT-DESCRIPTIONs, by name.
     descriptions: Vec<(text::Text, text::Text)>,
+    /// What SKIP_UNCHANGED lines say.
+    unchanged: Vec<StoredUnchanged>,
     categories: Vec<Category>,
     files: Vec<String>,
     graph: Graph,
@@ -72,6 +75,11 @@ impl Workflow {
     /// Whether there is none: such a DAG ends at once, and well.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
+    }
+
+    /// Whether any node may be skipped because nothing changed.
+    pub fn may_skip_unchanged(&self) -> bool {
+        !self.unchanged.is_empty()
     }
 
     /// How many edges there are.

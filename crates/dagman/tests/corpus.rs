@@ -166,6 +166,9 @@ fn print_rest(out: &mut String, workflow: &Workflow, node: Node<'_>) {
     if let Some(tolerance) = node.tolerance() {
         writeln!(out, "  {tolerance:?}").unwrap();
     }
+    if let Some(said) = node.skip_unchanged() {
+        writeln!(out, "  {said:?}").unwrap();
+    }
     if let Some(file) = node.save_point() {
         writeln!(out, "  save point {file}").unwrap();
     }

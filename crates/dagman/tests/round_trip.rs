@@ -281,10 +281,15 @@ fn settings_and_joins_are_written_as_they_were_read() {
         JOB A a.sub\nJOB B a.sub\nJOB C a.sub\nJOB D a.sub\nFINAL F f.sub\nPROVISIONER P p.sub\n\
         WEAK PARENT A B CHILD C D\nCONFIG c\nENV GET X,Y*\nENV SET A=b;C=d\nSET_JOB_ATTR x = \"a b\"\n\
         DOT d UPDATE OVERWRITE INCLUDE h\nNODE_STATUS_FILE s 30 ALWAYS-UPDATE\nJOBSTATE_LOG j\n\
-        SAVE_POINT_FILE A s/p\n";
+        SAVE_POINT_FILE A s/p\nSKIP_UNCHANGED B NEEDS \"a b\" c\nSKIP_UNCHANGED C MAKES d NEEDS e\nSKIP_UNCHANGED D\n";
     let workflow = read(text);
     let again = read(&write(&workflow));
     assert_eq!(seen(&workflow), seen(&again));
     assert_eq!(workflow.len(), 7);
     assert_eq!(again.node(NodeIndex::new(0)).save_point(), Some("s/p"));
+    let skips = |workflow: &Workflow| -> Vec<String> {
+        workflow.nodes().map(|node| format!("{:?}", node.skip_unchanged())).collect()
+    };
+    assert_eq!(skips(&workflow), skips(&again));
+    assert!(again.node(NodeIndex::new(3)).skip_unchanged().is_some());
 }

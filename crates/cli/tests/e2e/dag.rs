@@ -615,3 +615,43 @@ fn a_queue_that_is_put_back_while_a_dag_runs_loses_no_node_and_ends_what_was_don
         .collect();
     assert!(numbers.is_sorted() && *numbers.last().unwrap() > 1 << 40, "{numbers:?}");
 }
+
+#[test]
+fn a_node_of_which_nothing_changed_is_skipped_and_the_reason_is_said() {
+    let pool = Pool::start(2);
+    let work = pool.work();
+    script(&pool, "node.sh", "#!/bin/sh\necho $1 >> runs\ncat in-$1 > out-$1\n");
+    let sub = |priority: &str| {
+        format!("executable = node.sh\narguments = $(JOB)\noutput = $(JOB).txt\n{priority}queue\n")
+    };
+    write(&pool, "node.sub", &sub(""));
+    for node in ["A", "B"] {
+        write(&pool, &format!("in-{node}"), "1");
+    }
+    write(
+        &pool,
+        "main.dag",
+        "JOB A node.sub\nJOB B node.sub\nPARENT A CHILD B\n\
+         SKIP_UNCHANGED A NEEDS in-A MAKES out-A\nSKIP_UNCHANGED B NEEDS in-B out-A MAKES out-B\n",
+    );
+    let mut runs = String::new();
+    let mut again = |ran: &str, reason: &str| {
+        let job = submit(&pool, &["-f", "main.dag"]);
+        assert_eq!(exit_of(&pool, &job), "0", "{}", said(&pool));
+        runs += ran;
+        assert_eq!(fs::read_to_string(work.join("runs")).unwrap(), runs, "{}", said(&pool));
+        assert!(said(&pool).contains(reason), "{reason}\n{}", said(&pool));
+    };
+    again("A\nB\n", "Node A is not skipped: it was not done well here before");
+    again(
+        "",
+        "Node B is skipped: its description and 3 files that it reads are as when it was done",
+    );
+    write(&pool, "in-B", "22");
+    again("B\n", "in-B changed");
+    fs::remove_file(work.join("out-A")).unwrap();
+    again("A\nB\n", "out-A, which it makes, is not there");
+    again("", "is skipped");
+    write(&pool, "node.sub", &sub("request_memory = 77\n"));
+    again("A\nB\n", "Node A is not skipped: its description changed");
+}

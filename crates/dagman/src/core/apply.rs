@@ -25,7 +25,7 @@ impl Core {
             Event::ScriptDeferred { node, script, until_ms } => {
                 self.defer_script(*node, *script, *until_ms);
             }
-            Event::PreSkipped { .. } => {}
+            Event::PreSkipped { .. } | Event::Unchanged { .. } => {}
             Event::SaveBegan { node } => {
                 self.turns.saves.remove(node);
             }

@@ -37,6 +37,11 @@ impl Core {
                 self.waits_for_submission(*node, *retry)?;
                 Ok(vec![Event::Submitted { node: *node, cluster: *cluster, jobs: *jobs }])
             }
+            Input::Unchanged { node, retry, why } => {
+                self.waits_for_submission(*node, *retry)?;
+                let unchanged = Event::Unchanged { node: *node, why: why.clone() };
+                Ok(vec![unchanged, Event::Done { node: *node }])
+            }
             Input::JobsLost { node, cluster } => match self.state(*node) {
                 NodeState::Queued(queued) if queued.id == *cluster => {
                     Ok(vec![Event::JobsLost { node: *node }])

@@ -34,6 +34,7 @@ impl Core {
             | Event::ScriptEnded { .. }
             | Event::ScriptDeferred { .. }
             | Event::PreSkipped { .. }
+            | Event::Unchanged { .. }
             | Event::SubmitPostponed { .. }
             | Event::Submitted { .. }
             | Event::SubmitFailed { .. }

@@ -20,6 +20,14 @@ pub enum Input {
         cluster: ClusterId,
         jobs: u32,
     },
+    /// A node's jobs need not be submitted: nothing changed since they went well (SKIP_UNCHANGED).
+    Unchanged {
+        node: NodeIndex,
+        /// Its attempt, from 0.
+        retry: u32,
+        /// What is as it was.
+        why: String,
+    },
     /// A node's jobs are not in the queue any more, and never ended: it was put back from a copy
     /// that does not know them.
     JobsLost {
@@ -146,6 +154,12 @@ pub enum Event {
         /// Under which number.
         cluster: ClusterId,
         jobs: u32,
+    },
+    /// The node counts as done, because nothing changed since it was (SKIP_UNCHANGED).
+    Unchanged {
+        node: NodeIndex,
+        /// What is as it was.
+        why: String,
     },
     /// The node's jobs are lost with the queue, and are to be submitted again.
     JobsLost { node: NodeIndex },

@@ -124,6 +124,15 @@ pub enum Command<'l> {
     },
     /// DONE.
     Done { node: Word<'l> },
+    /// SKIP_UNCHANGED.
+    SkipUnchanged {
+        /// The node, or ALL_NODES.
+        node: Word<'l>,
+        /// NEEDS: files that it reads besides those that its description names.
+        needs: Vec<Word<'l>>,
+        /// MAKES: files that must be there besides those that its description names.
+        makes: Vec<Word<'l>>,
+    },
     /// SAVE_POINT_FILE.
     SavePoint { node: Word<'l>, file: Option<Word<'l>> },
     /// CONFIG.
@@ -262,6 +271,7 @@ keywords! {
     AbortDagOn = "ABORT_DAG_ON", "ABORT-DAG-ON NODE|ALL_NODES CODE [RETURN CODE]";
     Tolerance = "TOLERANCE", "TOLERANCE NODE|ALL_NODES NUMBER[%] [FAIL-FAST|WAIT]";
     Done = "DONE", "DONE NODE";
+    SkipUnchanged = "SKIP_UNCHANGED", "SKIP_UNCHANGED NODE|ALL_NODES [NEEDS FILE...] [MAKES FILE...]";
     SavePointFile = "SAVE_POINT_FILE", "SAVE_POINT_FILE NODE [FILE]";
     Include = "INCLUDE", "INCLUDE FILE";
     Config = "CONFIG", "CONFIG FILE";
@@ -313,6 +323,7 @@ impl Keyword {
             | Self::PreSkip
             | Self::AbortDagOn
             | Self::Tolerance
+            | Self::SkipUnchanged
             | Self::Done
             | Self::SavePointFile
             | Self::Config

@@ -181,6 +181,8 @@ fn words_of(keyword: Keyword, rule: Rule) -> Option<(&'static str, &'static str)
         Rule::file if keyword == Keyword::Config => ("No configuration file specified", ""),
         Rule::file if keyword == Keyword::Include => ("No include file specified", ""),
         Rule::file => ("No file specified", ""),
+        Rule::needed_file => ("NEEDS missing files", ""),
+        Rule::made_file => ("MAKES missing files", ""),
         Rule::header_file => ("Missing INCLUDE header file", ""),
         Rule::env_action => ("Missing action (SET or GET) and variables", ""),
         Rule::env_variables => ("No environment variables provided", ""),

@@ -80,6 +80,7 @@ pub(super) fn rule(keyword: Keyword) -> Rule {
         Keyword::AbortDagOn => Rule::abort_dag_on,
         Keyword::Tolerance => Rule::tolerance,
         Keyword::Done => Rule::done,
+        Keyword::SkipUnchanged => Rule::skip_unchanged,
         Keyword::SavePointFile => Rule::save_point_file,
         Keyword::Include => Rule::include,
         Keyword::Config => Rule::config,
@@ -131,6 +132,14 @@ impl<'l> Parts<'l> {
 
     fn optional_path(&self, rule: Rule) -> Option<Word<'l>> {
         self.find(rule).map(|part| resolved(&part, Quotes::Go))
+    }
+
+    /// The files of all parts of a rule.
+    fn paths(&self, rule: Rule, inner: Rule) -> Vec<Word<'l>> {
+        let parts = self.0.iter().filter(|part| part.as_rule() == rule);
+        let files = parts.flat_map(|part| part.clone().into_inner());
+        let files = files.filter(|part| part.as_rule() == inner);
+        files.map(|part| resolved(&part, Quotes::Go)).collect()
     }
 
     fn text(&self, rule: Rule) -> &'l str {
@@ -203,6 +212,11 @@ fn command<'l>(keyword: Keyword, parts: &Parts<'l>) -> Result<Command<'l>, Refus
         Keyword::AbortDagOn => Command::Abort { node: node(), abort: abort(parts)? },
         Keyword::Tolerance => Command::Tolerance { node: node(), tolerance: tolerance(parts)? },
         Keyword::Done => Command::Done { node: node() },
+        Keyword::SkipUnchanged => Command::SkipUnchanged {
+            node: node(),
+            needs: parts.paths(Rule::needs, Rule::needed_file),
+            makes: parts.paths(Rule::makes, Rule::made_file),
+        },
         Keyword::SavePointFile => {
             Command::SavePoint { node: node(), file: parts.optional_path(Rule::file) }
         }
@@ -211,16 +225,18 @@ fn command<'l>(keyword: Keyword, parts: &Parts<'l>) -> Result<Command<'l>, Refus
         Keyword::SetJobAttr => Command::SetJobAttr(Cow::Borrowed(parts.text(Rule::attribute_line))),
         Keyword::Reject => Command::Reject,
         Keyword::Dot => dot(parts),
-        Keyword::NodeStatusFile => Command::NodeStatusFile {
-            file: parts.path(Rule::file),
-            seconds: match parts.has(Rule::seconds) {
-                true => Some(parts.number(Rule::seconds, "time")?),
-                false => None,
-            },
-            always_update: parts.has(Rule::always_update),
-        },
+        Keyword::NodeStatusFile => node_status_file(parts)?,
         Keyword::JobstateLog => Command::JobstateLog { file: parts.path(Rule::file) },
     })
+}
+
+fn node_status_file<'l>(parts: &Parts<'l>) -> Result<Command<'l>, Refusal> {
+    let seconds = match parts.has(Rule::seconds) {
+        true => Some(parts.number(Rule::seconds, "time")?),
+        false => None,
+    };
+    let (file, always_update) = (parts.path(Rule::file), parts.has(Rule::always_update));
+    Ok(Command::NodeStatusFile { file, seconds, always_update })
 }
 
 fn node_command<'l>(kind: NodeKind, parts: &Parts<'l>) -> Command<'l> {

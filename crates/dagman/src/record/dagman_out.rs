@@ -5,7 +5,7 @@ use model::{ClusterId, JobId};
 
 use super::Stamp;
 use super::jobstate::script_name;
-use super::story::{FAILED_FOR_GOOD, REOPENED, SKIPPED};
+use super::story::{FAILED_FOR_GOOD, REOPENED, SKIPPED, UNCHANGED};
 use crate::core::{
     Core, Ending, Event, Failure, JobEnd, JobFact, JobsEnd, NOOP_PROC, NodeState, ScriptEnd,
 };
@@ -97,6 +97,7 @@ pub fn lines(core: &Core, event: &Event, now: &Stamp) -> Vec<String> {
             lines
         }
         Event::Submitted { node, cluster, jobs } => submitted(core, *node, *cluster, *jobs, now),
+        Event::Unchanged { node, why } => vec![format!("Node {}{UNCHANGED}{why}", name(node))],
         Event::JobsLost { node } => vec![format!(
             "The queue was put back from a copy that does not know the jobs of node {}: they are submitted again",
             name(node)

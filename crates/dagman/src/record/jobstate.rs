@@ -75,7 +75,8 @@ pub fn lines(core: &Core, event: &Event, now: &Stamp, numbers: &mut Numbers) -> 
             .collect(),
         Event::SubmitFailed { node, .. } => vec![line(*node, "SUBMIT_FAILURE", None)],
         Event::PreSkipped { node } => vec![line(*node, "PRESKIP", Some(format!("0.{NOOP_PROC}")))],
-        Event::NothingToSubmit { node } => {
+        // Readers know of no jobs that need not run, but of some that there are not.
+        Event::NothingToSubmit { node } | Event::Unchanged { node, .. } => {
             let id = format!("0.{NOOP_PROC}");
             let steps = [("SUBMIT", &*id), ("JOB_TERMINATED", &*id), ("JOB_SUCCESS", "0")];
             steps.map(|(what, id)| line(*node, what, Some(id.to_owned()))).to_vec()

@@ -87,6 +87,12 @@ impl Names {
         self.with("journal")
     }
 
+    /// What nodes that may be skipped were made from when they were done last (SKIP_UNCHANGED). It
+    /// stays when the run is over.
+    pub fn unchanged(&self) -> String {
+        self.with("unchanged")
+    }
+
     /// The folder of orders to a run that goes on (`updraft dag retry`).
     pub fn orders(&self) -> String {
         self.with("orders")

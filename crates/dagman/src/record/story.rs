@@ -237,6 +237,8 @@ fn line_of_a_node(story: &mut Story, said: &str, at: i64) {
         } else if let Some(name) = rest.strip_suffix(SKIPPED) {
             let node = node(story, name);
             (node.error, node.skipped) = (None, true);
+        } else if let Some((name, _)) = rest.split_once(UNCHANGED) {
+            node(story, name).skipped = true;
         } else if let Some((name, how)) = rest.split_once(" job proc (") {
             let how = how.split_once(") ").map_or(how, |(_, how)| how);
             if how.starts_with("failed") {
@@ -275,6 +277,9 @@ pub(super) const FAILED_FOR_GOOD: &str = " failed, and is not tried again: ";
 
 /// Behind the name of a node, when it is tried again that had failed for good.
 pub(super) const REOPENED: &str = " is tried again, because somebody asked for it";
+
+/// Between the name of a node and what is as it was when it was done.
+pub(super) const UNCHANGED: &str = " is skipped: ";
 
 /// Behind the name of a node that counts as done.
 pub(super) const SKIPPED: &str = " counts as done, because somebody asked for it";

@@ -28,6 +28,7 @@ use super::scripts::{Scripts, Which};
 use super::submit::Submitter;
 use super::submitting::Submissions;
 use super::telling::Teller;
+use super::unchanged::{Unchanged, Verdict};
 use super::{Setup, ShellError, files, macros, own_entries, put_back};
 use crate::Workflow;
 use crate::core::{Core, Effect, Event, Input, run_batch};
@@ -106,6 +107,7 @@ struct Engine {
     /// Clusters that are being removed.
     removals: JoinSet<Result<(), AskError>>,
     teller: Teller,
+    unchanged: Unchanged,
     place: Place,
     /// Clusters that an earlier life submitted, by node and attempt.
     known: Known,
@@ -188,14 +190,14 @@ impl Engine {
             }
         };
         let known = known_jobs(&schedd, setup.job, generation, with_past).await?;
-        let made = Submitter::new(&setup, generation, own.batch_name, nodes_log, own.inherited);
         let following = schedd.follow(next, Select::All);
         Ok(Self {
             ends_again: core.progress().finished.is_some(),
+            unchanged: Unchanged::read(setup.names.unchanged(), core.workflow()),
             core,
             journal,
             records,
-            submitter: made,
+            submitter: Submitter::new(&setup, generation, own.batch_name, nodes_log, own.inherited),
             submissions: Submissions::with(&schedd),
             teller: Teller::of(&schedd, setup.job),
             scripts: Scripts::new(),
@@ -233,6 +235,10 @@ impl Engine {
             });
             self.place.applied = self.place.taken;
             self.journal.append(&batch.events, Some(self.place.applied))?;
+            if let Err(error) = self.unchanged.note(&batch.events) {
+                let line = format!("What nodes were made from is not written down: {error}");
+                self.records.say(now.wall, [line]);
+            }
             self.records.flush(&self.core, now.wall, !batch.events.is_empty())?;
             self.records.write_status(&self.core, now.wall, now.boot_ms, false)?;
             self.records.draw(&self.core, now.boot_ms, false)?;
@@ -439,14 +445,25 @@ impl Engine {
     /// Has a node submitted, if an earlier life has not done so.
     fn submit(&mut self, node: NodeIndex, retry: u32) {
         let name = self.core.workflow().node(node).name().to_owned();
-        if let Some((cluster, jobs)) = self.known.get(&(name, retry)) {
+        if let Some((cluster, jobs)) = self.known.get(&(name.clone(), retry)) {
             let (cluster, jobs) = (*cluster, *jobs);
             self.inputs.push(Input::Submitted { node, retry, cluster, jobs });
             return;
         }
         let last = self.clusters.get(&node).copied();
         match self.submitter.prepare(&self.core, node, retry, last) {
-            Ok(one) => self.submissions.put(one),
+            Ok(one) => match self.unchanged.look(self.core.workflow().node(node), &one) {
+                Some(Verdict::Same(why)) => {
+                    self.inputs.push(Input::Unchanged { node, retry, why });
+                }
+                runs => {
+                    if let Some(Verdict::Runs(why)) = runs {
+                        let line = format!("Node {name} is not skipped: {why}");
+                        self.records.say(now().wall, [line]);
+                    }
+                    self.submissions.put(one);
+                }
+            },
             Err(why) => {
                 self.inputs.push(Input::SubmitFailed { node, retry, lasting: true, why });
             }

@@ -19,7 +19,7 @@ use crate::record::condor_sub::DagJob;
 use crate::workflow::{Description, Node, NodeIndex, NodeKind, VarPlace};
 
 /// Attributes of a node's job that no other crate names.
-const PARENT_NAMES: &str = "DAGParentNodeNames";
+pub(super) const PARENT_NAMES: &str = "DAGParentNodeNames";
 
 /// What is the same for all nodes of a run.
 pub(super) struct Submitter {

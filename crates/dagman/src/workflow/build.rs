@@ -5,12 +5,14 @@
 //! business.
 
 use super::graph::{Graph, Pair};
-use super::node::{Rare, RareIndex, Stored, StoredDescription, StoredScript, StoredVar, VarIndex};
+use super::node::{
+    Rare, RareIndex, Stored, StoredDescription, StoredScript, StoredUnchanged, StoredVar, VarIndex,
+};
 use super::settings::{Category, CategoryIndex, DagSettings};
 use super::text::{Names, Text, Texts};
 use super::{
-    Abort, Description, NodeIndex, NodeKind, Retry, Script, ScriptKind, Tolerance, Var, VarPlace,
-    Workflow,
+    Abort, Description, NodeIndex, NodeKind, Retry, Script, ScriptKind, SkipUnchanged, Tolerance,
+    Var, VarPlace, Workflow,
 };
 
 /// A node to add.
@@ -79,6 +81,7 @@ impl Builder {
             vars: Vec::new(),
             rare: Vec::new(),
             descriptions: Vec::new(),
+            unchanged: Vec::new(),
             categories: Vec::new(),
             files,
             graph: Graph::default(),
@@ -349,6 +352,19 @@ impl Builder {
     /// TOLERANCE.
     pub fn set_tolerance(&mut self, node: NodeIndex, tolerance: Tolerance) {
         self.rare(node).tolerance = Some(tolerance);
+    }
+
+    /// Stores what a SKIP_UNCHANGED line says, for as many nodes as one likes.
+    pub fn share_unchanged(&mut self, said: &SkipUnchanged<'_>) -> u32 {
+        let Workflow { texts, unchanged, .. } = &mut self.workflow;
+        let mut store = |files: &[&str]| files.iter().map(|file| texts.add(file)).collect();
+        unchanged.push(StoredUnchanged { needs: store(&said.needs), makes: store(&said.makes) });
+        count(unchanged.len() - 1)
+    }
+
+    /// SKIP_UNCHANGED, by what was stored.
+    pub fn set_unchanged(&mut self, node: NodeIndex, said: u32) {
+        self.rare(node).unchanged = Some(said);
     }
 
     /// SAVE_POINT_FILE.

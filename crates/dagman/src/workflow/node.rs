@@ -261,6 +261,15 @@ pub enum WhenExceeded {
     Wait,
 }
 
+/// `SKIP_UNCHANGED NODE [NEEDS FILE...] [MAKES FILE...]`. Paths are seen from the node's folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkipUnchanged<'w> {
+    /// Files that it reads besides those that its description names.
+    pub needs: Vec<&'w str>,
+    /// Files that must be there besides those that its description names.
+    pub makes: Vec<&'w str>,
+}
+
 /// A node of a workflow.
 #[derive(Clone, Copy)]
 pub struct Node<'w> {
@@ -392,6 +401,13 @@ impl<'w> Node<'w> {
         self.rare()?.tolerance
     }
 
+    /// SKIP_UNCHANGED: the node counts as done where nothing changed since it was.
+    pub fn skip_unchanged(&self) -> Option<SkipUnchanged<'w>> {
+        let stored = &self.workflow.unchanged[self.rare()?.unchanged? as usize];
+        let texts = |texts: &'w [Text]| texts.iter().map(|text| self.text(*text)).collect();
+        Some(SkipUnchanged { needs: texts(&stored.needs), makes: texts(&stored.makes) })
+    }
+
     /// SAVE_POINT_FILE: the file that is written when the node first starts, as [`super::Builder`]
     /// was told it.
     pub fn save_point(&self) -> Option<&'w str> {
@@ -473,6 +489,15 @@ pub(super) struct Rare {
     pub(super) abort: Option<Abort>,
     pub(super) tolerance: Option<Tolerance>,
     pub(super) save_point: Option<Text>,
+    /// In the workflow's list.
+    pub(super) unchanged: Option<u32>,
+}
+
+/// A SKIP_UNCHANGED line, which many nodes may share.
+#[derive(Clone, Debug)]
+pub(super) struct StoredUnchanged {
+    pub(super) needs: Vec<Text>,
+    pub(super) makes: Vec<Text>,
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -162,6 +162,16 @@ fn attributes(out: &mut String, workflow: &Workflow, node: Node<'_>) {
         };
         let _ = writeln!(out, "TOLERANCE {name} {limit}{when}");
     }
+    if let Some(said) = node.skip_unchanged() {
+        let _ = write!(out, "SKIP_UNCHANGED {name}");
+        for (word, files) in [("NEEDS", &said.needs), ("MAKES", &said.makes)] {
+            let files: String = files.iter().map(|file| format!(" {}", quoted(file))).collect();
+            if !files.is_empty() {
+                let _ = write!(out, " {word}{files}");
+            }
+        }
+        out.push('\n');
+    }
     if let Some(file) = node.save_point() {
         let _ = writeln!(out, "SAVE_POINT_FILE {name} {}", path(file));
     }

@@ -336,6 +336,27 @@ fn pre_skip_skips_jobs_and_post_and_beats_abort() {
 }
 
 #[test]
+fn a_node_of_which_nothing_changed_is_done_without_jobs_and_post() {
+    check(
+        "JOB A; JOB B; SCRIPT PRE A; SCRIPT POST A; PARENT A CHILD B",
+        "same A; begin; pre A 0; exit B 0",
+        &expect![[r#"
+            > same A
+            > begin
+            run Pre of A
+            > pre A 0
+            A skipped: nothing changed
+            A done
+            submit B
+            > exit B 0
+            B done
+            finished: status 0, 2 done, 0 failed, 0 futile
+            exit 0
+        "#]],
+    );
+}
+
+#[test]
 fn a_removed_job_fails_its_node_and_a_good_post_saves_it() {
     check(
         "JOB A",

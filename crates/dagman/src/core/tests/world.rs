@@ -23,6 +23,8 @@ pub(super) struct World {
     jobs: BTreeMap<String, u32>,
     /// Nodes that cannot be submitted; whether for good.
     refused: BTreeMap<String, bool>,
+    /// Nodes of which nothing changed.
+    same: Vec<String>,
     said: Vec<String>,
 }
 
@@ -53,6 +55,7 @@ impl World {
             clusters: BTreeMap::new(),
             jobs: BTreeMap::new(),
             refused: BTreeMap::new(),
+            same: Vec::new(),
             said: Vec::new(),
         }
     }
@@ -61,10 +64,10 @@ impl World {
         self.said.iter().map(|line| format!("{line}\n")).collect()
     }
 
-    /// `jobs A 3`, `refuse A [lasting]`, `accept A`, `begin`, `exit A[.proc] CODE`, `signal A N`,
-    /// `gone A` (removed), `hold A`, `memory A` (held for it), `run A`, `ready A` (provides), `pre
-    /// A CODE`, `post A CODE`, `holdscript A CODE`, `lost A` (with the queue), `remove`, `halt`,
-    /// `resume`, `retry A`, `skip A`, `later SECONDS`.
+    /// `jobs A 3`, `refuse A [lasting]`, `accept A`, `same A` (nothing changed), `begin`, `exit
+    /// A[.proc] CODE`, `signal A N`, `gone A` (removed), `hold A`, `memory A` (held for it), `run
+    /// A`, `ready A` (provides), `pre A CODE`, `post A CODE`, `holdscript A CODE`, `lost A` (with
+    /// the queue), `remove`, `halt`, `resume`, `retry A`, `skip A`, `later SECONDS`.
     pub(super) fn play(&mut self, script: &str) {
         for line in script.split([';', '\n']).map(str::trim).filter(|line| !line.is_empty()) {
             self.said.push(format!("> {line}"));
@@ -87,6 +90,10 @@ impl World {
             }
             ["accept", node] => {
                 self.refused.remove(*node);
+                return;
+            }
+            ["same", node] => {
+                self.same.push((*node).to_owned());
                 return;
             }
             ["begin"] => Input::Begin,
@@ -202,6 +209,7 @@ impl World {
                 )
             }
             Event::Reopened { node } => format!("{} begins anew", name(node)),
+            Event::Unchanged { node, why } => format!("{} skipped: {why}", name(node)),
             Event::JobsLost { node } => format!("{} is submitted again", name(node)),
             Event::Skipped { node } => format!("{} counts as done", name(node)),
             Event::Began
@@ -233,6 +241,10 @@ impl World {
                     self.said.push(format!("submit {called}: refused"));
                     let (node, retry, lasting) = (*node, *retry, *lasting);
                     return Some(Input::SubmitFailed { node, retry, lasting, why });
+                }
+                if self.same.contains(&called) {
+                    let why = "nothing changed".to_owned();
+                    return Some(Input::Unchanged { node: *node, retry: *retry, why });
                 }
                 let jobs = self.jobs.get(&called).copied().unwrap_or(1);
                 let cluster = ClusterId(self.next);

@@ -4,7 +4,7 @@
 use super::{Assembler, At, Scope, Target};
 use crate::language::{Command, Pair, ScriptCommand, Word};
 use crate::workflow::build::SharedVar;
-use crate::workflow::{NodeIndex, NodeKind, Script, ScriptDebug, Var, VarPlace};
+use crate::workflow::{NodeIndex, NodeKind, Script, ScriptDebug, SkipUnchanged, Var, VarPlace};
 
 impl Assembler<'_> {
     /// Second time through: a command about nodes, edges or the DAG.
@@ -48,6 +48,9 @@ impl Assembler<'_> {
                 this.builder.set_tolerance(index, tolerance);
                 true
             }),
+            Command::SkipUnchanged { node, needs, makes } => {
+                self.skip_unchanged(scope, at, &node, (&needs, &makes));
+            }
             Command::Done { node } => {
                 let Some(index) = self.one(scope, at, &node) else { return };
                 if self.only_plain(at, &node, index, "can not be referenced by the DONE command") {
@@ -198,6 +201,38 @@ impl Assembler<'_> {
         }
         self.each(scope, at, node, |this, index| {
             this.builder.set_pre_skip(index, exit);
+            true
+        });
+    }
+
+    fn skip_unchanged(
+        &mut self,
+        scope: &Scope,
+        at: At<'_>,
+        node: &Word<'_>,
+        (needs, makes): (&[Word<'_>], &[Word<'_>]),
+    ) {
+        let said = SkipUnchanged {
+            needs: needs.iter().map(|word| &*word.text).collect(),
+            makes: makes.iter().map(|word| &*word.text).collect(),
+        };
+        let said = self.builder.share_unchanged(&said);
+        let all = node.text.eq_ignore_ascii_case("ALL_NODES");
+        self.each(scope, at, node, |this, index| {
+            match this.builder.so_far().node(index).kind() {
+                NodeKind::Job => this.builder.set_unchanged(index, said),
+                // what a sub-DAG reads nobody knows: ALL_NODES does not mean it here
+                NodeKind::Subdag if all => {}
+                NodeKind::Subdag
+                | NodeKind::Final
+                | NodeKind::Service
+                | NodeKind::Provisioner
+                | NodeKind::Join => {
+                    let message = format!("node {} is no JOB, and always runs", node.text);
+                    this.error(at, node.at, message);
+                    return false;
+                }
+            }
             true
         });
     }

@@ -1,12 +1,15 @@
 //! Waiting until jobs have ended: what counts as an end, judged by what is true now and then by
 //! what happens. How an end is shown is the caller's matter.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::ControlFlow;
 
 use classad::{ClassAd, Value};
-use model::{AfterRun, HoldCode, JobEvent, JobId, RunEnd, StopCause, attr};
+use model::{
+    AfterRun, ClusterId, HoldCode, JobEvent, JobId, ProcId, RunEnd, StopCause, UserName, attr,
+};
+use proto::client::named::Named;
 use proto::client::{Happening, Query, Recorded, Select};
 use proto::command::AskError;
 
@@ -53,27 +56,126 @@ impl Home {
         // be found nowhere.
         let mut ads = schedd.jobs(Query::of(select.clone()))?;
         ads.extend(schedd.jobs(Query { finished: true, ..Query::of(select.clone()) })?);
-        let mut waiting: BTreeSet<JobId> = ads.iter().filter_map(id).collect();
-        let all = waiting.len();
+        let mut waiting = Waiting::of(select, &ads);
         for (job, end) in ads.iter().filter_map(|ad| Some((id(ad)?, now(ad)?))) {
-            if waiting.remove(&job) && each(job, &end)?.is_break() {
-                return Ok(all);
+            if waiting.ends(job) && each(job, &end)?.is_break() {
+                return Ok(waiting.all);
             }
         }
-        if waiting.is_empty() {
-            return Ok(all);
+        if waiting.is_over() {
+            return Ok(waiting.all);
         }
         self.follow::<E>(seen.next(), select.clone(), |events| {
-            for (job, end) in events.iter().filter_map(end) {
-                if waiting.remove(&job) && each(job, &end)?.is_break() {
+            for event in events {
+                waiting.note(event);
+                if let Some((job, end)) = end(event)
+                    && waiting.ends(job)
+                    && each(job, &end)?.is_break()
+                {
                     return Ok(ControlFlow::Break(()));
                 }
             }
-            let is_over = waiting.is_empty();
+            let is_over = waiting.is_over();
             Ok(if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
-        Ok(all)
+        Ok(waiting.all)
     }
+}
+
+/// The jobs that have not ended yet.
+#[derive(Debug)]
+struct Waiting {
+    jobs: BTreeSet<JobId>,
+    /// Those of factories that were not in the queue when it was asked.
+    to_come: BTreeMap<ClusterId, ToCome>,
+    /// How many there are in all.
+    all: usize,
+}
+
+/// The jobs of a factory that are still to come.
+#[derive(Debug)]
+struct ToCome {
+    /// The first of them.
+    first: ProcId,
+    /// How many have not ended yet.
+    left: usize,
+    ended: BTreeSet<ProcId>,
+}
+
+impl Waiting {
+    /// The jobs of these ads, and what is to come of factories that are selected whole: which of
+    /// the jobs to come a constraint means, nobody can tell.
+    fn of(select: &Select, ads: &[ClassAd]) -> Self {
+        let jobs: BTreeSet<JobId> = ads.iter().filter_map(id).collect();
+        let named = match select {
+            Select::Any(words) => Named::of(words),
+            Select::All | Select::Constraint(_) => Named::default(),
+        };
+        let is_whole = |cluster, ad: &ClassAd| match select {
+            Select::All => true,
+            Select::Constraint(_) => false,
+            Select::Any(_) => named.has_whole(cluster, &UserName::new(&text(ad, attr::OWNER))),
+        };
+        let mut to_come = BTreeMap::new();
+        for (cluster, next, last) in ads
+            .iter()
+            .filter_map(|ad| Some((factory(ad)?, ad)))
+            .filter(|((cluster, ..), ad)| is_whole(*cluster, ad))
+            .map(|(factory, _)| factory)
+        {
+            // It may have grown while the queue was read.
+            let known = jobs.range(..=JobId { cluster, proc: ProcId(u32::MAX) }).next_back();
+            let known = known.filter(|job| job.cluster == cluster).map_or(0, |job| job.proc.0 + 1);
+            let all: &mut (u32, u32) = to_come.entry(cluster).or_insert((known, last));
+            all.0 = all.0.max(next);
+        }
+        let to_come: BTreeMap<ClusterId, ToCome> = to_come
+            .into_iter()
+            .map(|(cluster, (first, last))| {
+                let left = last.saturating_sub(first) as usize;
+                (cluster, ToCome { first: ProcId(first), left, ended: BTreeSet::new() })
+            })
+            .collect();
+        let all = jobs.len() + to_come.values().map(|more| more.left).sum::<usize>();
+        Self { jobs, to_come, all }
+    }
+
+    /// A job has come to an end: whether that is news.
+    fn ends(&mut self, job: JobId) -> bool {
+        if self.jobs.remove(&job) {
+            return true;
+        }
+        let more = self.to_come.get_mut(&job.cluster).filter(|more| job.proc >= more.first);
+        more.is_some_and(|more| {
+            let is_news = more.ended.insert(job.proc);
+            more.left = more.left.saturating_sub(usize::from(is_news));
+            is_news
+        })
+    }
+
+    /// A factory may end before all have come.
+    fn note(&mut self, recorded: &Recorded) {
+        if let Happening::FactoryEnded { cluster, never } = &recorded.what
+            && let Some(more) = self.to_come.get_mut(cluster)
+        {
+            let never = (*never as usize).min(more.left);
+            more.left -= never;
+            self.all -= never;
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.jobs.is_empty() && self.to_come.values().all(|more| more.left == 0)
+    }
+}
+
+/// The factory that an ad's job came from, if it goes on: its cluster, the next of its jobs and the
+/// one behind the last.
+fn factory(ad: &ClassAd) -> Option<(ClusterId, u32, u32)> {
+    let number = |name| u32::try_from(int(ad, name)?).ok();
+    let next = number(attr::JOB_MATERIALIZE_NEXT_PROC_ID)?;
+    let last = number(attr::TOTAL_SUBMIT_PROCS)?;
+    (next < last).then_some((id(ad)?.cluster, next, last))
 }
 
 fn int(ad: &ClassAd, name: &str) -> Option<i64> {
@@ -152,6 +254,9 @@ fn how(end: &RunEnd) -> End {
 
 #[cfg(test)]
 mod tests {
+    use model::{Seq, Timestamp};
+    use proto::client::Selector;
+
     use super::*;
 
     #[test]
@@ -174,5 +279,29 @@ mod tests {
             let parsed = ClassAd::parse_new(ad).unwrap();
             assert_eq!(now(&parsed), expected, "{ad}");
         }
+    }
+
+    #[test]
+    fn the_jobs_of_a_factory_that_are_still_to_come_are_waited_for() {
+        let job = |proc: u32| {
+            let factory = "JobMaterializeNextProcId = 2; TotalSubmitProcs = 6";
+            let ad = format!("[ ClusterId = 3; ProcId = {proc}; Owner = \"ann\"; {factory} ]");
+            ClassAd::parse_new(&ad).unwrap()
+        };
+        let id = |proc| JobId::new(3, proc);
+        let select = Select::Any(vec![Selector::Owner(UserName::new("ann"))]);
+        // The third came while the queue was read.
+        let mut waiting = Waiting::of(&select, &[job(0), job(2)]);
+        assert_eq!((waiting.all, waiting.to_come[&ClusterId(3)].left), (5, 3));
+        assert!(waiting.ends(id(0)) && waiting.ends(id(3)) && waiting.ends(id(2)));
+        assert!(!waiting.ends(id(3)), "it was told");
+        assert!(!waiting.is_over());
+        let what = Happening::FactoryEnded { cluster: ClusterId(3), never: 1 };
+        waiting.note(&Recorded { seq: Seq(1), at: Timestamp::default(), what });
+        assert!(waiting.ends(id(4)) && waiting.is_over());
+        assert_eq!(waiting.all, 4);
+
+        let one = Select::Any(vec![Selector::Job(id(0))]);
+        assert_eq!(Waiting::of(&one, &[job(0)]).all, 1, "only that one is asked for");
     }
 }

@@ -25,6 +25,7 @@ mod universe;
 pub mod attr;
 pub mod cmdline;
 pub mod depend;
+pub mod devices;
 pub mod diagnostic;
 pub mod job_ad;
 pub mod planted;

@@ -197,6 +197,15 @@ fn every_command_of_htcondor_is_linked_and_what_is_not_built_says_so_by_name() {
 }
 
 #[test]
+fn who_waits_for_a_factory_waits_for_the_jobs_that_are_still_to_come() {
+    let pool = Pool::start(2);
+    let id = pool.submit("executable = /bin/sleep\narguments = 0.2\nmax_idle = 1\nqueue 7\n");
+    let said = pool.ok(&["wait", &id]);
+    assert!(said.contains("0-6"), "{said}");
+    assert_eq!(pool.ok(&["q", "-af", "ProcId"]), "");
+}
+
+#[test]
 fn condor_qsub_submits_scripts_arrays_and_jobs_that_wait_for_others() {
     let pool = Pool::start(2);
     let bin = pool.work().join("names");

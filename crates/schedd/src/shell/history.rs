@@ -224,10 +224,11 @@ impl Reading<'_> {
             let run = page[at..].iter().take_while(|row| row.cluster == cluster).count();
             if let Some(record) = self.cluster(ClusterId(cluster)).await? {
                 let maker = HistoryAds::new(&record, &self.history.config);
-                for row in &page[at..at + run] {
+                let selected = page[at..at + run].iter().filter(|row| self.is_named(&record, row));
+                for row in selected {
                     let job = rows::job_record(row)?;
                     let ad = maker.ad(&job);
-                    if self.wanted(&record, row, &ad) {
+                    if self.holds(&ad) {
                         ads.push(match self.query.as_described {
                             true => with_id(maker.described(&job), job.job),
                             false => project(&ad, &self.query.projection),
@@ -240,14 +241,22 @@ impl Reading<'_> {
         Ok(ads)
     }
 
-    fn wanted(&self, cluster: &ClusterRecord, row: &JobRow, ad: &ClassAd) -> bool {
-        let holds = |expr: &classad::Expr| ad.eval_expr(expr, None, &self.env).is_true();
-        let selected = match &self.query.select {
-            Select::All => true,
-            Select::Constraint(expr) => holds(expr),
+    /// Whether a job is among those that are asked for by name: of the others no ad is made.
+    fn is_named(&self, cluster: &ClusterRecord, row: &JobRow) -> bool {
+        match &self.query.select {
+            Select::All | Select::Constraint(_) => true,
             Select::Any(_) => {
                 self.named.has(JobId::new(row.cluster, row.proc), &cluster.body.owner)
             }
+        }
+    }
+
+    /// Whether what is asked of each job is so.
+    fn holds(&self, ad: &ClassAd) -> bool {
+        let holds = |expr: &classad::Expr| ad.eval_expr(expr, None, &self.env).is_true();
+        let selected = match &self.query.select {
+            Select::Constraint(expr) => holds(expr),
+            Select::All | Select::Any(_) => true,
         };
         selected && self.query.constraint.as_ref().is_none_or(holds)
     }

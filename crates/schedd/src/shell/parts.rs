@@ -34,10 +34,13 @@ pub(super) enum PartsError {
     Silent,
 }
 
+/// Whose turn it is to be told what to start.
+type Waiting = VecDeque<oneshot::Sender<Connection>>;
+
 /// Who waits to be told what to start, by run and part.
 #[derive(Debug, Default)]
 pub(crate) struct Switchboard {
-    waiting: Mutex<BTreeMap<(RunId, u32), VecDeque<oneshot::Sender<Connection>>>>,
+    waiting: Mutex<BTreeMap<(RunId, u32), Waiting>>,
     came: Notify,
 }
 

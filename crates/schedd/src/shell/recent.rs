@@ -5,19 +5,55 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::Seq;
-use proto::client::Recorded;
+use proto::client::{Happening, Recorded};
 use tokio::sync::watch;
 
-/// Events that are kept: seconds of the highest rate, and a few megabytes.
+/// Events that are kept: seconds of the highest rate.
 const KEPT: usize = 8192;
+
+/// What users wrote in them, bytes: values that were set, and what jobs said.
+const BYTES_KEPT: usize = 16 << 20;
 
 /// Events that are given at once.
 const PAGE: usize = 1000;
 
+#[derive(Debug, Default)]
+struct Events {
+    all: VecDeque<Arc<Recorded>>,
+    /// What users wrote in them.
+    bytes: usize,
+}
+
+impl Events {
+    /// What is kept has no gaps: the first go first.
+    fn push(&mut self, event: Recorded) {
+        self.bytes += bytes_of(&event.what);
+        self.all.push_back(Arc::new(event));
+        while self.all.len() > KEPT || self.bytes > BYTES_KEPT {
+            let Some(first) = self.all.pop_front() else { return };
+            self.bytes -= bytes_of(&first.what);
+        }
+    }
+}
+
+/// How much users wrote in an event that may hold a lot.
+fn bytes_of(what: &Happening) -> usize {
+    match what {
+        Happening::JobEdited { changes, .. } => {
+            changes.iter().map(|(name, value)| name.len() + value.len()).sum()
+        }
+        Happening::JobSaid { text, .. } => text.len(),
+        Happening::ClusterSubmitted { .. }
+        | Happening::FactoryEnded { .. }
+        | Happening::Job { .. }
+        | Happening::JobsWait { .. } => 0,
+    }
+}
+
 /// The latest events.
 #[derive(Debug)]
 pub(crate) struct Recent {
-    events: Mutex<VecDeque<Arc<Recorded>>>,
+    events: Mutex<Events>,
     grown: watch::Sender<u64>,
 }
 
@@ -27,7 +63,7 @@ impl Recent {
         Self { events: Mutex::default(), grown: watch::Sender::new(last) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<Recorded>>> {
+    fn lock(&self) -> MutexGuard<'_, Events> {
         self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -35,14 +71,7 @@ impl Recent {
     pub(crate) fn add(&self, recorded: Vec<Recorded>) {
         let Some(last) = recorded.last().map(|event| event.seq) else { return };
         let mut events = self.lock();
-        let passed_over = recorded.len().saturating_sub(KEPT);
-        if passed_over > 0 {
-            // What is kept has no gaps.
-            events.clear();
-        }
-        events.extend(recorded.into_iter().skip(passed_over).map(Arc::new));
-        let too_many = events.len().saturating_sub(KEPT);
-        events.drain(..too_many);
+        recorded.into_iter().for_each(|event| events.push(event));
         drop(events);
         self.grown.send_replace(last.0);
     }
@@ -55,18 +84,17 @@ impl Recent {
     /// Events from a position on, at most a page; none if they are not all here.
     pub(crate) fn since(&self, next: Seq) -> Option<Vec<Arc<Recorded>>> {
         let events = self.lock();
-        if events.front().is_none_or(|first| first.seq > next) {
+        if events.all.front().is_none_or(|first| first.seq > next) {
             return None;
         }
-        let from = events.partition_point(|event| event.seq < next);
-        Some(events.range(from..).take(PAGE).cloned().collect())
+        let from = events.all.partition_point(|event| event.seq < next);
+        Some(events.all.range(from..).take(PAGE).cloned().collect())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use model::{ClusterId, Timestamp};
-    use proto::client::Happening;
+    use model::{ClusterId, JobId, Timestamp};
 
     use super::*;
 
@@ -94,6 +122,18 @@ mod tests {
         // More at once than is kept.
         recent.add(recorded(9 + kept..=8 + 3 * kept));
         assert_eq!((first(8 + 2 * kept), first(9 + 2 * kept)), (None, Some(Some(9 + 2 * kept))));
-        assert!(recent.lock().len() <= KEPT);
+        assert!(recent.lock().all.len() <= KEPT);
+    }
+
+    #[test]
+    fn what_users_wrote_is_kept_up_to_a_bound() {
+        let said = |seq| {
+            let what = Happening::JobSaid { job: JobId::new(1, 0), text: "x".repeat(1 << 20) };
+            Recorded { seq: Seq(seq), at: Timestamp::default(), what }
+        };
+        let recent = Recent::new(0);
+        recent.add((1..=40).map(said).collect());
+        assert!(recent.since(Seq(24)).is_none());
+        assert_eq!(recent.since(Seq(25)).unwrap().len(), 16);
     }
 }

@@ -174,8 +174,14 @@ pub(super) fn replay() -> Result<()> {
     let (folder, path) = file(&dag(NODES, ""))?;
     let at = folder.path().join("bench.dag.journal").to_string_lossy().into_owned();
     let workflow = Arc::new(read(&path)?);
-    let head =
-        Head { job: 1, generation: 0, shape: journal::shape(&workflow), rescue: None, began_ms: 0 };
+    let head = Head {
+        job: 1,
+        generation: 0,
+        shape: journal::shape(&workflow),
+        rescue: None,
+        began_ms: 0,
+        queue: 1,
+    };
     let mut journal = Journal::begin(&at, &head)?;
     half_a_run(Core::new(workflow, CoreOptions::default()), &mut journal)?;
     drop(journal);

@@ -71,7 +71,10 @@ fn take(ad: &mut ClassAd, entry: &LogEntry, moment: &Moment) {
             became(ad, status::RUNNING);
             ad.set(attr::JOB_CURRENT_START_DATE, at);
         }
-        UserLogEvent::Evicted(_) | UserLogEvent::ShadowException { .. } => became(ad, status::IDLE),
+        // A machine that was lost ends the run without an eviction.
+        UserLogEvent::Evicted(_)
+        | UserLogEvent::ShadowException { .. }
+        | UserLogEvent::ReconnectFailed { .. } => became(ad, status::IDLE),
         UserLogEvent::Held { reason, code, subcode } => {
             became(ad, status::HELD);
             ad.set(attr::HOLD_REASON, reason.as_deref().unwrap_or_default());
@@ -135,16 +138,20 @@ mod tests {
             head(1, 0, "10") + "Job executing on host: <h>\n\tSlotName: slot1_1@h\n...\n",
             head(12, 1, "11") + "Job was held.\n\tno luck\n\tCode 1 Subcode 7\n...\n",
             head(9, 0, "25") + "Job was aborted.\n\tenough\n...\n",
+            head(1, 2, "30") + "Job executing on host: <h>\n...\n",
+            head(24, 2, "42")
+                + "Job reconnection failed\n    no word\n    Can not reconnect to slot1@h, rescheduling job\n...\n",
         ];
         let moment = Moment::new(1_795_364_668, TimeZone::UTC);
         let jobs = jobs(&text.concat(), "alice", &moment);
         let view = |i: usize| View::new(&jobs[i], &moment);
-        assert_eq!(jobs.len(), 2);
+        assert_eq!(jobs.len(), 3);
         assert_eq!(view(0).status(), status::REMOVED);
         assert_eq!(view(0).int(attr::REMOTE_WALL_CLOCK_TIME), Some(15));
         assert_eq!(view(0).text(attr::REMOVE_REASON).as_deref(), Some("enough"));
         assert_eq!(view(1).status(), status::HELD);
         assert_eq!(view(1).int(attr::HOLD_REASON_SUB_CODE), Some(7));
+        assert_eq!((view(2).status(), view(2).int(attr::REMOTE_WALL_CLOCK_TIME)), (1, Some(12)));
         assert!(has_left(&jobs[0], &moment) && !has_left(&jobs[1], &moment));
     }
 }

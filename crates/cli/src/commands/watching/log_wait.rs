@@ -77,6 +77,10 @@ impl LogWait {
     pub fn feed(&mut self, log: &str) -> (String, Waited) {
         let mut out = String::new();
         let zone = self.wanted.zone.clone();
+        // It was cut off, and begun anew.
+        if log.len() < self.read {
+            self.read = 0;
+        }
         let mut entries =
             Entries::new(log.get(self.read..).unwrap_or_default(), &zone, self.wanted.year);
         for entry in entries.by_ref() {
@@ -218,6 +222,14 @@ mod tests {
             (String::new(), Waited::AllDone),
             "as condor_wait says of a job it does not find"
         );
+    }
+
+    #[test]
+    fn a_log_that_was_begun_anew_is_read_from_its_start() {
+        let mut wait = LogWait::new(wanted());
+        assert_eq!(wait.feed(&log(&[(0, submitted()), (1, submitted())])).1, Waited::Waiting);
+        assert_eq!(wait.feed(&log(&[(0, aborted())])).1, Waited::Waiting);
+        assert_eq!(wait.feed(&log(&[(0, aborted()), (1, aborted())])).1, Waited::AllDone);
     }
 
     #[test]

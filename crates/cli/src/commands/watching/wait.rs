@@ -101,10 +101,19 @@ fn watch_log(args: &WaitArgs, call: &Call) -> Result<ExitCode> {
     let mut wait = LogWait::new(wanted(args, job)?);
     let start = proto::clock::now().boot_ms;
     let limit = args.wait.map(|s| start.saturating_add(s.saturating_mul(1000)));
+    let mut seen = None;
     loop {
-        let bytes = client::site::read(path)?;
-        let (text, outcome) = wait.feed(&String::from_utf8_lossy(&bytes));
-        output::put(&text)?;
+        // A long log is read again only if something was written.
+        let stamp = fs::metadata(path).and_then(|of| Ok((of.len(), of.modified()?))).ok();
+        let outcome = if seen.is_some() && stamp == seen {
+            Waited::Waiting
+        } else {
+            seen = stamp;
+            let bytes = client::site::read(path)?;
+            let (text, outcome) = wait.feed(&String::from_utf8_lossy(&bytes));
+            output::put(&text)?;
+            outcome
+        };
         match outcome {
             Waited::Waiting => {}
             Waited::AllDone => output::put("All jobs done.\n")?,

@@ -9,6 +9,7 @@ use model::{ClusterId, JobId, RunEnd};
 use proto::client::{Happening, Recorded};
 
 use crate::render::paint::{Paint, Tone};
+use crate::render::visible::visible;
 use crate::render::width;
 use client::progress::{Standing, standing_after};
 
@@ -295,7 +296,8 @@ impl Watched {
                     (None, None) => "-".to_owned(),
                 },
             };
-            groups.entry(name).or_default().push((*job, standing));
+            // A batch's name is anybody's, and this display goes to the terminal as it is.
+            groups.entry(visible(&name)).or_default().push((*job, standing));
         }
         let row = |(name, jobs): (String, Vec<(JobId, &Standing)>)| {
             let tally = tally(jobs.iter().map(|(_, standing)| *standing));
@@ -348,6 +350,7 @@ fn standing_in_log(event: &UserLogEvent) -> Option<Standing> {
         UserLogEvent::Submitted { .. }
         | UserLogEvent::Evicted(_)
         | UserLogEvent::ShadowException { .. }
+        | UserLogEvent::ReconnectFailed { .. }
         | UserLogEvent::Released { .. } => Standing::Idle,
         UserLogEvent::Executing { .. } | UserLogEvent::Unsuspended => Standing::Running,
         UserLogEvent::Suspended { .. } => Standing::Suspended,

@@ -95,14 +95,22 @@ impl Slots {
 
 /// A partitionable slot as it is when nothing is carved from it.
 fn emptied(slot: &ClassAd) -> ClassAd {
-    let mut slot = slot.clone();
-    for name in [attr::CPUS, attr::MEMORY, attr::DISK] {
-        if let Some(all) = slot.get(&format!("TotalSlot{name}")).cloned() {
-            slot.set(name, all);
+    let mut empty = slot.clone();
+    let amounts = slot.iter_all().filter_map(|(name, all)| {
+        let (head, resource) = name.as_str().split_at_checked(TOTAL.len())?;
+        head.eq_ignore_ascii_case(TOTAL).then_some((resource, all))
+    });
+    for (resource, all) in amounts {
+        empty.set(resource, all.clone());
+        if let Some(devices) = model::devices::detected(slot, resource) {
+            empty.set(format!("Available{resource}"), devices);
         }
     }
-    slot
+    empty
 }
+
+/// Before the name of a resource: how much of it the slot has when nothing is carved from it.
+const TOTAL: &str = "TotalSlot";
 
 /// What a slot has, and the attribute by which a job asks for it.
 const RESOURCES: [(&str, &str); 4] = [
@@ -362,6 +370,23 @@ mod tests {
             let (fit, reason) = slots().fit(&job(cpus, arch), &moment);
             assert_eq!((fit, reason.as_deref()), (now, why), "{cpus} {arch}");
         }
+    }
+
+    #[test]
+    fn devices_that_others_use_are_waited_for() {
+        let slot = "Name = \"slot1@a\"\nMachine = \"a\"\nSlotType = \"Partitionable\"\nCpus = 1\nTotalSlotCpus = 4\nGPUs = 0\n\
+                    TotalSlotGPUs = 2\nDetectedGPUs = \"g-1, g-2\"\nAvailableGPUs = {}\n\
+                    GPUs_g_1 = [ Capability = 8.0 ]\nGPUs_g_2 = [ Capability = 7.0 ]\nRequirements = true\n";
+        let job = |gpus: u32| {
+            let wanted = format!("countMatches(MY.RequireGPUs, TARGET.AvailableGPUs) >= {gpus}");
+            let own = format!("RequestGPUs = {gpus}\nRequireGPUs = Capability > 7.5\n");
+            ads(&format!("{own}Requirements = TARGET.GPUs >= {gpus} && {wanted}\n")).remove(0)
+        };
+        let moment = Moment::new(0, TimeZone::UTC);
+        let told = |gpus| Slots::of(ads(slot)).fit(&job(gpus), &moment).1.unwrap();
+        assert_eq!(told(1), "not yet: 1 slot would if nothing ran there");
+        assert_eq!(told(3), "never: it asks for GPUs = 3, and the largest slot has 2");
+        assert!(told(2).starts_with("never: countMatches"), "{}", told(2));
     }
 
     #[test]

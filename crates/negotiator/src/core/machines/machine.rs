@@ -201,21 +201,12 @@ impl Row {
     }
 }
 
-/// The lists of all devices, from what the ad says was detected (`DetectedGPUs = "GPU-a, GPU-b"`,
-/// `GPUs_GPU_a = [...]`).
+/// The lists of all devices, from what the ad says was detected.
 fn devices(ad: &ClassAd, total: &Resources) -> BTreeMap<String, (AttrName, Expr)> {
     let list = |name: &String| {
         let available = AttrName::from(format!("Available{name}"));
         ad.lookup(&available)?;
-        let detected = ad.literal(&format!("Detected{name}"))?.as_str()?;
-        let tag = spelt(ad, name);
-        let attribute = |id: &str| {
-            let id: String =
-                id.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-            Expr::attr(format!("{tag}_{id}"))
-        };
-        let ids = detected.split([',', ' ']).filter(|id| !id.is_empty());
-        Some((available, Expr::list(ids.map(attribute))))
+        Some((available, model::devices::detected(ad, spelt(ad, name))?))
     };
     total.custom.keys().filter_map(|name| Some((name.clone(), list(name)?))).collect()
 }

@@ -85,7 +85,8 @@ impl Core {
         }
         let ad = ads::job_ad(job, event.at, self);
         let Some(wish) = wish(&ad) else { return };
-        let news = news(job, what).filter(|news| wish.wants(news));
+        let good = ad.literal(attr::JOB_SUCCESS_EXIT_CODE).and_then(Value::as_i64).unwrap_or(0);
+        let news = news(job, what).filter(|news| wish.wants(news, good));
         mail.extend(news.map(|news| letter(job, &ad, event.at.wall, news)));
     }
 }
@@ -111,15 +112,18 @@ fn wish(ad: &ClassAd) -> Option<Wish> {
 }
 
 impl Wish {
-    /// HTCondor 25.14: `Error` means a signal, or a hold that neither the user nor the job's own
+    /// HTCondor 25.14 (`Email::shouldSend`): `Error` means a signal, another exit code than the one
+    /// that is `good` (`JobSuccessExitCode`), or a hold that neither the user nor the job's own
     /// policy wanted.
-    fn wants(self, news: &MailNews) -> bool {
+    fn wants(self, news: &MailNews, good: i64) -> bool {
         match (self, news) {
             (_, MailNews::Started) => self == Self::Start,
             (Self::Always, _) | (Self::Complete, MailNews::Ended { .. }) => true,
-            (Self::Error, MailNews::Ended { end, .. }) => {
-                matches!(end, RunEnd::Program(ProgramEnd::Signaled { .. }))
-            }
+            (Self::Error, MailNews::Ended { end, .. }) => match end {
+                RunEnd::Program(ProgramEnd::Exited { code }) => i64::from(*code) != good,
+                RunEnd::Program(ProgramEnd::Signaled { .. }) => true,
+                _ => false,
+            },
             (Self::Error, MailNews::Held(hold)) => !wanted_hold(hold.code),
             (Self::Error, MailNews::Removed { .. } | MailNews::Pbs { .. })
             | (
@@ -210,7 +214,8 @@ mod tests {
         let removed = MailNews::Removed { reason: "x".to_owned() };
         for (news, wanted_by) in [
             (MailNews::Started, vec![start]),
-            (ended(RunEnd::exited(1)), vec![always, complete]),
+            (ended(RunEnd::exited(0)), vec![always, complete, error]),
+            (ended(RunEnd::exited(3)), vec![always, complete]),
             (ended(RunEnd::killed(9)), vec![always, complete, error]),
             (held(HoldCode::UserRequest), vec![always]),
             (held(HoldCode::JobPolicy), vec![always]),
@@ -218,7 +223,7 @@ mod tests {
             (removed, vec![always]),
         ] {
             let all = [always, complete, error, start];
-            let found: Vec<Wish> = all.into_iter().filter(|wish| wish.wants(&news)).collect();
+            let found: Vec<Wish> = all.into_iter().filter(|wish| wish.wants(&news, 3)).collect();
             assert_eq!(found, wanted_by, "{news:?}");
         }
     }

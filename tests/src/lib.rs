@@ -1,11 +1,13 @@
-//! The one member that links every core: the simulator, the generators of ClassAd and DAG
-//! cases, the fuzz
-//! targets, and the benchmarks' programs. End-to-end tests with real processes are in
-//! `crates/cli/tests`.
+//! The one member that links every core: the simulator, the generators of ClassAds, DAGs and submit
+//! descriptions, the fuzz targets, and the benchmarks' programs. End-to-end tests with real
+//! processes are in `crates/cli/tests`.
 
 pub mod classad_oracle;
+pub mod command_oracle;
 pub mod dag_oracle;
 pub mod fuzz;
 pub mod measure;
 pub mod own_pool;
 pub mod sim;
+pub mod stage;
+pub mod submit_oracle;

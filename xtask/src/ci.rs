@@ -34,7 +34,7 @@ pub(crate) fn run(sim_seconds: u32) -> Result<()> {
     })?;
     run::timed("a real client", clients::run_in_ci)?;
     run::timed("a pool of five hosts", hosts::run_in_ci)?;
-    run::timed("workflows as the real condor_dagman ran them", oracle::replay)?;
+    run::timed("what the real HTCondor made of workflows and descriptions", oracle::replay)?;
     run::timed("documentation", || {
         run::program(
             "cargo",

@@ -66,8 +66,9 @@ enum Verb {
         names: Vec<String>,
     },
     /// Compares with the real HTCondor, live, as root: `oracle dag --seed N --cases M --reference
-    /// DIR` runs random workflows by both. `oracle recorded` runs those whose course under the real
-    /// one is kept in tests/recorded/dag, by ours alone; CI does.
+    /// DIR` runs random workflows by both, `oracle submit` (the same options) dry-runs random
+    /// descriptions, `oracle commands` shows random ads by q, history and status. `oracle recorded`
+    /// asks ours alone about those of tests/recorded; CI does.
     Oracle(oracle::OracleArgs),
     /// Compares ClassAd evaluation with the reference implementation, live (needs PyPI's htcondor).
     ClassadOracle {

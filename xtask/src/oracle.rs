@@ -16,39 +16,47 @@ pub(crate) struct OracleArgs {
 /// Runs the comparison that the first word names.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     match args.split_first() {
-        Some((what, rest)) if what == "dag" => {
+        Some((what, rest)) if ["dag", "submit", "commands"].contains(&what.as_str()) => {
             run::program("cargo", &["build", "--release", "--quiet", "--package", "cli"])?;
             let ours = ["--updraft".to_owned(), run::release_binary()];
-            run::tool("oracle-dag", &[&ours, rest].concat())
+            run::tool(&format!("oracle-{what}"), &[&ours, rest].concat())
         }
         Some((what, [])) if what == "recorded" => recorded(),
         Some((what, _)) => {
-            bail!("there is no oracle of {what}: use `cargo xtask oracle dag` or `recorded`")
+            bail!(
+                "there is no oracle of {what}: use `cargo xtask oracle dag`, `submit`, `commands` or `recorded`"
+            )
         }
         None => bail!("use `cargo xtask oracle dag --seed N --cases M --reference DIR`"),
     }
 }
 
-/// Builds both programs, and runs the workflows whose course under the real condor_dagman is
-/// recorded, by ours alone.
+/// Builds the programs, and asks ours alone about what the real HTCondor did with.
 fn recorded() -> Result<()> {
     run::program("cargo", &["build", "--quiet", "--package", "cli"])?;
-    let tool = ["--package", "updraft-tests", "--bin", "oracle-dag"];
+    let tool = ["--package", "updraft-tests", "--bin", "oracle-dag", "--bin", "oracle-submit"];
     run::program("cargo", &[&["build", "--quiet"][..], &tool].concat())?;
     replay()
 }
 
-/// The same with the programs that the tests have just built: the comparison mostly waits, so that
+/// The same with the programs that the tests have just built: the comparisons mostly wait, so that
 /// optimised ones, which take minutes to build, would be no quicker.
 ///
 /// # Errors
 /// If one comes to something else.
 pub(crate) fn replay() -> Result<()> {
-    let built = |name: &str| run::target_dir().join("debug").join(name);
-    let tool = built("oracle-dag");
-    ensure!(tool.exists(), "there is no {}: cargo xtask oracle recorded builds it", tool.display());
-    let updraft = built("updraft").to_string_lossy().into_owned();
-    let folder = run::root().join("tests/recorded/dag").to_string_lossy().into_owned();
-    let words = ["--updraft", &updraft, "--replay", &folder, "--at-once", "16"];
-    run::program(&tool.to_string_lossy(), &words)
+    for (what, more) in [("submit", &[][..]), ("dag", &["--at-once", "16"])] {
+        let built = |name: &str| run::target_dir().join("debug").join(name);
+        let tool = built(&format!("oracle-{what}"));
+        ensure!(
+            tool.exists(),
+            "there is no {}: cargo xtask oracle recorded builds it",
+            tool.display()
+        );
+        let updraft = built("updraft").to_string_lossy().into_owned();
+        let folder = run::root().join("tests/recorded").join(what).to_string_lossy().into_owned();
+        let words = ["--updraft", &updraft, "--replay", &folder];
+        run::program(&tool.to_string_lossy(), &[&words, more].concat())?;
+    }
+    Ok(())
 }

@@ -38,6 +38,10 @@ const PIPED_MOST_BYTES: u64 = 256 << 20;
 /// The kernel reads no more of a script's first line, bytes.
 const FIRST_LINE_BYTES: u64 = 256;
 
+/// How many entries are looked at to tell how much is in a folder: a submission does not wait for a
+/// walk through a whole disk.
+const MOST_LOOKS: u32 = 100_000;
+
 /// The user who runs this process.
 pub fn me() -> String {
     proto::net::user_name(nix::unistd::Uid::current().as_raw()).to_string()
@@ -152,6 +156,25 @@ impl Site for RealSite {
         Ok(FileKind::File { size_bytes: found.len(), executable })
     }
 
+    fn folder_bytes(&self, path: &str) -> u64 {
+        let mut folders = vec![self.path(path)];
+        let (mut bytes, mut looks) = (0, 0);
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                looks += 1;
+                if looks > MOST_LOOKS {
+                    return bytes;
+                }
+                match entry.metadata() {
+                    Ok(found) if found.is_dir() => folders.push(entry.path()),
+                    Ok(found) if found.is_file() => bytes += found.len(),
+                    _ => {}
+                }
+            }
+        }
+        bytes
+    }
+
     fn beginning(&self, path: &str) -> Vec<u8> {
         let mut bytes = Vec::new();
         if let Ok(file) = proto::plain_file::read(&self.path(path)) {
@@ -171,9 +194,14 @@ impl Site for RealSite {
 
     fn run_command(&self, command: &str) -> Result<String, SiteError> {
         let failed = |error: io::Error| SiteError(format!("{command}: {}", plain(&error)));
-        let mut shell = Command::new("/bin/sh");
-        shell.arg("-c").arg(command).current_dir(&self.host.cwd).stderr(Stdio::inherit());
-        let mut child = shell.stdout(Stdio::piped()).spawn().map_err(failed)?;
+        // No shell: HTCondor 25.14 takes each word as it stands, quotes and stars too.
+        let mut words = command.split_whitespace();
+        let mut program = Command::new(words.next().unwrap_or_default());
+        program.args(words).current_dir(&self.host.cwd).stderr(Stdio::inherit());
+        let mut child = program.stdout(Stdio::piped()).spawn().map_err(|error| {
+            let number = error.raw_os_error().unwrap_or(0);
+            SiteError(format!("not a valid command, errno={number} : {}", plain(&error)))
+        })?;
         let said = child.stdout.take().map_or(Ok(String::new()), |out| {
             read_bounded(out, &format!("the output of {command}"))
         });

@@ -15,5 +15,5 @@ mod submission;
 pub use crate::language::ast::Description;
 pub use crate::language::parse::parse;
 pub use keywords::{Family, KEYWORDS, Keyword, KeywordKind, Support};
-pub use said::said;
+pub use said::{said, said_all};
 pub use submission::{Interactive, NextCluster, Submission, SubmitOptions, schedd_attributes};

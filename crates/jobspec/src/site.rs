@@ -31,6 +31,10 @@ pub trait Site {
     /// # Errors
     /// If there is nothing, or it may not be looked at.
     fn file_kind(&self, path: &str) -> Result<FileKind, SiteError>;
+    /// How long all files below a folder are, together; what cannot be looked at counts nothing.
+    fn folder_bytes(&self, _path: &str) -> u64 {
+        0
+    }
     /// The first bytes of a plain file, as many as the first line of a script may have; nothing if
     /// they cannot be read.
     fn beginning(&self, _path: &str) -> Vec<u8> {

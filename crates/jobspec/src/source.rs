@@ -23,6 +23,25 @@ pub struct Place {
 }
 
 impl Place {
+    /// The line that closes the list that this line opens; this line if it opens none.
+    pub fn closing(&self) -> Self {
+        let text = &self.source.text[self.clamped()..];
+        let first = text.lines().next().unwrap_or_default();
+        let mut place = self.clone();
+        if !first.trim_end().ends_with('(') {
+            return place;
+        }
+        let mut lines = text.split_inclusive('\n');
+        place.offset += lines.next().map_or(0, str::len);
+        for line in lines {
+            if line.trim_start().starts_with(')') {
+                return place;
+            }
+            place.offset += line.len();
+        }
+        self.clone()
+    }
+
     /// Line and column, both from 1; the column counts characters.
     pub fn line_column(&self) -> (usize, usize) {
         let before = &self.source.text[..self.clamped()];

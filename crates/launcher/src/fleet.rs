@@ -5,7 +5,7 @@
 //! forked is not: a pidfd tells, and it is not used again, because what it would leave behind if
 //! killed would not become ours.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -218,12 +218,12 @@ impl Fleet {
 
     /// Descendants of this process that belong to no keeper: what killed keepers left behind.
     pub(crate) fn orphans(&self) -> Vec<ProcessId> {
-        let mut kept: Vec<u32> = self.keepers.keys().copied().collect();
+        let mut kept: BTreeSet<u32> = self.keepers.keys().copied().collect();
         let mut orphans = Vec::new();
         // Parents come before their children.
         for process in tree::descendants(std::process::id()) {
             if kept.contains(&process.parent_pid) {
-                kept.push(process.id.pid);
+                kept.insert(process.id.pid);
             } else if !kept.contains(&process.id.pid) {
                 orphans.push(process.id);
             }

@@ -124,7 +124,8 @@ struct Server {
     /// Usage requests that a keeper is to answer, by the token it was given.
     asked: BTreeMap<u64, Asked>,
     next_token: u64,
-    /// Runs to kill that may be stuck before they execute, and from when on that is believed.
+    /// Runs to kill that may be stuck before they, or a script of theirs, execute, and from when on
+    /// that is believed.
     stuck: BTreeMap<RunKey, u64>,
     /// Lost runs of which that could not be written down yet.
     unwritten: BTreeSet<RunKey>,
@@ -334,16 +335,17 @@ impl Server {
             return Ok(());
         }
         let orphans = self.fleet.orphans();
+        let marked = tree::marked(&marks);
+        let left: BTreeSet<usize> = marked.iter().map(|(number, _)| *number).collect();
+        for (_, process) in &marked {
+            tree::signal(process.id, libc::SIGKILL);
+        }
         let mut clear = Vec::new();
-        for mark in &marks {
+        for (number, mark) in marks.iter().enumerate() {
             let cgroup = self.mode.cgroups().map(|cgroups| cgroups.of_run(mark.key));
-            let marked = tree::marked(mark);
             let none_in_cgroup = cgroup.as_ref().is_none_or(RunCgroup::is_empty);
-            if marked.is_empty() && orphans.is_empty() && none_in_cgroup {
+            if !left.contains(&number) && orphans.is_empty() && none_in_cgroup {
                 clear.push(mark.key.clone());
-            }
-            for process in marked {
-                tree::signal(process.id, libc::SIGKILL);
             }
             if let Some(cgroup) = cgroup {
                 // Both fail on a cgroup that is gone already, or not empty yet.
@@ -380,12 +382,14 @@ impl Server {
             self.stuck.iter().filter(|(_, at)| **at <= now).map(|(key, _)| key.clone()).collect();
         for run_key in due {
             self.stuck.remove(&run_key);
-            if let (true, Ok(pid)) =
-                (self.runs.is_starting(&run_key), self.runs.keeper_of(&run_key))
-            {
-                for process in tree::descendants(pid) {
-                    tree::signal(process.id, libc::SIGKILL);
-                }
+            let Ok(keeper) = self.runs.keeper_of(&run_key) else { continue };
+            let is_starting = self.runs.is_starting(&run_key);
+            // Of a run whose program has begun only a script hangs that has executed nothing.
+            let hangs = |process: &tree::Process| {
+                is_starting || process.parent_pid == keeper && !process.executed
+            };
+            for process in tree::descendants(keeper).into_iter().filter(hangs) {
+                tree::signal(process.id, libc::SIGKILL);
             }
         }
     }
@@ -519,10 +523,8 @@ impl Server {
     fn kill(&mut self, run_key: RunKey, signal: i32, grace_ms: u64) -> Result<(), Refusal> {
         check_signal(&run_key, signal)?;
         self.order(&run_key, KeeperOrder::Kill { run_key: run_key.clone(), signal, grace_ms })?;
-        if self.runs.is_starting(&run_key) {
-            let at = sys::boot_clock_ms().saturating_add(grace_ms).saturating_add(STUCK_START_MS);
-            self.stuck.insert(run_key, at);
-        }
+        let at = sys::boot_clock_ms().saturating_add(grace_ms).saturating_add(STUCK_START_MS);
+        self.stuck.insert(run_key, at);
         Ok(())
     }
 

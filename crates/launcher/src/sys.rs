@@ -443,14 +443,32 @@ fn join_cgroup(plan: &ProcessPlan) -> Result<(), SpawnError> {
     check(Stage::Cgroup, c_long::try_from(written).unwrap_or(-1))
 }
 
+/// Sets a limit of this process, or looks at it: either pointer may be null.
+fn prlimit(
+    resource: libc::__rlimit_resource_t,
+    new: *const libc::rlimit,
+    old: *mut libc::rlimit,
+) -> c_long {
+    // SAFETY: both are null or point to a live rlimit of the caller's; pid 0 is this process alone,
+    // whose limits are not shared with the parent.
+    unsafe { libc::syscall(libc::SYS_prlimit64, 0, resource, new, old) }
+}
+
 fn set_limits(plan: &ProcessPlan) -> Result<(), SpawnError> {
     for (resource, limit) in &plan.rlimits {
-        let no_old: *mut libc::rlimit = ptr::null_mut();
-        // SAFETY: `limit` is a live rlimit; pid 0 is this process alone, whose limits are not
-        // shared with the parent.
-        let set = unsafe {
-            libc::syscall(libc::SYS_prlimit64, 0, *resource, ptr::from_ref(limit), no_old)
-        };
+        let mut had = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        let mut set = prlimit(*resource, ptr::from_ref(limit), ptr::null_mut());
+        // Who may not have more than the hard limit gets what can be had, as in HTCondor.
+        if set < 0
+            && Errno::last_raw() == libc::EPERM
+            && prlimit(*resource, ptr::null(), &raw mut had) == 0
+        {
+            let most = libc::rlimit {
+                rlim_cur: limit.rlim_cur.min(had.rlim_max),
+                rlim_max: limit.rlim_max.min(had.rlim_max),
+            };
+            set = prlimit(*resource, &raw const most, ptr::null_mut());
+        }
         check(Stage::Limits, set)?;
     }
     if let Some(nice) = plan.nice {

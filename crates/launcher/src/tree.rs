@@ -4,6 +4,7 @@
 //! A number read from `/proc` may name another process by the time it is used; [`signal`] makes
 //! sure that it does not.
 
+use std::collections::BTreeMap;
 use std::ffi::c_int;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -113,28 +114,61 @@ pub(crate) struct Mark<'a> {
     pub(crate) sessions: &'a [ProcessId],
 }
 
-/// Every process that is not ended and bears the mark.
-pub(crate) fn marked(mark: &Mark<'_>) -> Vec<Process> {
-    let mut all = all();
-    all.retain(|process| !process.zombie && bears(process, mark));
-    all
+/// The processes that are not ended and bear one of the marks, each with the mark's place. All
+/// marks are looked for in one pass over the host's processes.
+pub(crate) fn marked(marks: &[Mark<'_>]) -> Vec<(usize, Process)> {
+    let all = all();
+    let owner = |pid: u32| fs::metadata(format!("/proc/{pid}")).ok().map(|entry| entry.uid());
+    let found = bearers(&all, marks, |pid| tag_of(pid).unwrap_or_default());
+    found
+        .into_iter()
+        .filter(|(mark, process)| owner(process.id.pid) == Some(marks[*mark].uid))
+        .map(|(mark, process)| (mark, process.clone()))
+        .collect()
 }
 
-fn bears(process: &Process, mark: &Mark<'_>) -> bool {
-    let pid = process.id.pid;
-    let same_user =
-        || fs::metadata(format!("/proc/{pid}")).is_ok_and(|entry| entry.uid() == mark.uid);
-    let in_session = mark.sessions.iter().any(|leader| {
-        process.session == leader.pid && process.id.start_ticks >= leader.start_ticks
-    });
-    (in_session || has_tag(pid, mark.key)) && same_user()
+/// How much later than its note, in clock ticks, the leader of a session may seem to have started.
+const ROUNDING_TICKS: u64 = 3;
+
+fn bearers<'p>(
+    all: &'p [Process],
+    marks: &[Mark<'_>],
+    tag_of: impl Fn(u32) -> String,
+) -> Vec<(usize, &'p Process)> {
+    let alive: BTreeMap<u32, u64> =
+        all.iter().map(|process| (process.id.pid, process.id.start_ticks)).collect();
+    let mut sessions: BTreeMap<u32, Vec<(usize, u64)>> = BTreeMap::new();
+    for (number, mark) in marks.iter().enumerate() {
+        for leader in mark.sessions {
+            sessions.entry(leader.pid).or_default().push((number, leader.start_ticks));
+        }
+    }
+    let tags: BTreeMap<String, usize> =
+        marks.iter().enumerate().map(|(number, mark)| (mark.key.to_string(), number)).collect();
+    let mark_of = |process: &Process| {
+        // The number of a session is free again when its last process has gone: a leader that lives
+        // and was started later leads another one.
+        let led_by = |start_ticks: u64| {
+            let leader = alive.get(&process.session);
+            leader.is_none_or(|now| *now <= start_ticks + ROUNDING_TICKS)
+        };
+        let of_session = sessions.get(&process.session).into_iter().flatten();
+        let in_session = of_session
+            .filter(|(_, start)| process.id.start_ticks >= *start && led_by(*start))
+            .max_by_key(|(_, start)| *start);
+        in_session.map(|(number, _)| *number).or_else(|| tags.get(&tag_of(process.id.pid)).copied())
+    };
+    let living = all.iter().filter(|process| !process.zombie);
+    living.filter_map(|process| Some((mark_of(process)?, process))).collect()
 }
 
-/// Whether the process was started with the run's tag in its environment.
-fn has_tag(pid: u32, key: &RunKey) -> bool {
-    let wanted = format!("{RUN_TAG}={key}");
-    fs::read(format!("/proc/{pid}/environ"))
-        .is_ok_and(|environment| environment.split(|b| *b == 0).any(|v| v == wanted.as_bytes()))
+/// The run's tag in the environment with which the process was started.
+fn tag_of(pid: u32) -> Option<String> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let mut variables = environment.split(|byte| *byte == 0);
+    let tag = format!("{RUN_TAG}=");
+    let value = variables.find_map(|variable| variable.strip_prefix(tag.as_bytes()))?;
+    Some(String::from_utf8_lossy(value).into_owned())
 }
 
 /// Sends a signal to this very process, and not to a later one with its number. A process that has
@@ -195,6 +229,46 @@ mod tests {
         let forked = line.replace(" 4194560 ", " 4194624 ");
         assert_eq!(parse_stat(&forked), Some(Process { executed: false, ..expected }));
         assert_eq!(parse_stat("42 (truncated) S 7"), None);
+    }
+
+    /// The numbers of the processes that bear the mark of a run whose session is 40, led by a
+    /// process that was started at 100.
+    fn check(processes: &[(u32, u32, u64)], tagged: &[u32], expected: &[u32]) {
+        let key = RunKey::try_from("1.0.1".to_owned()).unwrap();
+        let sessions = [ProcessId { pid: 40, start_ticks: 100 }];
+        let marks = [Mark { key: &key, uid: 0, sessions: &sessions }];
+        let all: Vec<Process> = processes
+            .iter()
+            .map(|(pid, session, start_ticks)| Process {
+                id: ProcessId { pid: *pid, start_ticks: *start_ticks },
+                parent_pid: 1,
+                session: *session,
+                zombie: false,
+                executed: true,
+                user_ticks: 0,
+                sys_ticks: 0,
+                rss_pages: 0,
+                virtual_bytes: 0,
+            })
+            .collect();
+        let tag = |pid: u32| if tagged.contains(&pid) { key.to_string() } else { String::new() };
+        let found = bearers(&all, &marks, tag);
+        let found: Vec<u32> = found.iter().map(|(_, process)| process.id.pid).collect();
+        assert_eq!(found, expected, "{processes:?}");
+    }
+
+    #[test]
+    fn a_runs_processes_are_those_of_its_session_and_those_with_its_tag() {
+        check(&[(40, 40, 101), (41, 40, 200), (50, 50, 300)], &[], &[40, 41]);
+        // Its leader is gone, and the session goes on.
+        check(&[(41, 40, 200), (50, 50, 300)], &[50], &[41, 50]);
+        check(&[(41, 40, 90)], &[], &[]);
+    }
+
+    #[test]
+    fn a_later_session_with_the_number_of_a_runs_is_left_alone() {
+        check(&[(40, 40, 5000), (41, 40, 5001)], &[], &[]);
+        check(&[(40, 40, 5000), (41, 40, 5001)], &[41], &[41]);
     }
 
     #[test]

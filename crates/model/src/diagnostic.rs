@@ -25,6 +25,8 @@ pub enum Severity {
 pub enum About {
     /// A line, as it was read.
     Line,
+    /// What a line brought up itself: a statement that is an error, or what it includes.
+    Raised,
     /// A job, as it was made.
     Job,
     /// All that is submitted: its files, its limits.
@@ -167,7 +169,9 @@ impl Diagnostic {
             About::Command(command) => {
                 format!("Failed to parse {command} command: {}", self.message)
             }
-            About::Line | About::Job | About::Submission | About::Macro => self.message.clone(),
+            About::Line | About::Raised | About::Job | About::Submission | About::Macro => {
+                self.message.clone()
+            }
         }
     }
 

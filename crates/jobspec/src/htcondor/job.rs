@@ -17,6 +17,9 @@ mod scripts;
 mod timing;
 mod transfer;
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
 use classad::{ClassAd, Expr};
 use model::{Universe, attr};
 
@@ -48,6 +51,8 @@ pub(super) struct Job<'a> {
     /// What it runs instead of its executable.
     interactive: Option<Interactive>,
     warnings: Vec<Diagnostic>,
+    /// Keywords of which macro functions have complained: they say it once of a job.
+    complained: RefCell<BTreeSet<String>>,
 }
 
 /// A job that has been made.
@@ -92,6 +97,7 @@ impl<'a> Job<'a> {
             spool: setting.spool,
             interactive: setting.interactive.cloned(),
             warnings: Vec::new(),
+            complained: RefCell::default(),
         }
     }
 }
@@ -120,7 +126,7 @@ impl Job<'_> {
         self.ad.set(attr::TARGET_TYPE, "Machine");
         self.ad.set(attr::CONDOR_VERSION, host.version.as_str());
         self.ad.set(attr::CONDOR_PLATFORM, host.platform.as_str());
-        self.ad.set("SubmitVersion", host.version.as_str());
+        self.ad.set(attr::SUBMIT_VERSION, host.version.as_str());
         self.ad.set("JobSubmitMethod", 0);
         self.ad.set(attr::MIN_HOSTS, 1);
         self.ad.set(attr::MAX_HOSTS, 1);
@@ -141,16 +147,12 @@ impl Job<'_> {
                     self.ad.set(keyword.attr, words(&text).collect::<Vec<_>>().join(","));
                 }
                 KeywordKind::Path => {
-                    // HTCondor 25.14 writes no slash twice here.
-                    let mut path = self.absolute(&text);
-                    while path.contains("//") {
-                        path = path.replace("//", "/");
-                    }
-                    self.ad.set(keyword.attr, path);
+                    self.ad.set(keyword.attr, without_double_slashes(self.absolute(&text)));
                 }
                 KeywordKind::Truth => self.set_truth(keyword.name, keyword.attr)?,
                 KeywordKind::Integer => {
                     if let Some(number) = self.integer(keyword.name)? {
+                        self.check_bounds(keyword.name, number)?;
                         self.ad.set(keyword.attr, number);
                     }
                 }
@@ -170,6 +172,16 @@ impl Job<'_> {
         }
         self.set_default(attr::LEAVE_JOB_IN_QUEUE, false);
         Ok(())
+    }
+
+    /// The one number of these whose bounds HTCondor 25.14 looks at.
+    fn check_bounds(&self, name: &str, number: i64) -> Result<(), Diagnostic> {
+        const MOST: i64 = i32::MAX as i64;
+        if name != "job_machine_attrs_history_length" || (0..=MOST).contains(&number) {
+            return Ok(());
+        }
+        let message = format!("{name}={number} is out of bounds 0 to {MOST}");
+        Err(Diagnostic::error(message).at(self.place(name)))
     }
 
     fn advise_of_what_has_no_effect(&mut self) -> Result<(), Diagnostic> {
@@ -221,7 +233,15 @@ impl Job<'_> {
             None => vec![name],
         };
         for spelling in spellings {
-            let value = self.scope.value(spelling).map_err(|error| {
+            let said = self.scope.complaints();
+            let value = self.scope.value(spelling);
+            if self.scope.complaints() > said
+                && !self.complained.borrow_mut().insert(spelling.to_owned())
+            {
+                // It was read, and told of, before.
+                self.scope.keep_complaints(said);
+            }
+            let value = value.map_err(|error| {
                 Diagnostic::error(error.to_string())
                     .at(self.place(spelling))
                     .hint("every $(name) must end in text, not in itself")
@@ -248,7 +268,7 @@ impl Job<'_> {
 
     fn truth(&self, name: &str) -> Result<Option<bool>, Diagnostic> {
         let Some(text) = self.word(name)? else { return Ok(None) };
-        evaluate::truth(&text).map(Some).ok_or_else(|| {
+        evaluate::truth_at(&text, self.scope.site.host().now).map(Some).ok_or_else(|| {
             let message = format!("{name}={text} is invalid, must eval to a boolean.");
             Diagnostic::error(message).at(self.place(name)).hint("true or false")
         })
@@ -256,8 +276,11 @@ impl Job<'_> {
 
     fn integer(&self, name: &str) -> Result<Option<i64>, Diagnostic> {
         let Some(text) = self.word(name)? else { return Ok(None) };
-        evaluate::integer(&text).map(Some).ok_or_else(|| {
-            let message = format!("{name}={text} is invalid, must eval to an integer.");
+        evaluate::integer_at(&text, self.scope.site.host().now).map(Some).ok_or_else(|| {
+            // The one name of two that HTCondor 25.14 repeats as it was written.
+            let is_short = name == "priority" && self.scope.macros.entry(name).is_none();
+            let said = if is_short { "prio" } else { name };
+            let message = format!("{said}={text} is invalid, must eval to an integer.");
             Diagnostic::error(message).at(self.place(name))
         })
     }
@@ -339,6 +362,17 @@ impl Keyword {
     }
 }
 
+/// HTCondor 25.14 writes no slash twice in the paths of logs and of the initial directory, and
+/// takes a backslash behind a slash for one.
+fn without_double_slashes(mut path: String) -> String {
+    for double in ["//", "/\\"] {
+        while path.contains(double) {
+            path = path.replace(double, "/");
+        }
+    }
+    path
+}
+
 /// Something that is known by name only.
 fn not_built(name: &str, place: Option<Place>, family: Family) -> Diagnostic {
     let hint = format!("{} are not built; remove the line to submit without", family.describe());
@@ -347,6 +381,10 @@ fn not_built(name: &str, place: Option<Place>, family: Family) -> Diagnostic {
 
 /// A text without the double quotes around it.
 fn unquoted(text: &str) -> &str {
+    if text == "\"" {
+        // HTCondor 25.14: it begins with one, and ends with one.
+        return "";
+    }
     text.strip_prefix('"').and_then(|inner| inner.strip_suffix('"')).unwrap_or(text)
 }
 

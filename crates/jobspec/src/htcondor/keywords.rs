@@ -192,7 +192,7 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "notification" => attr::JOB_NOTIFICATION, Made;
     "notify_user" => attr::NOTIFY_USER, Made;
     "email_attributes" => attr::EMAIL_ATTRIBUTES, List;
-    "dagman_job_id" => attr::DAGMAN_JOB_ID, Expression;
+    "dagman_job_id" => attr::DAGMAN_JOB_ID, Integer;
     // ---- what it asks for (job/resources.rs, job/growing.rs, job/requirements.rs)
     "request_cpus" => attr::REQUEST_CPUS, Made;
     "request_memory" => attr::REQUEST_MEMORY, Made;
@@ -255,7 +255,7 @@ pub const KEYWORDS: &[Keyword] = keywords! {
     "noop_job_exit_code" => attr::NOOP_JOB_EXIT_CODE, Expression;
     "noop_job_exit_signal" => attr::NOOP_JOB_EXIT_SIGNAL, Expression;
     "erase_output_and_error_on_restart" => attr::ERASE_OUTPUT_AND_ERROR_ON_RESTART, Truth;
-    "coresize" ["core_size"] => attr::CORE_SIZE, Integer;
+    "core_size" ["coresize"] => attr::CORE_SIZE, Integer;
     "stack_size" => attr::STACK_SIZE, Expression;
     // ---- when it starts (job/policy.rs)
     "deferral_time" => attr::DEFERRAL_TIME, Made;

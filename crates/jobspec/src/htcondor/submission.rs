@@ -184,6 +184,10 @@ fn predefine(macros: &mut Macros, description: &Description, site: &dyn Site) {
 /// What people write who want no more than so many of their jobs to run at a time.
 const LIMITS: [&str; 4] = ["max_running", "max_running_jobs", "max_jobs_running", "max_jobs"];
 
+/// What nobody reads where there is no `tool_daemon_cmd`.
+const TOOL_LINES: [&str; 4] =
+    ["tool_daemon_args", "tool_daemon_input", "tool_daemon_output", "tool_daemon_error"];
+
 fn warn_of_unused(
     macros: &Macros,
     variables: &[String],
@@ -203,6 +207,8 @@ fn warn_of_unused(
                 .push(told(format!("{slip} is not a valid submit keyword, did you mean {slip}s?")));
         }
     }
+    // HTCondor 25.14 goes by name, whatever kind of a name it is.
+    let mut found: Vec<(String, Diagnostic)> = Vec::new();
     for entry in macros.unused() {
         let message = format!(
             "the line '{} = {}' was unused by condor_submit. Is it a typo?",
@@ -212,17 +218,23 @@ fn warn_of_unused(
         let meant =
             keywords::nearest(&entry.name).filter(|meant| !entry.name.eq_ignore_ascii_case(meant));
         let is_limit = LIMITS.iter().any(|name| entry.name.eq_ignore_ascii_case(name));
-        warnings.push(match meant {
+        let of_the_tool = TOOL_LINES.iter().any(|name| entry.name.eq_ignore_ascii_case(name));
+        let warning = match meant {
             _ if is_limit => warning.hint("at most N jobs at once is: max_materialize = N"),
+            _ if of_the_tool => warning.hint("it does nothing without tool_daemon_cmd"),
             Some(keyword) => warning.hint(format!("did you mean {keyword}?")),
             None => warning,
-        });
+        };
+        found.push((entry.name.to_ascii_lowercase(), warning));
     }
     for name in variables {
-        warnings.push(told(format!(
-            "the Queue variable '{name}' was unused by condor_submit. Is it a typo?"
-        )));
+        let message =
+            format!("the Queue variable '{name}' was unused by condor_submit. Is it a typo?");
+        found.push((name.to_ascii_lowercase(), told(message)));
     }
+    found.sort_by(|one, other| one.0.cmp(&other.0));
+    // What was found first is told last: these come behind everything else (HTCondor 25.14).
+    warnings.splice(..0, found.into_iter().map(|(_, warning)| warning));
 }
 
 /// Makes jobs as the reader comes by `queue` statements.
@@ -300,7 +312,7 @@ impl Maker<'_, '_> {
             let plan = queue::plan(&scope, queue);
             let complaints = scope.take_complaints();
             let is_wrong = !complaints.is_empty();
-            let complaints = complaints.into_iter().map(|one| one.at(Some(place.clone())));
+            let complaints = complaints.into_iter().map(|one| one.at(Some(place.closing())));
             reader.diagnostics.extend(complaints);
             let plan = plan.map_err(|error| refused(&error, place))?;
             if is_wrong && plan.items.is_none() {
@@ -389,7 +401,8 @@ impl Maker<'_, '_> {
         let SubmitOptions { disable_file_checks, spool, .. } = *self.options;
         let interactive = self.options.interactive.as_ref();
         let setting = Setting { file, disable_file_checks, spool, interactive };
-        let mut making = Making { reader, cluster, setting, place, common: None, warned: 0 };
+        let mut making =
+            Making { reader, cluster, setting, place, common: None, warned: 0, complained: 0 };
         if plan.items.is_none()
             && plan.count > 1
             && folder.count() == 0
@@ -425,6 +438,8 @@ struct Making<'m, 'r> {
     common: Option<Common>,
     /// How many warnings its jobs have given.
     warned: usize,
+    /// The same of the complaints of macro functions.
+    complained: usize,
 }
 
 impl Making<'_, '_> {
@@ -447,10 +462,25 @@ impl Making<'_, '_> {
         if !folder.count_up(&made.ad, count) {
             return false;
         }
-        let complaints =
-            complaints.into_iter().map(|complaint| complaint.at(Some(self.place.clone())));
-        self.reader.diagnostics.extend(complaints.chain(made.warnings));
+        if !complaints.is_empty() {
+            // Each of its jobs has the same of its own.
+            (0..count).take(MOST_WARNINGS).for_each(|step| self.complain(&complaints, step, 0));
+        }
+        self.reader.diagnostics.extend(made.warnings);
         true
+    }
+
+    /// Tells what macro functions had to say of a job. HTCondor 25.14 says it at the end of the
+    /// statement.
+    fn complain(&mut self, complaints: &[Diagnostic], step: u32, index: usize) {
+        for complaint in complaints {
+            self.complained += 1;
+            if self.complained <= MOST_WARNINGS {
+                let told = complaint.clone().at(Some(self.place.closing()));
+                let told = told.hint(format!("at Step {step}, ItemIndex {index}"));
+                self.reader.diagnostics.push(told);
+            }
+        }
     }
 
     /// Makes the jobs of one item, each on its own.
@@ -473,10 +503,7 @@ impl Making<'_, '_> {
                 }),
             };
             let complaints = scope.take_complaints();
-            let place = self.place;
-            let complaints =
-                complaints.into_iter().map(|complaint| complaint.at(Some(place.clone())));
-            self.reader.diagnostics.extend(complaints);
+            self.complain(&complaints, step, index);
             match made {
                 Ok(warnings) => self.note(warnings),
                 Err(refused) => {

@@ -5,17 +5,27 @@ use classad::{ClassAd, Env, Expr, Value};
 
 /// The value of a text as a ClassAd expression that names nothing; `None` if it is no expression.
 pub(crate) fn constant(text: &str) -> Option<Value> {
+    constant_at(text, 0)
+}
+
+/// The same at a time, in seconds since the epoch.
+pub(crate) fn constant_at(text: &str, now: i64) -> Option<Value> {
     let expr = Expr::parse(text).ok()?;
-    Some(ClassAd::new().eval_expr(&expr, None, &Env::at(0)))
+    Some(ClassAd::new().eval_expr(&expr, None, &Env::at(now)))
 }
 
 /// A constant integer: booleans count, reals are cut off. Digits alone are decimal whatever they
 /// begin with, though an expression takes no `007` (HTCondor 25.14).
 pub(crate) fn integer(text: &str) -> Option<i64> {
+    integer_at(text, 0)
+}
+
+/// The same at a time.
+pub(crate) fn integer_at(text: &str, now: i64) -> Option<i64> {
     if let Ok(number) = text.trim().parse() {
         return Some(number);
     }
-    let value = constant(text)?;
+    let value = constant_at(text, now)?;
     match value {
         Value::Real(real) => whole(real.trunc()),
         _ => value.as_i64().or_else(|| value.as_bool().map(i64::from)),
@@ -38,7 +48,12 @@ pub(crate) fn real(text: &str) -> Option<f64> {
 
 /// A constant truth value, as `submit` takes it: `true`, `1`, `1 < 2`.
 pub(crate) fn truth(text: &str) -> Option<bool> {
-    let value = constant(text)?;
+    truth_at(text, 0)
+}
+
+/// The same at a time.
+pub(crate) fn truth_at(text: &str, now: i64) -> Option<bool> {
+    let value = constant_at(text, now)?;
     value.as_bool().or_else(|| value.as_f64().map(|number| number != 0.0))
 }
 

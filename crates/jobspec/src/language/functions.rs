@@ -161,9 +161,10 @@ fn random_integer(expansion: &mut Expansion<'_, '_>, body: &str) -> String {
     let step = arguments.next().flatten().unwrap_or(1).max(1);
     match bounds {
         Ok((min, max)) if min <= max => {
-            let steps = u64::try_from((max - min) / step + 1).unwrap_or(1);
-            let drawn = i64::try_from(scope.random_below(steps)).unwrap_or(0);
-            (min + drawn * step).to_string()
+            // As far apart as two numbers can be, there are more steps than a number of this kind.
+            let steps = (i128::from(max) - i128::from(min)) / i128::from(step) + 1;
+            let drawn = scope.random_below(u64::try_from(steps).unwrap_or(u64::MAX));
+            (i128::from(min) + i128::from(drawn) * i128::from(step)).to_string()
         }
         Ok((min, _)) => {
             scope.complain("$RANDOM_INTEGER() config macro: min > max!".to_owned());
@@ -226,7 +227,7 @@ fn number(expansion: &mut Expansion<'_, '_>, name: &str, body: &str) -> Result<S
         evaluate::real(&text).map(|number| parsed.real(number))
     };
     let Some(printed) = printed else {
-        let kind = if is_int { "an integer" } else { "a float" };
+        let kind = if is_int { "an integer" } else { "an real" };
         expansion.scope.complain(format!("${name}() macro: {text} does not evaluate to {kind}!"));
         return Ok(String::new());
     };

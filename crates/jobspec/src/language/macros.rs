@@ -106,7 +106,9 @@ impl Macros {
         let used = Cell::new(self.entries.get(&key).is_some_and(|entry| entry.used.get()));
         let order = self.assigned;
         self.assigned += 1;
-        let name = name.to_owned();
+        // As it was spelt first (HTCondor 25.14).
+        let first = self.entries.get(&key).map(|entry| entry.name.clone());
+        let name = first.unwrap_or_else(|| name.to_owned());
         self.entries.insert(key, MacroEntry { name, value, place, used, order, from_outside });
     }
 
@@ -175,7 +177,7 @@ impl Macros {
     /// The text of a macro, unexpanded. Marks it as used.
     pub(crate) fn raw(&self, name: &str) -> Option<&str> {
         let key = name.to_ascii_lowercase();
-        if let Some(variable) = self.loop_variables.iter().find(|variable| variable.key == key) {
+        if let Some(variable) = self.loop_variables.iter().rfind(|variable| variable.key == key) {
             variable.used.set(true);
             // A line that gives the name a value before is no typo either.
             if let Some(entry) = self.entries.get(&key) {
@@ -338,6 +340,16 @@ impl<'a> Scope<'a> {
     pub(crate) fn complain(&self, message: String) {
         self.macros.vary();
         self.complaints.borrow_mut().push(Diagnostic::error(message).about(About::Macro));
+    }
+
+    /// How many complaints were made so far.
+    pub(crate) fn complaints(&self) -> usize {
+        self.complaints.borrow().len()
+    }
+
+    /// Drops the complaints made after so many.
+    pub(crate) fn keep_complaints(&self, many: usize) {
+        self.complaints.borrow_mut().truncate(many);
     }
 
     /// Takes the complaints made so far.

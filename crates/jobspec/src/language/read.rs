@@ -8,7 +8,7 @@ use super::macros::{MacroError, Macros, Scope};
 use super::parse::parse;
 use crate::site::Site;
 use crate::source::Place;
-use model::diagnostic::Diagnostic;
+use model::diagnostic::{About, Diagnostic};
 
 /// Files include files no deeper than this, so that a file that includes itself ends.
 pub(crate) const MAX_INCLUDES: usize = 16;
@@ -100,7 +100,7 @@ impl Reader<'_> {
                 }
                 StatementKind::Error(text) => {
                     let message = self.expand(text, &place)?;
-                    return Err(Diagnostic::reading(place, message));
+                    return Err(Diagnostic::reading(place, message).about(About::Raised));
                 }
                 StatementKind::Queue(queue) => at_queue.at_queue(self, queue, place)?,
                 StatementKind::Unknown(line) => return Err(unknown(line, place)),
@@ -242,7 +242,10 @@ impl Reader<'_> {
         let text = match self.included_text(include, &what) {
             Ok(text) => text,
             Err(_) if include.if_exist => return Ok(()),
-            Err(message) => return Err(Diagnostic::reading(place.clone(), message)),
+            Err(message) => {
+                let error = Diagnostic::reading(place.clone(), message);
+                return Err(error.about(About::Raised));
+            }
         };
         let mut problems = match parse(&text, &what) {
             Ok(included) => return self.read_nested(&included, at_queue, depth + 1),
@@ -263,7 +266,10 @@ impl Reader<'_> {
         {
             return Ok(cached);
         }
-        let text = self.site.run_command(what).map_err(|why| format!("{why}"))?;
+        let text = self.site.run_command(what).map_err(|why| match why.to_string() {
+            why if why.starts_with(NO_COMMAND) => format!("{what} |: {why}"),
+            why => why,
+        })?;
         if let Some(cache) = &include.into {
             self.site
                 .write_file(cache, &text)
@@ -303,6 +309,9 @@ fn use_refused(text: &Text, place: Place) -> Diagnostic {
     let message = format!("use {} is not supported yet", text.value);
     Diagnostic::reading(place, message).hint("write out the commands that the template stands for")
 }
+
+/// How it is said that a command cannot be started.
+pub(crate) const NO_COMMAND: &str = "not a valid command";
 
 /// What is said of a line that is no statement.
 pub(crate) const NO_STATEMENT: &str = "this is not a submit statement";

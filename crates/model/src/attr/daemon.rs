@@ -4,6 +4,7 @@ attrs! {
     MY_ADDRESS = "MyAddress";
     CONDOR_VERSION = "CondorVersion";
     CONDOR_PLATFORM = "CondorPlatform";
+    SUBMIT_VERSION = "SubmitVersion";
     DAEMON_START_TIME = "DaemonStartTime";
     NUM_USERS = "NumUsers";
     NUM_SCHEDULERS = "NumSchedulers";

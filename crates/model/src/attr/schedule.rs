@@ -4,6 +4,7 @@ attrs! {
     DEFERRAL_TIME = "DeferralTime";
     DEFERRAL_WINDOW = "DeferralWindow";
     DEFERRAL_PREP_TIME = "DeferralPrepTime";
+    SCHEDD_INTERVAL = "ScheddInterval";
     CRON_MINUTE = "CronMinute";
     CRON_HOUR = "CronHour";
     CRON_DAY_OF_MONTH = "CronDayOfMonth";

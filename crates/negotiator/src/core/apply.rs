@@ -243,6 +243,7 @@ impl Core {
                 class.unseen.insert(number);
             }
             let offer = Offer {
+                matched: matched.id,
                 schedd: planned.schedd.clone(),
                 class: matched.class,
                 owner: planned.owner.clone(),

@@ -1,6 +1,6 @@
 //! Writes users' event logs, on threads of their own, behind the record: what is logged was
 //! committed before, and each event stands in a log once, even if the schedd is killed between
-//! writing and remembering that it did.
+//! writing and remembering that it did, or a disk is full in the middle of a write.
 //!
 //! Texts are committed with the events they tell of (the store's outbox), and forgotten in a commit
 //! after they were appended and synced. The truth is the record in the store; a log is a copy for
@@ -259,6 +259,7 @@ mod tests {
     use std::path::Path;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use super::file::LogFile;
     use super::*;
 
     fn outbox(texts: &Arc<Mutex<Vec<LogText>>>) -> Outbox {
@@ -399,6 +400,94 @@ mod tests {
         assert_eq!(fs::read_to_string(&*full).unwrap(), "1\n3\n5\n7\n9\n");
         assert_eq!(fs::read_to_string(&*good).unwrap(), "xxxxx");
         assert!(tries.load(Ordering::Relaxed) > 2);
+    }
+
+    /// A log on a disk that has room for so many bytes more, once; `syncs` counts down the syncs
+    /// that fail.
+    struct Narrow {
+        file: Box<dyn LogFile>,
+        room: Arc<AtomicUsize>,
+        failing_syncs: Arc<AtomicUsize>,
+    }
+
+    const FULL: i32 = nix::errno::Errno::ENOSPC as i32;
+
+    impl io::Write for Narrow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let room = self.room.load(Ordering::Relaxed);
+            if room == 0 {
+                // Somebody makes room before it is tried again.
+                self.room.store(usize::MAX, Ordering::Relaxed);
+                return Err(io::Error::from_raw_os_error(FULL));
+            }
+            let taken = self.file.write(&bytes[..bytes.len().min(room)])?;
+            self.room.store(room - taken, Ordering::Relaxed);
+            Ok(taken)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            self.file.flush()
+        }
+    }
+
+    impl LogFile for Narrow {
+        fn sync(&self) -> io::Result<()> {
+            let left = self.failing_syncs.load(Ordering::Relaxed);
+            self.failing_syncs.store(left.saturating_sub(1), Ordering::Relaxed);
+            if left > 0 { Err(io::Error::from_raw_os_error(FULL)) } else { self.file.sync() }
+        }
+    }
+
+    /// What is in a log that was given three events together, and whose disk was full after `room`
+    /// bytes.
+    fn written_with(room: usize, failing_syncs: usize, events: &[&str]) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let path: Arc<str> = dir.path().join("log").to_str().unwrap().into();
+        let room = Arc::new(AtomicUsize::new(room));
+        let failing_syncs = Arc::new(AtomicUsize::new(failing_syncs));
+        let open: Opener = Arc::new(move |path: &Path| {
+            let (room, failing_syncs) = (Arc::clone(&room), Arc::clone(&failing_syncs));
+            Ok(Box::new(Narrow { file: open_plain(path)?, room, failing_syncs }))
+        });
+        let all: Vec<LogText> =
+            (1..).zip(events).map(|(id, event)| text(id, &path, event)).collect();
+        let texts = Arc::new(Mutex::new(all.clone()));
+        let writer = &mut LogWriter::start_with(
+            &Pending::default(),
+            surroundings(&texts, None),
+            LANE_BYTES,
+            open,
+        );
+        let ids: Vec<u64> = all.iter().map(|text| text.id).collect();
+        writer.write(all);
+        until_done(writer, &ids);
+        fs::read_to_string(&*path).unwrap()
+    }
+
+    #[test]
+    fn a_disk_that_is_full_in_the_middle_of_a_write_leaves_each_event_once_and_whole() {
+        let events = ["000 a\n...\n", "001 b\n...\n", "005 c\n...\n"];
+        let whole = events.concat();
+        std::thread::scope(|threads| {
+            for room in 0..=whole.len() {
+                let whole = &whole;
+                threads.spawn(move || assert_eq!(written_with(room, 0, &events), *whole, "{room}"));
+            }
+            let whole = &whole;
+            threads.spawn(move || assert_eq!(written_with(usize::MAX, 1, &events), *whole));
+        });
+    }
+
+    #[test]
+    fn what_others_have_written_behind_an_event_does_not_make_it_stand_there_twice() {
+        let (a, b, others) = ("001 (1.0) a\n...\n", "005 (1.0) b\n...\n", "016 (1.0) POST\n...\n");
+        for (before, expected) in [
+            (format!("{a}{others}"), format!("{a}{others}{b}")),
+            (format!("{a}{b}{others}"), format!("{a}{b}{others}")),
+            (others.to_owned(), format!("{others}{a}{b}")),
+        ] {
+            assert_eq!(restart_with(&before, &format!("{a}{b}")), expected, "{before}");
+        }
     }
 
     #[test]

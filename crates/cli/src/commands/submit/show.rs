@@ -177,27 +177,23 @@ impl Manner {
 
     /// Messages, in HTCondor's order: the last that was found comes first.
     fn messages(&self, diagnostics: &[Diagnostic]) -> String {
-        let mut text = String::new();
-        for diagnostic in diagnostics.iter().rev() {
-            match self.dialect {
-                Dialect::Updraft => {
-                    text += &in_own_words(diagnostic).map(|own| own.render()).unwrap_or_default();
-                }
-                Dialect::Pbs => text += &pbs::said("qsub", diagnostic),
-                Dialect::HtCondor => {
-                    text += &htcondor::said(diagnostic);
-                    // not HTCondor's, and worth a line under any name: which keyword was meant
-                    if !diagnostic.is_error()
-                        && let Some(hint) =
-                            diagnostic.hint.as_ref().filter(|hint| hint.starts_with("did you mean"))
-                    {
-                        text += &format!("         {hint}\n");
-                    }
-                }
-            }
+        let latest = diagnostics.iter().rev();
+        match self.dialect {
+            Dialect::Updraft => latest.filter_map(in_own_words).map(|own| own.render()).collect(),
+            Dialect::Pbs => latest.map(|one| pbs::said("qsub", one)).collect(),
+            Dialect::HtCondor => htcondor::said_all(diagnostics)
+                .into_iter()
+                .map(|(one, said)| said + &which_was_meant(one))
+                .collect(),
         }
-        text
     }
+}
+
+/// Not HTCondor's, and worth a line under any name: which keyword was meant.
+fn which_was_meant(diagnostic: &Diagnostic) -> String {
+    let hint = diagnostic.hint.as_ref().filter(|hint| hint.starts_with("did you mean"));
+    hint.filter(|_| !diagnostic.is_error())
+        .map_or_else(String::new, |hint| format!("         {hint}\n"))
 }
 
 /// What was found in a description that was submitted all the same, as it is told under our own

@@ -305,11 +305,16 @@ fn column(line: &str) -> Result<Column, String> {
     Ok(column)
 }
 
+/// No cell is padded further.
+const MAX_WIDTH: i32 = 4096;
+
 fn width(text: &str) -> Result<Option<i32>, String> {
     if text.eq_ignore_ascii_case("AUTO") {
         return Ok(None);
     }
-    text.parse().map(Some).map_err(|_| format!("WIDTH {text}: expected a number or AUTO"))
+    let width = text.parse::<i32>();
+    let width = width.map(|width| Some(width.clamp(-MAX_WIDTH, MAX_WIDTH)));
+    width.map_err(|_| format!("WIDTH {text}: expected a number or AUTO"))
 }
 
 fn function(name: &str) -> Result<Show, String> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model::cmdline::{self, CmdlineError, Written};
 use model::{Gang, Parts, Spread, Universe, attr};
 
-use super::{Job, words};
+use super::{Job, without_double_slashes, words};
 use crate::htcondor::keywords::Family;
 use crate::htcondor::submission::Interactive;
 use crate::language::evaluate;
@@ -77,7 +77,7 @@ impl Job<'_> {
 
     pub(super) fn set_initial_directory(&mut self) -> Result<(), Diagnostic> {
         if let Some(path) = self.text("initialdir")? {
-            self.iwd = self.absolute(&path);
+            self.iwd = without_double_slashes(self.absolute(&path));
             self.scope.check_mark(&self.iwd);
             if self.scope.site.file_kind(&self.iwd) != Ok(FileKind::Directory) {
                 let message = format!("No such directory: {}", self.iwd);
@@ -92,6 +92,10 @@ impl Job<'_> {
     pub(super) fn set_executable(&mut self) -> Result<(), Diagnostic> {
         if let Some(interactive) = self.interactive.clone() {
             return self.set_interactive(&interactive);
+        }
+        // Whoever submits the same description with `-interactive` too has made no typo.
+        for keyword in ["interactive_executable", "interactive_args"] {
+            self.text(keyword)?;
         }
         if self.text("shell")?.is_some() {
             self.ad.set(attr::CMD, "/bin/sh");
@@ -115,8 +119,11 @@ impl Job<'_> {
         if !transferred {
             self.ad.set(attr::CMD, path);
             self.ad.set(attr::TRANSFER_EXECUTABLE, false);
-            // it need not be here
-            self.ad.set(attr::EXECUTABLE_SIZE, size.unwrap_or(0));
+            // It need not be here, if that is said by `false` (HTCondor 25.14).
+            let is_plain =
+                self.text("transfer_executable")?.is_some_and(|t| t.starts_with(['f', 'F']));
+            let size = if is_plain { size.unwrap_or(0) } else { size? };
+            self.ad.set(attr::EXECUTABLE_SIZE, size);
             return Ok(());
         }
         let size = size?;
@@ -205,7 +212,7 @@ impl Job<'_> {
                 self.check_script(path, written)?;
                 Ok(kib(size_bytes))
             }
-            Ok(FileKind::Directory) => Ok(0),
+            Ok(FileKind::Directory) => Ok(kib(self.scope.site.folder_bytes(path))),
             Ok(FileKind::Other) => {
                 let message = format!("executable {written} is not a plain file");
                 Err(Diagnostic::error(message).at(self.place("executable")))
@@ -239,6 +246,7 @@ impl Job<'_> {
             return Ok(());
         }
         if let Some(line) = self.text("shell")? {
+            self.text("arguments")?;
             self.ad.set(attr::ARGUMENTS, cmdline::print_v2(["-c", line.as_str()]));
             return Ok(());
         }
@@ -334,7 +342,8 @@ impl Job<'_> {
             }
         }
         let names_old_attribute = self.text("env")?.is_some();
-        let text = text.unwrap_or_default();
+        // HTCondor 25.14: all of nothing.
+        let text = text.filter(|text| text != "*").unwrap_or_default();
         let error = |error: &CmdlineError| self.environment_error(error, spelling, &text);
         let (own, old_syntax) = match cmdline::read_environment(&text).map_err(|why| error(&why))? {
             Written::V1(_) if spelling == "environment2" && !text.is_empty() => {

@@ -4,7 +4,7 @@
 use model::attr;
 use model::cmdline::{self, CmdlineError, Written};
 
-use super::Job;
+use super::{Job, unquoted};
 use crate::language::evaluate;
 use model::diagnostic::Diagnostic;
 
@@ -25,12 +25,7 @@ impl Job<'_> {
     pub(super) fn set_tool(&mut self) -> Result<(), Diagnostic> {
         let files = [TOOL, TOOL_INPUT].into_iter().chain(TOOL_OUTPUTS);
         if self.text(TOOL.0)?.is_none() {
-            let others = files.map(|(keyword, _)| keyword).chain([TOOL_ARGUMENTS]);
-            for keyword in others {
-                if self.text(keyword)?.is_some() {
-                    self.warn(keyword, format!("{keyword} does nothing without {}", TOOL.0));
-                }
-            }
+            // The others are told of as lines that nobody reads.
             return Ok(());
         }
         for (keyword, attr) in files {
@@ -65,7 +60,7 @@ impl Job<'_> {
     /// Who says where the account of a run goes wants one (HTCondor 25.14).
     pub(super) fn set_debugging(&mut self) -> Result<(), Diagnostic> {
         if let Some(path) = self.text("starter_log")? {
-            let path = self.absolute(&path);
+            let path = self.absolute(unquoted(&path));
             self.ad.set(attr::JOB_STARTER_LOG, path);
             self.ad.set(attr::JOB_STARTER_DEBUG, true);
         }

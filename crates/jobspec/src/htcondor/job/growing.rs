@@ -55,7 +55,10 @@ impl Job<'_> {
         let Growing { attr, retry, increase, max, .. } = growing;
         let steps = self.steps(growing)?;
         let by = self.word(increase)?;
-        let most = self.word(max)?;
+        // HTCondor 25.14 reads a most that stands alone only where the request is a whole number.
+        let grows = !steps.is_empty() || by.is_some();
+        let is_whole = self.ad.literal(attr).and_then(classad::Value::as_i64).is_some();
+        let most = if grows || is_whole { self.word(max)? } else { None };
         if by.is_some() && self.word(retry)?.is_some() {
             let message = format!("{increase} will be ignored because {retry} was used");
             self.warn(increase, message);
@@ -67,10 +70,7 @@ impl Job<'_> {
                 // HTCondor 25.14: the most, alone, is what is asked for next.
                 Some(most) => match size(&most, growing.unit_bytes) {
                     Some(most) => format!("SET {attr} {most}"),
-                    None => {
-                        let most = self.parsed(max, &most, self.place(max))?;
-                        format!("EVALSET {attr} {most}")
-                    }
+                    None => format!("EVALSET {attr} {}", self.most(max, &most)?),
                 },
             },
             ([], Some(by)) => self.increased(growing, &by)?,
@@ -134,12 +134,20 @@ impl Job<'_> {
         ad.eval_expr(&next, None, &classad::Env::at(0)).as_i64()
     }
 
+    /// The most that is asked for, as an expression.
+    fn most(&self, keyword: &str, text: &str) -> Result<Expr, Diagnostic> {
+        Expr::parse(text).map_err(|_| {
+            let message = format!("{keyword}={text} is invalid. must be an expression or number");
+            Diagnostic::error(message).at(self.place(keyword))
+        })
+    }
+
     /// A size that is added each time, or an expression of the request.
     fn increased(&mut self, growing: &Growing, by: &str) -> Result<String, Diagnostic> {
         let Growing { attr, increase, max, unit_bytes, .. } = growing;
         let wrong = |job: &Self| {
             let message = format!(
-                "{increase} retry increment must be a positive number or an expression that references {attr}"
+                "{attr} retry increment must be a positive number or an expression that references {attr}"
             );
             Err(Diagnostic::error(message).at(job.place(increase)))
         };
@@ -149,8 +157,13 @@ impl Job<'_> {
             None => by.to_owned(),
         };
         let names_request = |expr: &Expr| expr.references().iter().any(|(_, name)| *name == **attr);
-        if !names_request(&self.parsed(increase, &next, self.place(increase))?) {
+        if !Expr::parse(&next).is_ok_and(|next| names_request(&next)) {
             return wrong(self);
+        }
+        if let Some(most) = self.text(max)?
+            && size(&most, *unit_bytes).is_none()
+        {
+            self.most(max, &most)?;
         }
         if self.text(max)?.is_none()
             && let Some(next) = self.once(attr, &next)

@@ -60,7 +60,7 @@ impl Job<'_> {
                 continue;
             };
             let message = format!("Invalid {keyword}: {name}");
-            let hint = "letters, digits, and _ . @ - are allowed";
+            let hint = "a name has no blanks";
             return Err(Diagnostic::error(message).at(self.place(keyword)).hint(hint));
         }
         if group.is_none() && user.is_none() {
@@ -142,7 +142,7 @@ impl Job<'_> {
 }
 
 fn is_submitter_name(name: &str) -> bool {
-    name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '@' | '-'))
+    !name.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
 fn is_limit(limit: &str) -> bool {

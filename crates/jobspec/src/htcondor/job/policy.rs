@@ -58,6 +58,10 @@ impl Job<'_> {
     fn set_retries(&mut self) -> Result<(), Diagnostic> {
         let max_retries = self.integer("max_retries")?;
         let success = self.integer("success_exit_code")?;
+        if let Some(code) = success.filter(|code| i32::try_from(*code).is_err()) {
+            let message = format!("success_exit_code={code} is invalid, must eval to an integer.");
+            return Err(Diagnostic::error(message).at(self.place("success_exit_code")));
+        }
         let until = self.text("retry_until")?;
         let on_exit_remove = self.text("on_exit_remove")?;
         let on_exit_hold = self.text("on_exit_hold")?;
@@ -79,8 +83,19 @@ impl Job<'_> {
         for (keyword, text) in [("retry_until", until), ("on_exit_remove", on_exit_remove)] {
             let Some(text) = text else { continue };
             // each on its own first, so that a mistake is told in the user's words
-            let clause = self.parsed(keyword, &text, self.place(keyword))?;
-            let clause = match evaluate::constant(&text).and_then(|value| value.as_i64()) {
+            let clause =
+                self.parsed(keyword, &text, self.place(keyword)).map_err(|mut error| {
+                    let right = match keyword {
+                        "retry_until" => "an integer or boolean expression",
+                        _ => "a boolean expression",
+                    };
+                    error.message = format!("{keyword}={text} is invalid, it must be {right}.");
+                    error
+                })?;
+            let constant = evaluate::constant(&text);
+            let code = constant
+                .and_then(|value| value.as_i64().or_else(|| value.as_bool().map(i64::from)));
+            let clause = match code {
                 Some(code) if keyword == "retry_until" => format!("ExitCode =?= {code}"),
                 _ if binds_looser_than_or(&clause) => format!("({text})"),
                 _ => text,

@@ -6,11 +6,12 @@
 //! says that naming them is obsolete.
 
 use classad::{Expr, RefScope};
-use model::{CheckpointEnd, Universe, attr};
+use model::{CheckpointEnd, JobId, Universe, attr};
 
 use super::Job;
 use super::timing::DEFERRAL_CLAUSES;
 use super::transfer::Transfer;
+use crate::htcondor::submission::schedd_attributes;
 use model::diagnostic::Diagnostic;
 
 /// Attributes of a machine that tell its operating system; naming any leaves out the clause about
@@ -94,36 +95,60 @@ impl Job<'_> {
     }
 
     fn add_resources(&self, named: &Named, clauses: &mut Vec<String>) -> Result<(), Diagnostic> {
-        if self.asks_for_more_than(attr::REQUEST_DISK, 0.0) {
-            let plain = named.any(attr::DISK) || self.universe != Universe::Vanilla;
-            clauses.push(if plain { PLAIN_DISK_CLAUSE } else { DISK_CLAUSE }.to_owned());
+        let plain = named.any(attr::DISK) || self.universe != Universe::Vanilla;
+        match self.asks_for_more_than(attr::REQUEST_DISK, 0.0)? {
+            Some(true) if plain => clauses.push(PLAIN_DISK_CLAUSE.to_owned()),
+            Some(true) => clauses.push(DISK_CLAUSE.to_owned()),
+            // HTCondor 25.14: without a request, what the job is known to use.
+            None if !named.any(attr::DISK) => {
+                clauses.push("(TARGET.Disk >= DiskUsage)".to_owned());
+            }
+            Some(false) | None => {}
         }
         // HTCondor 25.14: one MiB counts as nothing
-        if self.asks_for_more_than(attr::REQUEST_MEMORY, 1.0) {
+        if self.asks_for_more_than(attr::REQUEST_MEMORY, 1.0)? == Some(true) {
             clauses.push("(TARGET.Memory >= RequestMemory)".to_owned());
         }
         if !named.any(attr::CPUS) && self.asks_for_processors()? {
             clauses.push("(TARGET.Cpus >= RequestCpus)".to_owned());
         }
-        for request in self.custom_requests()? {
-            let (name, attr) = (&request.name, format!("{}{}", attr::REQUEST_PREFIX, request.name));
-            if named.any(name) || !request.is_string && !self.counts_some(&attr) {
-                continue;
+        for name in self.custom_requests()? {
+            let attr = format!("{}{name}", attr::REQUEST_PREFIX);
+            if !named.any(&name) {
+                clauses.extend(self.clause_about(&name, &attr));
             }
-            clauses.push(match request.is_string {
-                true => format!("regexp({attr}, TARGET.{name})"),
-                false => format!("(TARGET.{name} >= {attr})"),
-            });
         }
-        if !named.any(attr::GPUS) && self.counts_some(attr::REQUEST_GPUS) {
+        if !named.any(attr::GPUS)
+            && let Some(clause) = self.clause_about(attr::GPUS, attr::REQUEST_GPUS)
+        {
             clauses.push(match self.ad.get(attr::REQUIRE_GPUS) {
                 Some(_) => {
                     "(countMatches(MY.RequireGPUs, TARGET.AvailableGPUs) >= RequestGPUs)".to_owned()
                 }
-                None => "(TARGET.GPUs >= RequestGPUs)".to_owned(),
+                None => clause,
             });
         }
         Ok(())
+    }
+
+    /// What a machine must have of a resource that is counted, or named: what the request comes to
+    /// in the job's own ad decides. Nothing where that is no number above 0 and no text, but for
+    /// what only the machine will tell (HTCondor 25.14).
+    fn clause_about(&self, name: &str, attr: &str) -> Option<String> {
+        let request = self.ad.get(attr)?;
+        let now = self.scope.site.host().now;
+        let env = classad::Env::at(now);
+        let mut value = self.ad.eval_expr(request, None, &env);
+        if value.is_undefined() {
+            // What the schedd sets is known: NumJobStarts is 0.
+            let new = schedd_attributes(JobId::new(0, 0), now);
+            value = new.eval_expr(request, None, &env);
+        }
+        if value.as_str().is_some() {
+            return Some(format!("regexp({attr}, TARGET.{name})"));
+        }
+        let counts = value.is_undefined() || value.as_f64().is_some_and(|number| number > 0.0);
+        counts.then(|| format!("(TARGET.{name} >= {attr})"))
     }
 
     /// Whether it asks for more than the one processor that every machine has (HTCondor 25.14), be
@@ -139,23 +164,16 @@ impl Job<'_> {
         Ok(is_given && literal.is_none_or(|value| value.as_f64().is_some_and(|n| n > 1.0)))
     }
 
-    /// Whether a request is there, and not a constant that asks for nothing: for memory and disk
-    /// that is a number, or nothing at all.
-    fn asks_for_more_than(&self, attr: &str, nothing: f64) -> bool {
-        self.ad.get(attr).is_some_and(|request| match request.as_literal() {
-            Some(constant) if constant.is_undefined() => false,
-            Some(constant) => constant.as_f64().is_none_or(|number| number > nothing),
-            None => true,
-        })
-    }
-
-    /// The same of what is counted: there every constant but a number asks for nothing (HTCondor
-    /// 25.14).
-    fn counts_some(&self, attr: &str) -> bool {
-        self.ad.get(attr).is_some_and(|request| match request.as_literal() {
-            Some(constant) => constant.as_f64().is_some_and(|number| number > 0.0),
-            None => true,
-        })
+    /// Whether a request, be it by `+RequestMemory`, is no constant that asks for nothing: what is
+    /// no number may ask for anything. `None` if there is no request.
+    fn asks_for_more_than(&self, attr: &str, nothing: f64) -> Result<Option<bool>, Diagnostic> {
+        let forced = self.text(&format!("MY.{attr}"))?.and_then(|text| Expr::parse(&text).ok());
+        let Some(request) = forced.as_ref().or_else(|| self.ad.get(attr)) else { return Ok(None) };
+        let number = request.as_literal().and_then(|constant| {
+            let truth = constant.as_bool().map(|truth| f64::from(u8::from(truth)));
+            constant.as_f64().or(truth)
+        });
+        Ok(Some(number.is_none_or(|number| number > nothing)))
     }
 
     fn add_transfer(&self, named: &Named, clauses: &mut Vec<String>) -> Result<(), Diagnostic> {

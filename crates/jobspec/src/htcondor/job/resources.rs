@@ -23,14 +23,6 @@ const SUSPICIOUS_MEMORY_MIB: i64 = 16;
 /// Without a unit, fewer KiB of disk than this look like a forgotten `GB`.
 const SUSPICIOUS_DISK_KIB: i64 = 1024;
 
-/// A resource that only some machines have, and that a description asks for as `request_NAME`.
-pub(super) struct Custom {
-    /// `NAME`, as the description spells it.
-    pub(super) name: String,
-    /// Whether a string was asked for: it is a pattern then.
-    pub(super) is_string: bool,
-}
-
 impl Job<'_> {
     pub(super) fn set_resources(&mut self) -> Result<(), Diagnostic> {
         if let Some(text) = self.text("request_cpus")? {
@@ -86,6 +78,14 @@ impl Job<'_> {
     }
 
     fn set_gpus(&mut self) -> Result<(), Diagnostic> {
+        if let Some(text) = self.text("cuda_version")? {
+            let version = runtime_version(&text).filter(|version| *version > 0);
+            let version = version.ok_or_else(|| {
+                let message = "cuda_version must be of the form 'x' or 'x.y', where x and y are positive integers.";
+                Diagnostic::error(message).at(self.place("cuda_version"))
+            })?;
+            self.ad.set(attr::CUDA_VERSION, version);
+        }
         let Some(count) = self.text("request_gpus")? else { return Ok(()) };
         self.set_request("request_gpus", attr::REQUEST_GPUS, &count)?;
         let mut clauses: Vec<String> = self.text("require_gpus")?.into_iter().collect();
@@ -122,19 +122,13 @@ impl Job<'_> {
         if !clauses.is_empty() {
             self.set_expression("require_gpus", attr::REQUIRE_GPUS, &clauses.join(" && "))?;
         }
-        if let Some(text) = self.text("cuda_version")? {
-            match runtime_version(&text) {
-                Some(version) => self.ad.set(attr::CUDA_VERSION, version),
-                None => self.set_expression("cuda_version", attr::CUDA_VERSION, &text)?,
-            }
-        }
         Ok(())
     }
 
     fn set_custom_requests(&mut self) -> Result<(), Diagnostic> {
-        for request in self.custom_requests()? {
-            let keyword = format!("request_{}", request.name);
-            let attr = format!("{}{}", attr::REQUEST_PREFIX, request.name);
+        for name in self.custom_requests()? {
+            let keyword = format!("request_{name}");
+            let attr = format!("{}{name}", attr::REQUEST_PREFIX);
             if let Some(text) = self.text(&keyword)? {
                 self.set_request(&keyword, &attr, &text)?;
             }
@@ -142,8 +136,8 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// The resources that the description names besides the standard ones, by name.
-    pub(super) fn custom_requests(&self) -> Result<Vec<Custom>, Diagnostic> {
+    /// The `NAME` of each `request_NAME` that is none of the standard ones, as it is spelt.
+    pub(super) fn custom_requests(&self) -> Result<Vec<String>, Diagnostic> {
         let mut found = Vec::new();
         for (key, entry) in self.scope.macros.entries() {
             let Some(name) = key.strip_prefix("request_") else { continue };
@@ -152,9 +146,8 @@ impl Job<'_> {
             if name.is_empty() || is_slip || keywords::find(key).is_some() {
                 continue;
             }
-            if let Some(text) = self.text(key)? {
-                let spelt = entry.name[entry.name.len() - name.len()..].to_owned();
-                found.push(Custom { name: spelt, is_string: text.starts_with('"') });
+            if self.text(key)?.is_some() {
+                found.push(entry.name[entry.name.len() - name.len()..].to_owned());
             }
         }
         Ok(found)
@@ -167,10 +160,19 @@ impl Job<'_> {
             self.ad.literal(attr::EXECUTABLE_SIZE).and_then(classad::Value::as_i64).unwrap_or(0);
         let image = match self.word("image_size")? {
             None => executable,
-            Some(text) => size(unquoted(&text), KIB).filter(|kib| *kib > 0).ok_or_else(|| {
-                let error = Diagnostic::error(format!("'{text}' is not valid for Image Size"));
-                error.at(self.place("image_size")).hint("a positive size, for example 100MB")
-            })?,
+            Some(text) => {
+                let kib = size(unquoted(&text), KIB);
+                let place = self.place("image_size");
+                if kib.is_none() {
+                    let message = format!("'{text}' is not valid for Image Size");
+                    self.warnings.push(Diagnostic::error(message).at(place.clone()));
+                }
+                kib.filter(|kib| *kib > 0).ok_or_else(|| {
+                    Diagnostic::error("Image Size must be positive")
+                        .at(place)
+                        .hint("a positive size, for example 100MB")
+                })?
+            }
         };
         self.ad.set(attr::IMAGE_SIZE, image);
         Ok(())

@@ -37,7 +37,7 @@ impl Job<'_> {
             }
         }
         if let Some(text) = self.text("deferral_time")? {
-            self.set_seconds("deferral_time", attr::DEFERRAL_TIME, &text)?;
+            self.set_seconds(("deferral_time", "deferral_time"), attr::DEFERRAL_TIME, &text)?;
             needed = true;
             self.check_deferral_universe()?;
         }
@@ -51,7 +51,7 @@ impl Job<'_> {
             attr::DEFERRAL_PREP_TIME,
             DEFAULT_PREP_SECONDS,
         )?;
-        self.ad.set("ScheddInterval", SCHEDD_INTERVAL_SECONDS);
+        self.ad.set(attr::SCHEDD_INTERVAL, SCHEDD_INTERVAL_SECONDS);
         Ok(())
     }
 
@@ -66,7 +66,7 @@ impl Job<'_> {
     }
 
     pub(super) fn is_deferred(&self) -> bool {
-        self.ad.get("ScheddInterval").is_some()
+        self.ad.get(attr::SCHEDD_INTERVAL).is_some()
     }
 
     fn set_margin(
@@ -78,21 +78,30 @@ impl Job<'_> {
     ) -> Result<(), Diagnostic> {
         for keyword in [cron, deferral] {
             if let Some(text) = self.text(keyword)? {
-                return self.set_seconds(keyword, attr, &text);
+                return self.set_seconds((keyword, deferral), attr, &text);
             }
         }
         self.ad.set(attr, default);
         Ok(())
     }
 
-    fn set_seconds(&mut self, keyword: &str, attr: &str, text: &str) -> Result<(), Diagnostic> {
+    /// A time that a keyword gives; HTCondor 25.14 may call it by the name of another one.
+    fn set_seconds(
+        &mut self,
+        (keyword, said): (&str, &str),
+        attr: &str,
+        text: &str,
+    ) -> Result<(), Diagnostic> {
         let negative =
             evaluate::constant(text).and_then(|value| value.as_f64()).is_some_and(|n| n < 0.0);
-        if negative || classad::Expr::parse(text).is_err() {
+        // HTCondor 25.14 tells what is wrong with the expression, and then what should be there.
+        let unread = self.set_expression(keyword, attr, text).err();
+        if negative || unread.is_some() {
+            self.warnings.extend(unread);
             let message =
-                format!("{keyword} = {text} is invalid, must eval to a non-negative integer.");
+                format!("{said} = {text} is invalid, must eval to a non-negative integer.");
             return Err(Diagnostic::error(message).at(self.place(keyword)));
         }
-        self.set_expression(keyword, attr, text)
+        Ok(())
     }
 }

@@ -30,7 +30,7 @@ impl Transfer {
 const WHEN: &str = "when_to_transfer_output";
 
 /// What only machines from HTCondor 8.9.7 on can transfer.
-const NEWER_TRANSFER: &str = " && versioncmp(split(TARGET.CondorVersion)[1], \"8.9.7\") >= 0";
+const NEWER_TRANSFER: &str = " && versioncmp( split(TARGET.CondorVersion)[1], \"8.9.7\" ) >= 0";
 
 impl Job<'_> {
     pub(super) fn set_transfer(&mut self) -> Result<(), Diagnostic> {
@@ -45,8 +45,8 @@ impl Job<'_> {
     }
 
     fn set_when(&mut self) -> Result<(), Diagnostic> {
-        let given = self.word("should_transfer_files")?;
-        let given = match given {
+        let given_text = self.word("should_transfer_files")?;
+        let given = match &given_text {
             None => None,
             Some(text) => Some(match text.to_ascii_uppercase().as_str() {
                 "YES" | "TRUE" | "ALWAYS" => Transfer::Always,
@@ -85,10 +85,11 @@ impl Job<'_> {
         };
         self.transfer = match (given, when) {
             (Some(Transfer::Never), Some(_)) => {
+                let given = given_text.unwrap_or_default();
                 return Err(self.wrapped(
                     WHEN,
                     &format!(
-                        "WhenToTransferOutput specified as {written} yet ShouldTransferFiles defined as NO. Please remove \
+                        "WhenToTransferOutput specified as {written} yet ShouldTransferFiles defined as {given}. Please remove \
                          this contradiction from your submit file and try again."
                     ),
                 ));
@@ -135,7 +136,7 @@ impl Job<'_> {
                 }
             }
         }
-        if let Some(inputs) = &inputs {
+        if let Some(inputs) = inputs.as_ref().filter(|inputs| !inputs.is_empty()) {
             self.ad.set(attr::TRANSFER_INPUT, inputs.join(","));
         }
         if let Some(outputs) = outputs.as_ref().map(split) {
@@ -208,7 +209,7 @@ impl Job<'_> {
     fn set_manifest_folder(&mut self) -> Result<(), Diagnostic> {
         const KEYWORD: &str = "manifest_dir";
         let Some(text) = self.text(KEYWORD)? else { return Ok(()) };
-        let folder = unquoted(&text);
+        let folder = text.as_str();
         if !stays_inside(folder) {
             let message = format!("{KEYWORD} = {folder} names no folder below the job's own");
             let hint = "a relative path without .., where the manifest is made and comes back to";
@@ -224,10 +225,12 @@ impl Job<'_> {
             self.ad.literal(attr::EXECUTABLE_SIZE).and_then(classad::Value::as_i64).unwrap_or(0);
         for input in inputs.iter().filter(|input| url_scheme(input).is_none()) {
             self.scope.check_mark(input);
-            match self.scope.site.file_kind(&self.absolute(input)) {
+            let path = self.absolute(input);
+            match self.scope.site.file_kind(&path) {
                 Ok(FileKind::File { size_bytes, .. }) => total += kib(size_bytes),
+                Ok(FileKind::Directory) => total += kib(self.scope.site.folder_bytes(&path)),
                 Ok(FileKind::Other) => return Err(self.endless("transfer_input_files", input)),
-                Ok(FileKind::Directory) | Err(_) => {}
+                Err(_) => {}
             }
         }
         match self.word("disk_usage")? {
@@ -239,9 +242,9 @@ impl Job<'_> {
                 let usage = super::resources::size(&text, 1024.0)
                     .filter(|usage| *usage > 0)
                     .ok_or_else(|| {
-                        let error =
-                            Diagnostic::error(format!("'{text}' is not valid for disk_usage"));
-                        error
+                        let message =
+                            format!("'{text}' is not valid for disk_usage. It must be >= 1");
+                        Diagnostic::error(message)
                             .at(self.place("disk_usage"))
                             .hint("a positive size, for example 100MB")
                     })?;
@@ -250,6 +253,10 @@ impl Job<'_> {
         }
         self.advise_of_urls(inputs);
         let destination = self.word("output_destination")?;
+        if destination.as_ref().is_some_and(|text| url_scheme(text).is_none()) {
+            let message = "output_destination must be a URL, did you mean output_directory ?";
+            self.warn("output_destination", message);
+        }
         let remaps = self.text("transfer_output_remaps")?.unwrap_or_default();
         let remapped: Vec<String> = model::output_remaps(unquoted(&remaps)).into_values().collect();
         let named = inputs.iter().chain(&destination).chain(&remapped);
@@ -321,11 +328,12 @@ const INCOMPATIBLE: &str = "\"when_to_transfer_output = ON_EXIT_OR_EVICT\" and \
      corrected this incompatibility, please try running condor_submit again.\n";
 
 /// Breaks a message as `condor_submit` 25.14 does: every word with a blank behind it, lines of at
-/// most 77 columns.
+/// most 77 columns, the first of at most 76.
 fn wrap(message: &str) -> String {
     const COLUMNS: usize = 77;
     let mut wrapped = String::new();
-    let mut column = "ERROR: ".len();
+    // The line break before it counts.
+    let mut column = "\nERROR: ".len();
     for word in message.split(' ') {
         let width = word.chars().count();
         if column + width > COLUMNS {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use classad::{AttrName, ClassAd};
-use model::{ClassId, MachineName, Now, Resources, ScheddName, UserName};
+use model::{ClassId, MachineName, MatchId, Now, Resources, ScheddName, UserName};
 use proto::matchmaking::MachineState;
 
 use crate::core::conditions::clauses::{Ads, Clauses};
@@ -50,6 +50,8 @@ pub(crate) struct Rows {
 /// A match that is neither taken up nor declined.
 #[derive(Clone, Debug)]
 pub(crate) struct Offer {
+    /// Which match it is; an old claim may have the number of another life's.
+    pub(crate) matched: MatchId,
     pub(crate) schedd: ScheddName,
     pub(crate) class: ClassId,
     pub(crate) owner: UserName,
@@ -185,7 +187,10 @@ impl Pool {
             .into_iter()
             .flatten()
             .copied()
-            .filter(|number| new.state.claims.iter().any(|claim| claim.matched.number == *number))
+            .filter(|number| {
+                let offered = self.offers.get(number).map(|offer| offer.matched);
+                new.state.claims.iter().any(|claim| Some(claim.matched) == offered)
+            })
             .collect();
         let number = match self.by_name.get(&new.state.machine) {
             Some(number) => *number,

@@ -1,6 +1,8 @@
 //! Why a class waits. First what it could run on if nothing ran, which changes only when machines
 //! do and is remembered; then, for a class that could run somewhere, what stands in its way now.
 
+use std::borrow::Cow;
+
 use classad::{AttrName, Env, Expr};
 use model::{Cause, IdleReason, Nearest, Resources, Verdict, attr};
 
@@ -176,55 +178,90 @@ fn many_machines(pool: &Pool, class: &Class) -> Cause {
 }
 
 /// The resource that the nearest machine is short of: the one for which the largest part of the
-/// request is free.
+/// request is free. A full pool asks this of each class in each pass, so it makes no text but that
+/// of its answer.
 fn shortage(pool: &Pool, class: &Class, (could_run, sample): (u32, &[u32])) -> Cause {
-    let nearest = sample.iter().filter_map(|number| {
-        let row = pool.rows.get(*number)?;
+    let mut nearest: Option<(f64, u32, Short)> = None;
+    for number in sample {
+        let Some(row) = pool.rows.get(*number) else { continue };
         let asked = asked_when_empty(class, row);
-        let shares = shares(&asked, pool.free(*number)).into_iter();
-        let (name, share) = shares.min_by(|a, b| a.1.total_cmp(&b.1))?;
-        let amounts = [&asked, pool.free(*number), &row.state.total];
-        Some((share, amounts.map(|of| amount_of(of, &name)), name))
+        let Some((share, short)) = scarcest(&asked, pool.free(*number)) else { continue };
+        // Of two that are as near the later one is told of.
+        if nearest.as_ref().is_none_or(|(most, ..)| share.total_cmp(most).is_ge()) {
+            nearest = Some((share, *number, short));
+        }
+    }
+    let found = nearest.and_then(|(_, number, short)| {
+        let row = pool.rows.get(number)?;
+        let asked = asked_when_empty(class, row);
+        let amounts = [&*asked, pool.free(number), &row.state.total];
+        let name = short.name(&asked)?;
+        Some((spelt(pool, &name), amounts.map(|of| short.of(of, &asked))))
     });
-    let nearest = nearest.max_by(|a, b| a.0.total_cmp(&b.0));
-    let (_, [asked, free, total], name) = nearest.unwrap_or_default();
-    Cause::Busy { could_run, short: spelt(pool, name), asked, free, total }
+    let (short, [asked, free, total]) = found.unwrap_or_default();
+    Cause::Busy { could_run, short, asked, free, total }
 }
 
-/// For each resource, which part of the request there is.
-fn shares(asked: &Resources, free: &Resources) -> Vec<(String, f64)> {
-    amounts(asked)
-        .into_iter()
-        .filter(|(_, wanted)| *wanted > 0)
-        .map(|(name, wanted)| {
-            let have = amount_of(free, &name);
-            #[expect(clippy::cast_precision_loss, reason = "a ratio that is only compared")]
-            let share = have as f64 / wanted as f64;
-            (name, share)
+/// Which amount of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Short {
+    Cpus,
+    Memory,
+    Disk,
+    /// The custom resource at this place of the request's.
+    Custom(usize),
+}
+
+impl Short {
+    /// As users write it.
+    fn name(self, asked: &Resources) -> Option<String> {
+        Some(match self {
+            Self::Cpus => attr::CPUS.to_owned(),
+            Self::Memory => attr::MEMORY.to_owned(),
+            Self::Disk => attr::DISK.to_owned(),
+            Self::Custom(at) => shown(asked.custom.keys().nth(at)?),
         })
-        .collect()
+    }
+
+    /// How much of it there is; `asked` is the request that the place is one of.
+    fn of(self, of: &Resources, asked: &Resources) -> u64 {
+        match self {
+            Self::Cpus => u64::from(of.cpus),
+            Self::Memory => of.memory_mib,
+            Self::Disk => of.disk_kib,
+            Self::Custom(at) => {
+                let name = asked.custom.keys().nth(at);
+                name.and_then(|name| of.custom.get(name)).copied().unwrap_or(0)
+            }
+        }
+    }
 }
 
-/// The amounts by attribute name.
-fn amounts(of: &Resources) -> Vec<(String, u64)> {
-    let mut all = vec![
-        (attr::CPUS.to_owned(), u64::from(of.cpus)),
-        (attr::MEMORY.to_owned(), of.memory_mib),
-        (attr::DISK.to_owned(), of.disk_kib),
-    ];
-    all.extend(of.custom.iter().map(|(name, amount)| (shown(name), *amount)));
-    all
+/// Of what least of the request is free, and which part of it.
+fn scarcest(asked: &Resources, free: &Resources) -> Option<(f64, Short)> {
+    shares(asked, free).min_by(|a, b| a.0.total_cmp(&b.0))
 }
 
-fn amount_of(of: &Resources, name: &str) -> u64 {
-    let found = amounts(of).into_iter().find(|(known, _)| known == name);
-    found.map_or(0, |(_, amount)| amount)
+/// For each amount that is asked for, which part of it there is.
+fn shares<'r>(
+    asked: &'r Resources,
+    free: &'r Resources,
+) -> impl Iterator<Item = (f64, Short)> + 'r {
+    let customs = (0..asked.custom.len()).map(Short::Custom);
+    let all = [Short::Cpus, Short::Memory, Short::Disk].into_iter().chain(customs);
+    all.filter(|short| short.of(asked, asked) > 0).map(|short| {
+        #[expect(clippy::cast_precision_loss, reason = "a ratio that is only compared")]
+        let share = short.of(free, asked) as f64 / short.of(asked, asked) as f64;
+        (share, short)
+    })
 }
 
-/// A resource as the machines that have it spell it.
-fn spelt(pool: &Pool, name: String) -> String {
-    let mut machines = pool.machines().map(|(_, row)| machine::spelt(row.ad(), &name));
-    machines.find(|spelt| *spelt != name).map(str::to_owned).unwrap_or(name)
+/// A resource as a machine that has it spells it; what every machine has is spelt in one way.
+fn spelt(pool: &Pool, name: &str) -> String {
+    let custom = name.to_ascii_lowercase();
+    let has = |row: &&Row| row.state.total.custom.contains_key(&custom);
+    let row = pool.machines().map(|(_, row)| row).find(has);
+    row.map_or(name, |row| machine::spelt(row.ad(), name)).to_owned()
 }
 
 /// A custom resource as users write it. `GPUs` is the one whose spelling everybody knows.
@@ -232,12 +269,13 @@ fn shown(custom: &str) -> String {
     if custom == "gpus" { "GPUs".to_owned() } else { custom.to_owned() }
 }
 
-fn asked_when_empty(class: &Class, row: &Row) -> Resources {
+fn asked_when_empty<'c>(class: &'c Class, row: &Row) -> Cow<'c, Resources> {
     match &class.asked {
-        Asked::Fixed(asked) => asked.clone(),
+        Asked::Fixed(asked) => Cow::Borrowed(asked),
         Asked::PerMachine(_) => {
             let slot = row.ad_with(&row.state.total);
-            class.asked.of_machine(&class.request.ad, &slot, &Env::at(row.heard.wall.as_secs()))
+            let env = Env::at(row.heard.wall.as_secs());
+            Cow::Owned(class.asked.of_machine(&class.request.ad, &slot, &env))
         }
     }
 }
@@ -303,7 +341,7 @@ impl<'a> Survey<'a> {
         let given = places(gang, rows, |part, row, left| {
             let asked = asked_when_empty(part, pool.row(row));
             let survey = Survey::new(self.snapshot, part);
-            (left.covers(&asked) && survey.would_run_on(row)).then_some(asked)
+            (left.covers(&asked) && survey.would_run_on(row)).then(|| asked.into_owned())
         })?;
         let could_run = u32::try_from(given.len()).unwrap_or(u32::MAX);
         let sample = given.iter().map(|given| given.row).take(SHORTAGE_SAMPLE).collect();
@@ -399,30 +437,29 @@ impl<'a> Survey<'a> {
     /// if one is large enough.
     fn shortest(&self, suitable: &Bits) -> Option<Outcome> {
         let rows = || suitable.rows().map(|number| self.snapshot.pool.row(number));
-        let mut nearest: Option<(String, f64, Resources, u64)> = None;
+        let mut nearest: Option<(f64, Short, Cow<'_, Resources>, u64)> = None;
         for row in rows() {
             let asked = asked_when_empty(self.class, row);
-            let shares = shares(&asked, &row.state.total);
-            if let Some((name, share)) = shares.into_iter().min_by(|a, b| a.1.total_cmp(&b.1))
-                && nearest.as_ref().is_none_or(|(_, best, _, _)| share > *best)
+            if let Some((share, short)) = scarcest(&asked, &row.state.total)
+                && nearest.as_ref().is_none_or(|(best, ..)| share > *best)
             {
-                let have = amount_of(&row.state.total, &name);
-                nearest = Some((name, share, asked, have));
+                let have = short.of(&row.state.total, &asked);
+                nearest = Some((share, short, asked, have));
             }
         }
-        let (resource, share, asked, have) = nearest?;
+        let (share, short, asked, have) = nearest?;
         // A clause such as `Memory * 2 < RequestMemory` fails on size and is not about size.
         if share >= 1.0 {
             return None;
         }
         // A machine that has more of it and too little of something else is no help.
         let enough_otherwise = rows().filter(|row| {
-            let shares = shares(&asked, &row.state.total);
-            shares.iter().all(|(name, share)| *name == resource || *share >= 1.0)
+            let mut shares = shares(&asked, &row.state.total);
+            shares.all(|(share, other)| other == short || share >= 1.0)
         });
-        let largest = enough_otherwise.map(|row| amount_of(&row.state.total, &resource)).max();
-        let (requested, largest) = (amount_of(&asked, &resource), largest.unwrap_or(have));
-        let resource = spelt(self.snapshot.pool, resource);
+        let largest = enough_otherwise.map(|row| short.of(&row.state.total, &asked)).max();
+        let (requested, largest) = (short.of(&asked, &asked), largest.unwrap_or(have));
+        let resource = spelt(self.snapshot.pool, &short.name(&asked)?);
         Some(hopeless(Verdict::Never, Cause::TooLarge { resource, requested, largest }))
     }
 

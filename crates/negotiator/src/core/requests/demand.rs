@@ -368,7 +368,13 @@ impl Asked {
             .filter_map(|(name, expr)| Some((Wanted::by_request(name)?, expr.clone())))
             .filter(|(wanted, _)| known(wanted))
             .collect();
-        if wants.iter().any(|(_, expr)| !Dependence::of(expr, job).other.is_empty()) {
+        // What asks for the time is another request a moment later, as what asks for the machine is
+        // on another one.
+        let varies = |(_, expr): &(Wanted, Expr)| {
+            let dependence = Dependence::of(expr, job);
+            dependence.unsteady || !dependence.other.is_empty()
+        };
+        if wants.iter().any(varies) {
             return Self::PerMachine(wants);
         }
         Self::Fixed(evaluate(&wants, |expr| job.eval_expr(expr, None, &Env::at(0))))

@@ -13,8 +13,26 @@ use proto::plain_file;
 /// Where entries go that nobody wants: HTCondor takes it for no log at all.
 const NOWHERE: &str = "/dev/null";
 
+/// How far before its end a log is looked through for what others may have written behind, bytes.
+const OTHERS_BYTES: usize = 64 << 10;
+
+/// What ends an event.
+const END_OF_EVENT: &str = "...\n";
+
+/// A log that is open for appending.
+pub(super) trait LogFile: Write + Send {
+    /// Makes durable what was written.
+    fn sync(&self) -> io::Result<()>;
+}
+
+impl LogFile for File {
+    fn sync(&self) -> io::Result<()> {
+        self.sync_data()
+    }
+}
+
 /// How a log is opened; a test can have another.
-pub(super) type Opener = Arc<dyn Fn(&Path) -> io::Result<File> + Send + Sync>;
+pub(super) type Opener = Arc<dyn Fn(&Path) -> io::Result<Box<dyn LogFile>> + Send + Sync>;
 
 /// When a log begins anew, and how many old ones are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,13 +85,14 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
 /// Opens a log for appending, and makes it if it is not there. A FIFO whose reader is gone, a
 /// device or a socket would keep the writer waiting, or take what is not for it: they are refused,
 /// whoever is at their other end.
-pub(super) fn open_plain(path: &Path) -> io::Result<File> {
+pub(super) fn open_plain(path: &Path) -> io::Result<Box<dyn LogFile>> {
     let mut options = OpenOptions::new();
     let opened = plain_file::open(path, options.append(true).create(true), OFlag::empty());
-    opened.map_err(|error| match error.kind() {
-        io::ErrorKind::Unsupported => not_plain(),
-        _ => error,
-    })
+    match opened {
+        Ok(file) => Ok(Box::new(file)),
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => Err(not_plain()),
+        Err(error) => Err(error),
+    }
 }
 
 fn not_plain() -> io::Error {
@@ -110,7 +129,7 @@ pub(super) fn append(
     text: &str,
     rotation: Option<&Rotation>,
     open: &Opener,
-) -> io::Result<Option<File>> {
+) -> io::Result<Option<Box<dyn LogFile>>> {
     if **path == *NOWHERE {
         return Ok(None);
     }
@@ -129,7 +148,7 @@ pub(super) fn complete(
     text: &str,
     rotation: Option<&Rotation>,
     open: &Opener,
-) -> io::Result<Option<File>> {
+) -> io::Result<Option<Box<dyn LogFile>>> {
     if **path == *NOWHERE {
         return Ok(None);
     }
@@ -143,20 +162,31 @@ pub(super) fn complete(
     append(path, &text[there..], rotation, open)
 }
 
-/// How many bytes of `text`'s beginning, in whole events, are the end of the file. The schedd is
-/// the only writer of its jobs' events, and it had written a beginning of the pending text when it
-/// was killed. A torn last event counts as written as far as it goes, so that the rest completes
-/// it. Of a log that has just begun anew, what stands in the one before counts too.
+/// How many bytes of `text`'s beginning stand there. The schedd had written a beginning of the
+/// pending text when it was killed or refused more: mostly it is the end of the file. A torn last
+/// event counts as written as far as it goes, so that the rest completes it. Of a log that has just
+/// begun anew, what stands in the one before counts too.
 fn present(path: &Path, old: Option<&Path>, text: &str) -> io::Result<usize> {
-    let mut tail = end_of(path, text.len())?;
+    let mut tail = end_of(path, text.len() + OTHERS_BYTES)?;
     if let Some(old) = old.filter(|_| tail.len() < text.len()) {
         let before = end_of(old, text.len() - tail.len())?;
         tail.splice(0..0, before);
     }
-    let longest = (1..=tail.len())
+    let longest = (1..=tail.len().min(text.len()))
         .rev()
         .find(|n| text.is_char_boundary(*n) && tail.ends_with(&text.as_bytes()[..*n]));
-    Ok(longest.unwrap_or(0))
+    Ok(longest.unwrap_or_else(|| before_others(&tail, text)))
+}
+
+/// How many bytes of `text`'s beginning, in whole events, stand in the log before what somebody
+/// else has written behind: dagman in the log of its nodes, another schedd in one that both write.
+fn before_others(tail: &[u8], text: &str) -> usize {
+    let tail = String::from_utf8_lossy(tail);
+    let ends: Vec<usize> =
+        text.match_indices(END_OF_EVENT).map(|(at, end)| at + end.len()).collect();
+    // Of what stands there, each beginning does.
+    let count = ends.partition_point(|end| tail.contains(&text[..*end]));
+    count.checked_sub(1).map_or(0, |last| ends[last])
 }
 
 /// The last bytes of a file, at most so many; nothing of one that is not there.
@@ -187,7 +217,7 @@ mod tests {
         let socket = dir.path().join("socket");
         let _socket = std::os::unix::net::UnixListener::bind(&socket).unwrap();
         for path in [&fifo, &socket, Path::new("/dev/zero"), Path::new("/dev/full"), dir.path()] {
-            let error = open_plain(path).unwrap_err();
+            let error = open_plain(path).err().unwrap();
             assert!(!may_pass(&error), "{}: {error}", path.display());
         }
         assert!(present(&fifo, None, "x").is_err());
@@ -197,7 +227,7 @@ mod tests {
             .custom_flags(OFlag::O_NONBLOCK.bits())
             .open(&fifo)
             .unwrap();
-        assert_eq!(open_plain(&fifo).unwrap_err().to_string(), "a log must be a plain file");
+        assert_eq!(open_plain(&fifo).err().unwrap().to_string(), "a log must be a plain file");
         assert!(open_plain(&dir.path().join("new")).is_ok());
     }
 

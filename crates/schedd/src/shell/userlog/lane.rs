@@ -3,7 +3,6 @@
 //! read again from there; what a full disk refuses is tried again. Knows nothing of jobs.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fs::File;
 use std::io;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,7 +14,7 @@ use proto::clock;
 use super::file::append;
 use super::file::complete;
 use super::file::may_pass;
-use crate::shell::userlog::file::{Opener, Rotation};
+use crate::shell::userlog::file::{LogFile, Opener, Rotation};
 use crate::shell::userlog::{LogText, Outbox, Tally};
 
 /// How much is written at once, bytes: texts that came meanwhile are written, and synced, together.
@@ -139,7 +138,7 @@ enum Work {
 
 /// Written, and not synced yet.
 struct Unsynced {
-    file: Option<File>,
+    file: Option<Box<dyn LogFile>>,
     /// The numbers of the texts and how long these are together.
     ids: Vec<u64>,
     bytes: usize,
@@ -282,13 +281,19 @@ impl Writer {
         }
     }
 
-    fn written(&mut self, log: Arc<str>, file: Option<File>, ids: &[u64], bytes: usize) {
+    fn written(
+        &mut self,
+        log: Arc<str>,
+        file: Option<Box<dyn LogFile>>,
+        ids: &[u64],
+        bytes: usize,
+    ) {
         let new = Unsynced { file: None, ids: Vec::new(), bytes: 0 };
         let unsynced = self.unsynced.entry(log).or_insert(new);
         // A log that began anew is synced through its last file; the one before is an old one by
         // now.
         if let (Some(old), true) = (unsynced.file.take(), self.tools.rotation.is_some()) {
-            let _ = old.sync_data();
+            let _ = old.sync();
         }
         unsynced.file = file;
         unsynced.ids.extend(ids);
@@ -314,36 +319,40 @@ impl Writer {
     fn sync(&mut self) {
         self.unsynced_since = None;
         for (log, unsynced) in std::mem::take(&mut self.unsynced) {
-            match unsynced.file.as_ref().map_or(Ok(()), File::sync_data) {
+            match unsynced.file.as_ref().map_or(Ok(()), |file| file.sync()) {
                 Ok(()) => self.tools.tally.done(&unsynced.ids, unsynced.bytes),
                 Err(error) => self.refused(&log, &error, &unsynced.ids),
             }
         }
     }
 
-    /// Tries again what was refused.
+    /// Tries again what was refused. What a log took before it refused the rest, and what it took
+    /// and could not make durable, stands there: all that was in hand is compared with its end, as
+    /// after a restart.
     fn retry(&mut self) {
         self.retry_at = None;
         self.sync();
         self.retry_at = None;
         let trying = std::mem::take(&mut self.kept);
-        let mut fresh = trying.clone();
         let Some(first) = trying.values().min() else { return };
-        let mut after = first.saturating_sub(1);
+        let (mut after, mut unsure) = (first.saturating_sub(1), true);
         while after < self.taken {
-            let Some(page) = (self.tools.outbox)(after) else { return };
-            let Some(last) = page.last() else { break };
-            after = last.id;
-            let taken = self.taken;
-            let is_kept = |text: &LogText| {
-                text.id <= taken && trying.get(&text.path).is_some_and(|first| text.id >= *first)
-            };
-            let kept: Vec<LogText> = page.into_iter().filter(is_kept).collect();
-            // The first of a log may stand there in part.
-            let (first, rest): (Vec<_>, Vec<_>) =
-                kept.into_iter().partition(|text| fresh.remove(&text.path).is_some());
-            self.take(first, true);
-            self.take(rest, false);
+            let (mut kept, mut bytes) = (Vec::new(), 0);
+            while after < self.taken && (bytes == 0 || unsure && bytes < UNSURE_BYTES) {
+                let Some(page) = (self.tools.outbox)(after) else { return };
+                after = page.last().map_or(self.taken, |last| last.id);
+                let taken = self.taken;
+                let is_kept = |text: &LogText| {
+                    text.id <= taken
+                        && trying.get(&text.path).is_some_and(|first| text.id >= *first)
+                };
+                for text in page.into_iter().filter(is_kept) {
+                    bytes += text.text.len();
+                    kept.push(text);
+                }
+            }
+            self.take(kept, unsure);
+            unsure = false;
             if self.kept.len() == trying.len() {
                 break;
             }

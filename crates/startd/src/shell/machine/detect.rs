@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
 use classad::ClassAd;
@@ -203,12 +203,39 @@ pub fn detected_memory_mib() -> u64 {
 /// The memory that processes of ours can have, MiB: the machine's, or less where a cgroup says so.
 fn memory_mib(meminfo: &str) -> u64 {
     let machine_kib = meminfo_kib(meminfo, "MemTotal").unwrap_or(0);
-    let limit = fs::read_to_string("/sys/fs/cgroup/memory.max").unwrap_or_default();
-    let limit_kib = match limit.trim() {
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let limits = limits_of(&own);
+    let limits = limits.iter().filter_map(|path| fs::read_to_string(path).ok());
+    let kib = limits.filter_map(|limit| limit_kib(&limit)).min();
+    kib.map_or(machine_kib, |limit| limit.min(machine_kib)) / 1024
+}
+
+/// What a file with a cgroup's limit says, KiB; none if there is no limit.
+fn limit_kib(text: &str) -> Option<u64> {
+    match text.trim() {
         NO_LIMIT => None,
         bytes => bytes.parse::<u64>().ok().map(|bytes| bytes / 1024),
-    };
-    limit_kib.map_or(machine_kib, |limit| limit.min(machine_kib)) / 1024
+    }
+}
+
+/// The files in which the limits of memory stand that hold for a process with this
+/// `/proc/self/cgroup`: its own and those of all cgroups above, of either version.
+fn limits_of(cgroups: &str) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for line in cgroups.lines() {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else { continue };
+        let (root, file) = match controllers {
+            "" => ("/sys/fs/cgroup", "memory.max"),
+            _ if controllers.split(',').any(|controller| controller == "memory") => {
+                ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
+            }
+            _ => continue,
+        };
+        let own = Path::new(path.trim_start_matches('/'));
+        all.extend(own.ancestors().map(|above| Path::new(root).join(above).join(file)));
+    }
+    all
 }
 
 fn virtual_memory_kib(meminfo: &str) -> u64 {
@@ -274,6 +301,35 @@ fn whole(n: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_limits_of_a_cgroup_and_of_all_above_it_hold() {
+        let check = |cgroups: &str, expected: &[&str]| {
+            let found: Vec<String> =
+                limits_of(cgroups).iter().map(|path| path.display().to_string()).collect();
+            assert_eq!(found, expected, "{cgroups}");
+        };
+        check("0::/\n", &["/sys/fs/cgroup/memory.max"]);
+        check(
+            "0::/system.slice/slurm.scope\n",
+            &[
+                "/sys/fs/cgroup/system.slice/slurm.scope/memory.max",
+                "/sys/fs/cgroup/system.slice/memory.max",
+                "/sys/fs/cgroup/memory.max",
+            ],
+        );
+        check(
+            "5:cpu,cpuacct:/\n4:memory:/job\n",
+            &[
+                "/sys/fs/cgroup/memory/job/memory.limit_in_bytes",
+                "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+            ],
+        );
+        check("", &[]);
+        for (text, kib) in [("max\n", None), ("1048576\n", Some(1024)), ("", None)] {
+            assert_eq!(limit_kib(text), kib, "{text:?}");
+        }
+    }
 
     #[test]
     fn systems_are_named_as_htcondor_names_them() {

@@ -1,0 +1,10 @@
+//! Differential testing of the commands that show ads, against the real ones: `condor_q -jobads`,
+//! `condor_history -file` and `condor_status -ads` read a file, and need no daemon.
+//!
+//! [`generate`] makes files of ads and command lines from a seed, out of [`words`]; [`compare`]
+//! says where two answers differ, and knows the differences that are meant. The program
+//! `oracle-commands` asks both.
+
+pub mod compare;
+pub mod generate;
+mod words;

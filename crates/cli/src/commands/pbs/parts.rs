@@ -135,7 +135,7 @@ fn attend(mut line: TaskLine) {
         end(&child);
     }
     let group = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
-    let (over, has_ended) = mpsc::channel();
+    let (over, has_ended) = mpsc::sync_channel(1);
     let stdin = follow(child, back, over);
     let Some(stdin) = stdin else { return };
     feed(&mut line, stdin);
@@ -170,10 +170,10 @@ fn end(child: &Child) {
 fn follow(
     mut child: Child,
     back: Back,
-    over: mpsc::Sender<()>,
+    over: mpsc::SyncSender<()>,
 ) -> Option<std::process::ChildStdin> {
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take()?, child.stderr.take()?);
-    let (done, printed) = mpsc::channel();
+    let (done, printed) = mpsc::sync_channel(2);
     let (out, err) = (Arc::clone(&back), Arc::clone(&back));
     let (out_done, err_done) = (done.clone(), done);
     thread::spawn(move || {

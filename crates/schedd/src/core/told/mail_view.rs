@@ -119,11 +119,11 @@ impl Wish {
         match (self, news) {
             (_, MailNews::Started) => self == Self::Start,
             (Self::Always, _) | (Self::Complete, MailNews::Ended { .. }) => true,
-            (Self::Error, MailNews::Ended { end, .. }) => match end {
-                RunEnd::Program(ProgramEnd::Exited { code }) => i64::from(*code) != good,
-                RunEnd::Program(ProgramEnd::Signaled { .. }) => true,
-                _ => false,
+            (Self::Error, MailNews::Ended { end: RunEnd::Program(end), .. }) => match end {
+                ProgramEnd::Exited { code } => i64::from(*code) != good,
+                ProgramEnd::Signaled { .. } => true,
             },
+            (Self::Error, MailNews::Ended { .. }) => false,
             (Self::Error, MailNews::Held(hold)) => !wanted_hold(hold.code),
             (Self::Error, MailNews::Removed { .. } | MailNews::Pbs { .. })
             | (

@@ -91,11 +91,9 @@ fn a_job_on_several_machines_that_is_deleted_leaves_nothing_anywhere() {
 fn a_job_of_the_parallel_universe_runs_on_all_its_nodes_and_ends_with_the_first() {
     let pool = Pool::start(4);
     let mark = format!("{}", 3_000_000 + std::process::id());
-    let script = format!(
-        "#!/bin/sh\necho node $1 of $_CONDOR_NPROCS is $_CONDOR_PROCNO\n\
+    let script = "#!/bin/sh\necho node $1 of $_CONDOR_NPROCS is $_CONDOR_PROCNO\n\
          while [ ! -e go ]; do sleep 0.1; done\n\
-         [ $_CONDOR_PROCNO = 0 ] || exec sleep $2\nexit 4\n"
-    );
+         [ $_CONDOR_PROCNO = 0 ] || exec sleep $2\nexit 4\n";
     fs::write(pool.work().join("node.sh"), script).unwrap();
     let description = |policy: &str, sleeps: &str| {
         format!(

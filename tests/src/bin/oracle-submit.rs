@@ -208,7 +208,8 @@ fn write(path: &Path, usual: BTreeSet<String>, agreed: &[(u64, Recorded)]) -> an
         let words = |line: &str| line.split(['\'', '=', ':']).take(2).collect::<String>();
         let mut says: Vec<String> = real.err.lines().map(words).collect();
         says.extend(real.ads.iter().flatten().map(|line| words(line)));
-        let is_new = says.into_iter().fold(false, |is_new, line| known.insert(line) || is_new);
+        // All of them are noted.
+        let is_new = says.into_iter().filter(|line| known.insert(line.clone())).count() > 0;
         if is_new {
             cases.push(Recorded { description: description.clone(), real });
         }

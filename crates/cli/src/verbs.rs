@@ -61,6 +61,7 @@ use crate::commands::pools::run;
 use crate::commands::pools::run_command;
 use crate::commands::running::chirp;
 use crate::commands::running::curl_plugin;
+use crate::commands::running::ssh_to_job;
 use crate::commands::running::terminal;
 use crate::commands::submit;
 use crate::commands::tools::classad;
@@ -143,6 +144,7 @@ pub const VERBS: &[Verb] = &[
     verb!("wait", ["condor_wait"], wait::WaitArgs => ref wait::run),
     verb!("watch_q", ["condor_watch_q"], watch_q::WatchArgs => ref watch_q::run, not yet watch_q::NOT_YET),
     verb!("tail", ["condor_tail"], tail::TailArgs => ref tail::run, not yet tail::NOT_YET),
+    verb!("ssh_to_job", ["condor_ssh_to_job"], ssh_to_job::SshToJobArgs => ref ssh_to_job::run, not yet ssh_to_job::NOT_YET),
     verb!("who", ["condor_who"], who::WhoArgs => ref who::run, not yet who::NOT_YET),
     verb!("userprio", ["condor_userprio"], userprio::UserprioArgs => ref userprio::run, not yet userprio::NOT_YET),
     verb!("config_val", ["condor_config_val"], config_val::ConfigValArgs => ref config_val::run, not yet config_val::NOT_YET),

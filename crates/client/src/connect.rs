@@ -6,14 +6,15 @@ use std::thread;
 use std::time::Duration;
 
 use classad::{AttrName, ClassAd, Expr};
-use model::IdleReason;
 use model::queues::QueueSettings;
+use model::{IdleReason, JobId};
 use proto::client::{
     AccountEdit, AccountLine, Acted, Action, Answer, Arrange, AskNegotiator, AskSchedd, AskStartd,
     DaemonIdentity, Edited, FrontEnd, Query, Question, Select, Totals,
 };
 use proto::command::{AskError, Client};
 use proto::net::{Address, NetError};
+use proto::terminal::Line;
 
 use crate::home::{DaemonRole, Home};
 use crate::patience::Patience;
@@ -68,6 +69,20 @@ impl Home {
     /// If no startd answers.
     pub fn startd(&self) -> Result<Startd, AskError> {
         self.daemon(DaemonRole::Startd)
+    }
+
+    /// A connection to the startd of the machine on which a job runs: this one's, or through the
+    /// schedd one that has joined the pool.
+    ///
+    /// # Errors
+    ///
+    /// If no schedd answers, the job does not run or is somebody else's, or its machine is cut off.
+    pub fn startd_of(&self, job: JobId) -> Result<Startd, AskError> {
+        let schedd = self.socket(DaemonRole::Schedd);
+        match Client::visit(&Address::unix(&schedd), job)? {
+            Some(client) => Ok(Daemon { client }),
+            None => self.startd(),
+        }
     }
 
     fn daemon<A: Question>(&self, role: DaemonRole) -> Result<Daemon<A>, AskError> {
@@ -168,6 +183,26 @@ impl<A: Question> Daemon<A> {
 
     fn one_ad(&mut self, ask: A) -> Result<ClassAd, AskError> {
         Ok(self.ads(ask)?.pop().unwrap_or_default())
+    }
+}
+
+impl Startd {
+    /// A program beside a job that runs there, the shell of its user if none is named: what is said
+    /// to its end, and which processes the job has.
+    ///
+    /// # Errors
+    ///
+    /// If the startd cannot be asked, the job does not run there, or the program cannot be started.
+    pub fn shell(
+        mut self,
+        job: JobId,
+        program: Vec<String>,
+        is_plain: bool,
+    ) -> Result<(Line, Vec<u32>), AskError> {
+        match self.ask(AskStartd::Shell { job, program, is_plain })? {
+            Answer::Shell { pids } => Ok((Line::beside(self.client), pids)),
+            other => Err(AskError::unexpected("a program beside a job", &other)),
+        }
     }
 }
 

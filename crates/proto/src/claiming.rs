@@ -42,8 +42,8 @@ use std::time::Duration;
 
 use classad::ClassAd;
 use model::{
-    Beat, ClaimId, ClaimSecret, Devices, LimitUse, MachineName, MatchId, Pause, Resources, RunEnd,
-    RunId, Timestamp, Universe, Usage, UserName,
+    Beat, ClaimId, ClaimSecret, Devices, JobId, LimitUse, MachineName, MatchId, Pause, Resources,
+    RunEnd, RunId, Timestamp, Universe, Usage, UserName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -123,6 +123,9 @@ pub enum ToStartd {
         /// Proof that it is this schedd's.
         secret: ClaimSecret,
     },
+    /// The user of a job visits the machine: it is to call for that ([`crate::visit`]), with this
+    /// number. Only a machine that calls is told so.
+    Visit { number: u64, job: JobId },
 }
 
 /// A request for a part of a machine.

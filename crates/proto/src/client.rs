@@ -194,6 +194,16 @@ pub enum AskStartd {
         /// At most so many bytes.
         max_bytes: u32,
     },
+    /// A shell, or another program, in the surroundings of a job that runs. Answered by
+    /// [`Answer::Shell`]; what is said from then on is said to that program's end
+    /// ([`crate::terminal`]).
+    Shell {
+        job: JobId,
+        /// The program and its arguments; the shell of the job's user if there is none.
+        program: Vec<String>,
+        /// Whether nobody is at a terminal: what is printed is to come as it is.
+        is_plain: bool,
+    },
     /// Who it is.
     Identify,
 }
@@ -466,6 +476,10 @@ pub enum Answer {
         offset: u64,
         /// The bytes; none at the end of the file.
         bytes: Vec<u8>,
+    },
+    /// What follows comes from a program beside the job; these are processes of the job.
+    Shell {
+        pids: Vec<u32>,
     },
     /// Whether the job's input files are still wanted; otherwise they are all there already.
     Wanted(bool),

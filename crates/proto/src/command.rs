@@ -9,16 +9,18 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use model::JobId;
 use nix::sys::socket::sockopt::SendTimeout;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket};
 use nix::sys::time::{TimeVal, TimeValLike};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::client::{Answer, Question, Refusal, Request, Response};
+use crate::client::{Answer, AskStartd, Question, Refusal, Request, Response};
 use crate::frame::{self, FrameError, MAX_FRAME_BYTES};
 use crate::net::tls::Blocking;
 use crate::net::{self, Address, DAEMON_READS, Far, GREETING, NetError, Role, ShortPath};
+use crate::visit::{VisitAnswer, VisitJob};
 
 /// A connection to a daemon that answers questions of the kind `A`.
 #[derive(Debug)]
@@ -106,6 +108,30 @@ impl<A: Question> Client<A> {
             Ok::<(), AskError>(())
         })?;
         Ok(answer)
+    }
+}
+
+impl Client<AskStartd> {
+    /// The startd of the machine on which a job runs, through the schedd at this address; `None` if
+    /// that is this machine's.
+    ///
+    /// # Errors
+    ///
+    /// If nobody listens there, the job does not run or is somebody else's, or its machine does not
+    /// call.
+    pub fn visit(address: &Address, job: JobId) -> Result<Option<Self>, AskError> {
+        let mut wire = Wire::greeted(address, Role::Visitor)?;
+        wire.write(&VisitJob { job })?;
+        match wire.read()?.ok_or_else(closed)? {
+            VisitAnswer::There => Ok(Some(Self { wire, next_id: 1, asks: PhantomData })),
+            VisitAnswer::Here => Ok(None),
+            VisitAnswer::Refused(refusal) => Err(refusal.into()),
+        }
+    }
+
+    /// The connection, when what follows is no answer.
+    pub(crate) fn into_wire(self) -> Wire {
+        self.wire
     }
 }
 

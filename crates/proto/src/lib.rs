@@ -12,7 +12,8 @@
 //! - [`together`]: clusters that are submitted together.
 //! - [`chirp`]: the processes of a running job and its schedd.
 //! - [`joining`]: a machine and the pool that it joins; [`trust`]: what both keep of that.
-//! - [`terminal`]: a user's terminal and the program that a job runs under it.
+//! - [`terminal`]: a user's terminal and the program that a job runs under it. [`visit`]: a command
+//!   and the machine of a job that cannot be called.
 //! - [`parts`]: the processes of a run on several machines.
 //! - [`clock`]: reading the clocks, for the shells. [`plain_file`]: opening what a user has named.
 //!   [`whole_file`]: replacing files of ours.
@@ -36,4 +37,5 @@ pub mod plain_file;
 pub mod terminal;
 pub mod together;
 pub mod trust;
+pub mod visit;
 pub mod whole_file;

@@ -99,7 +99,9 @@ impl Admission {
             _ if !identity.may_be(role, self.uid()) => {
                 Err(NetError::Impostor { identity: Box::new(identity.clone()), role: role.clone() })
             }
-            Self::Pool { daemons, .. } if !matches!(role, Role::Command | Role::Task) => {
+            Self::Pool { daemons, .. }
+                if !matches!(role, Role::Command | Role::Visitor | Role::Task) =>
+            {
                 // What passes on for a startd is that startd.
                 let holder_of = match role {
                     Role::Part(machine) => Role::Startd(machine.clone()),
@@ -415,6 +417,39 @@ async fn flow(from: &mut Receiver, to: &mut Sender) -> Result<(), NetError> {
     Ok(())
 }
 
+/// As [`join`], between a connection and a process of this machine.
+///
+/// # Errors
+///
+/// As [`join`].
+pub async fn join_process(
+    connection: Connection,
+    to: std::os::unix::net::UnixStream,
+) -> Result<(), NetError> {
+    let Connection { mut sender, mut receiver, .. } = connection;
+    to.set_nonblocking(true)?;
+    let (read, write) = UnixStream::from_std(to)?.into_split();
+    let mut said = FramedRead::new(read, frame::codec());
+    let mut told = FramedWrite::new(write, frame::codec());
+    let in_way = async {
+        while let Some(frame) = receiver.next_frame().await? {
+            let sent = async { Ok(told.send(frame.freeze()).await?) };
+            in_time(PROCESS_READS, "read what a peer says", sent).await?;
+        }
+        Ok(())
+    };
+    let out_way = async {
+        while let Some(frame) = said.next().await {
+            sender.pass_on(frame?.freeze()).await?;
+        }
+        Ok(())
+    };
+    tokio::select! {
+        ended = in_way => ended,
+        ended = out_way => ended,
+    }
+}
+
 /// A greeted connection.
 #[derive(Debug)]
 pub struct Connection {
@@ -591,7 +626,8 @@ async fn shake(
     let generation = theirs.generation;
     let role = check(theirs)?;
     sender.patience = match role {
-        Role::Command => COMMAND_READS,
+        // What is said to who is visited is meant for a person.
+        Role::Command | Role::Visitor | Role::Visited(_) => COMMAND_READS,
         // What they say is read by users' programs, which may stop.
         Role::Task | Role::Part(_) => PARTS_READ,
         Role::Schedd(_) | Role::Negotiator | Role::Startd(_) | Role::Files(_) | Role::Newcomer => {

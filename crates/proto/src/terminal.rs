@@ -1,7 +1,7 @@
-//! A user's terminal and the program that a job runs under it (`submit -interactive`): what the two
-//! ends say to each other, and how they find each other. The command listens in a folder that is
-//! its user's alone; the job calls it when it runs. So a job whose command has gone finds nobody
-//! and ends.
+//! A user's terminal and the program that a job runs under it (`submit -interactive`), or that runs
+//! beside a job (`ssh_to_job`): what the two ends say to each other, and how those of an
+//! interactive job find each other. The command listens in a folder that is its user's alone; the
+//! job calls it when it runs. So a job whose command has gone finds nobody and ends.
 //!
 //! Both ends block: each is a process of its own with nothing else to do.
 
@@ -17,7 +17,8 @@ use nix::unistd::Uid;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::command::Wire;
+use crate::client::AskStartd;
+use crate::command::{Client, Wire};
 use crate::files::Blob;
 use crate::net::{Address, NetError, ShortPath};
 
@@ -108,6 +109,20 @@ fn is_ours(stream: &UnixStream) -> io::Result<bool> {
 pub struct Line(Wire);
 
 impl Line {
+    /// Over a connection to a startd that has started a program beside a job: its end speaks now.
+    pub fn beside(startd: Client<AskStartd>) -> Self {
+        Self(startd.into_wire())
+    }
+
+    /// Over standard input, which is a socket: whoever started this process has the other end.
+    ///
+    /// # Errors
+    ///
+    /// If there are no descriptors left.
+    pub fn of_stdin() -> io::Result<Self> {
+        Ok(Self(Wire::of(UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?))))
+    }
+
     /// Calls the user's end.
     ///
     /// # Errors

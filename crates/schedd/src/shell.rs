@@ -40,3 +40,4 @@ mod spool;
 pub mod store;
 mod turns;
 mod userlog;
+mod visits;

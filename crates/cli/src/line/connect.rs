@@ -4,6 +4,7 @@
 use anyhow::{Result, bail};
 use classad::{AttrName, Expr};
 use client::{AskError, Home, Negotiator, Schedd, Startd};
+use model::JobId;
 
 /// A connection to the pool's schedd.
 ///
@@ -30,6 +31,15 @@ pub fn negotiator() -> Result<Negotiator> {
 /// If no startd answers.
 pub fn startd() -> Result<Startd> {
     Ok(Home::from_environment().startd()?)
+}
+
+/// A connection to the startd of the machine on which a job runs.
+///
+/// # Errors
+///
+/// If the job does not run, or its machine cannot be reached.
+pub fn startd_of(job: JobId) -> Result<Startd> {
+    Ok(Home::from_environment().startd_of(job)?)
 }
 
 /// Does something that may be done again with the schedd, as long as only the connection fails: a

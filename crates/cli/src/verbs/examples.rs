@@ -110,6 +110,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             ("Its errors", "-no-stdout -stderr 12.0"),
         ],
     ),
+    (
+        "ssh_to_job",
+        &[("A shell beside a running job", "12.0"), ("A command there", "12.0 top -b -n 1")],
+    ),
     ("who", &[("What runs on this machine", "")]),
     ("userprio", &[("Everybody's priority and use", "-all")]),
     (

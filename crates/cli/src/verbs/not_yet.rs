@@ -35,10 +35,6 @@ pub(super) const NOT_YET: &[(&str, &str)] = &[
     ("condor_scitoken_exchange", ""),
     ("condor_set_shutdown", "updraft pool stop"),
     ("condor_ssh_start", ""),
-    (
-        "condor_ssh_to_job",
-        "updraft tail shows what a job writes, updraft submit -interactive gives a shell",
-    ),
     ("condor_ssl_fingerprint", ""),
     ("condor_store_cred", ""),
     ("condor_test_match", "updraft q -better-analyze says what a job waits for"),

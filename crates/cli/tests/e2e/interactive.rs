@@ -259,3 +259,33 @@ fn qsub_i_is_a_shell_in_the_users_home_with_what_pbs_sets() {
     assert_eq!(user.ends().code(), Some(7));
     assert!(pool.ok(&["qstat", "-xf", "1"]).contains("    Exit_status = 7\n"));
 }
+
+#[test]
+fn who_is_beside_a_job_has_a_terminal_and_is_welcomed_with_the_processes_of_the_job() {
+    let pool = Pool::start(1);
+    let job = pool
+        .submit("executable = /bin/sleep\narguments = 600\nenvironment = \"COLOUR=red\"\nqueue\n");
+    let mut user = User::runs(&pool, &["condor_ssh_to_job", "-auto-retry", &job]);
+    user.sees("Welcome to slot1_1@");
+    user.sees("Your condor job is running with pid(s) ");
+    user.types("echo \"$TERM $COLOUR sum-$((40 + 2))\"; stty size\n");
+    user.sees("vt52 red sum-42\r\n");
+    user.sees("30 100\r\n");
+    // It can be interrupted, and goes on.
+    user.types("echo before-$((1 + 1)); sleep 600; echo not-$((1 + 1))\n");
+    user.sees("before-2");
+    user.types("\x03");
+    user.types("echo after-$((2 + 1))\n");
+    user.sees("after-3");
+    assert!(!user.screen().contains("not-2"), "{}", user.screen());
+    user.types("exit 5\n");
+    assert_eq!(user.ends().code(), Some(5));
+    // The job has not noticed.
+    pool.until(&job, "JobStatus", "2");
+    let refused = pool.updraft(&["condor_ssh_to_job", "-keygen-options", "x", &job]);
+    assert!(
+        !refused.status.success() && text(&refused).contains("-keygen-options: not supported yet"),
+        "{}",
+        text(&refused)
+    );
+}

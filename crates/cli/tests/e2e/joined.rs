@@ -2,11 +2,12 @@
 //! either is told of, and talk over the loopback.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::Output;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
 
-use crate::harness::{Pool, events, eventually, signal, text};
+use crate::harness::{Pool, events, eventually, signal, text, updraft};
 
 /// Two ports in a row that nobody has now.
 fn free_address() -> String {
@@ -277,6 +278,93 @@ fn a_machine_that_was_away_while_the_authority_was_replaced_joins_again_in_its_f
     // The token was not spent: the machine was in the pool all the time.
     let other = Node::new(&pool).join(&token, "exec2");
     assert!(other.status.success(), "{}", text(&other));
+}
+
+#[test]
+fn what_a_job_on_a_machine_that_joined_writes_is_seen_while_it_runs() {
+    let pool = listening(1);
+    let node = Node::joined(&pool, "exec1");
+    let go = node.dir.path().join("go");
+    fs::write(
+        pool.work().join("run.sh"),
+        "#!/bin/sh\necho first; echo wrong >&2; echo made > made; while [ ! -e $1 ]; do sleep 0.05; done; echo last\n",
+    )
+    .unwrap();
+    let job = pool.submit(&format!(
+        "executable = run.sh\narguments = {}\noutput = out\nerror = err\nlog = log\n\
+         requirements = Machine == \"exec1\"\nqueue\n",
+        go.display()
+    ));
+    let log = pool.work().join("log");
+    eventually("it runs", || events(&log, "001") == 1);
+    eventually("its output is seen", || pool.updraft(&["tail", &job]).stdout == b"first\n");
+    assert_eq!(pool.ok(&["condor_tail", "-no-stdout", "-stderr", &job]), "wrong\n");
+    assert_eq!(pool.ok(&["tail", &job, "made"]), "made\n");
+    let outside = pool.updraft(&["tail", &job, "../../pool.json"]);
+    assert!(text(&outside).contains("in the job's folder"), "{}", text(&outside));
+    // A schedd that was started again knows where the job runs as before.
+    pool.kill_and_see_it_return("schedd");
+    eventually("it is seen again", || pool.updraft(&["tail", &job]).stdout == b"first\n");
+    let follow = format!("{} tail -f {job} > shown", updraft().display());
+    let mut following = pool.command(Path::new("/bin/sh"), &["-c", &follow]).spawn().unwrap();
+    let shown = pool.work().join("shown");
+    eventually("it is followed", || fs::read_to_string(&shown).is_ok_and(|s| s == "first\n"));
+    fs::write(&go, "").unwrap();
+    eventually("it ends", || events(&log, "005") == 1);
+    assert!(following.wait().unwrap().success());
+    assert_eq!(fs::read_to_string(&shown).unwrap(), "first\nlast\n");
+    let ended = pool.updraft(&["tail", &job]);
+    assert!(text(&ended).contains("has ended"), "{}", text(&ended));
+}
+
+#[test]
+fn a_shell_beside_a_job_is_in_its_folder_and_environment_on_any_machine_and_ends_with_it() {
+    let pool = listening(1);
+    let _node = Node::joined(&pool, "exec1");
+    fs::write(pool.work().join("input"), "an input\n").unwrap();
+    fs::write(pool.work().join("run.sh"), "#!/bin/sh\necho made > made; sleep 600\n").unwrap();
+    for requirements in ["Machine == \"exec1\"", "Machine != \"exec1\""] {
+        let job = pool.submit(&format!(
+            "executable = run.sh\nshould_transfer_files = yes\ntransfer_input_files = input\n\
+             environment = \"COLOUR='dark red'\"\nrequirements = {requirements}\nqueue\n",
+        ));
+        eventually("it runs and has written", || {
+            pool.updraft(&["tail", &job, "made"]).stdout == b"made\n"
+        });
+        let at = |command: &str| pool.updraft(&["condor_ssh_to_job", &job, command]);
+        let out = at("cat input made; echo $COLOUR; test $PWD = $_CONDOR_SCRATCH_DIR && echo here");
+        assert_eq!(String::from_utf8_lossy(&out.stdout), "an input\nmade\ndark red\nhere\n");
+        assert_eq!(at("exit 7").status.code(), Some(7));
+        let seen = at("for pid in $_CONDOR_JOB_PIDS; do tr '\\0' ' ' < /proc/$pid/cmdline; done");
+        assert!(text(&seen).contains("sleep 600"), "{}", text(&seen));
+        // What is piped in arrives whole, and has an end.
+        let piped = format!("printf 'one\\ntwo' | {} ssh_to_job {job} cat", updraft().display());
+        let out = pool.command(Path::new("/bin/sh"), &["-c", &piped]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&out.stdout), "one\ntwo");
+        // Who is there when the job ends is told so, and nothing of him is left.
+        let mut stays = pool
+            .command(&updraft(), &["ssh_to_job", &job, "echo $$; exec sleep 599"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(stays.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let pid = line.trim().to_owned();
+        assert!(fs::metadata(format!("/proc/{pid}")).is_ok(), "{pid}");
+        pool.ok(&["rm", &job]);
+        let mut ended = None;
+        eventually("he is told", || {
+            ended = stays.try_wait().unwrap();
+            ended.is_some()
+        });
+        assert_ne!(ended.unwrap().code(), Some(0));
+        eventually("nothing is left of him", || {
+            fs::read_to_string(format!("/proc/{pid}/stat"))
+                .map_or(true, |stat| stat.contains(") Z "))
+        });
+        let over = at("true");
+        assert!(text(&over).contains("it is not in the queue"), "{}", text(&over));
+    }
 }
 
 #[test]

@@ -107,9 +107,12 @@ async fn talk(
             let connection = Connection { peer, sender, receiver };
             Ok(context.machines.welcome(connection).await?)
         }
-        role @ (Role::Negotiator | Role::Files(_) | Role::Task | Role::Part(_)) => {
-            Err(Closed::WrongRole { role })
-        }
+        role @ (Role::Negotiator
+        | Role::Files(_)
+        | Role::Task
+        | Role::Part(_)
+        | Role::Visitor
+        | Role::Visited(_)) => Err(Closed::WrongRole { role }),
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Hello {
 pub enum Role {
     /// A user's command.
     Command,
+    /// A user's command that visits the machine of a job ([`crate::visit`]).
+    Visitor,
     /// A schedd, by name.
     Schedd(String),
     Negotiator,
@@ -44,6 +46,8 @@ pub enum Role {
     Task,
     /// What passes that on for the startd of that machine.
     Part(String),
+    /// The startd of that machine, for a command that visits it.
+    Visited(String),
     /// Somebody who wants to join the pool, or asks whether he has.
     Newcomer,
 }
@@ -96,14 +100,14 @@ impl PeerIdentity {
     /// user, or of root. A machine elsewhere is what its certificate says, under its own name.
     pub fn may_be(&self, role: &Role, pool_uid: u32) -> bool {
         match (self, role) {
-            (Self::Local { .. }, Role::Command | Role::Task) => true,
+            (Self::Local { .. }, Role::Command | Role::Visitor | Role::Task) => true,
             (
                 Self::Local { .. },
                 Role::Schedd(_) | Role::Negotiator | Role::Startd(_) | Role::Part(_),
             ) => self.is_local(pool_uid) || self.is_local(0),
             (
                 Self::Node { name, role: NodeRole::Execute, .. },
-                Role::Startd(of) | Role::Files(of) | Role::Part(of),
+                Role::Startd(of) | Role::Files(of) | Role::Part(of) | Role::Visited(of),
             )
             | (Self::Node { name, role: NodeRole::Submit, .. }, Role::Schedd(of)) => name == of,
             (Self::Node { role: NodeRole::Manager, .. }, Role::Negotiator | Role::Schedd(_))

@@ -14,3 +14,4 @@ pub(crate) mod query;
 pub(crate) mod slice;
 pub(crate) mod spool;
 pub(crate) mod submit;
+pub(crate) mod visit;

@@ -13,6 +13,7 @@ use proto::client::{
 use proto::frame::{self, FrameError, MAX_FRAME_BYTES};
 use proto::net::{Connection, Incoming, Listener, NetError, Peer, Receiver, Role, Sender};
 use proto::together::{MAX_BYTES_TOGETHER, MAX_TOGETHER, NewCluster, Together};
+use proto::visit::VisitAnswer;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
@@ -25,6 +26,7 @@ use crate::core::{Actor, Input, SpoolStep};
 use crate::shell::engine::{ACT_PARTS, ActPart, EngineInput, PageRequest};
 use crate::shell::files::{self, Arriving, Leaving, TravelError};
 use crate::shell::places::{Place, Places};
+use crate::shell::visits::Visits;
 
 /// Requests that may wait while one is answered: commands ask one thing after the other.
 const PIPELINED: usize = 2;
@@ -60,6 +62,7 @@ pub(crate) struct ClientContext {
     /// Who waits on other machines of a run.
     pub(crate) board: Arc<Switchboard>,
     pub(crate) pool_uid: u32,
+    pub(crate) visits: Arc<Visits>,
 }
 
 /// Why a connection ended early.
@@ -109,10 +112,13 @@ async fn attend(
         let served = parts::attend(connection, machine, (&context.engine, &context.board));
         return Ok(served.await?);
     }
-    let Connection { peer, sender, receiver } = connection;
-    let place = places.take(peer.uid(), room);
-    let superuser = peer.uid() == 0 || peer.uid() == context.pool_uid;
-    let by = actor(&peer, superuser);
+    let uid = connection.peer.uid();
+    let place = places.take(uid, room);
+    let by = actor(&connection.peer, uid == 0 || uid == context.pool_uid);
+    if connection.peer.role == Role::Visitor {
+        return visit(connection, by, place, context).await;
+    }
+    let Connection { sender, receiver, .. } = connection;
     let (left, gone) = watch::channel(false);
     let (asks, mut asked) = mpsc::channel(PIPELINED);
     let mut client = ClientConnection {
@@ -132,6 +138,19 @@ async fn attend(
         Ok(())
     };
     tokio::try_join!(hear(receiver, asks, left), answering).map(|_| ())
+}
+
+/// A command that visits a job's machine has its place as others do, for as long as it is there.
+async fn visit(
+    mut visitor: Connection,
+    by: Actor,
+    place: Result<Place, Refusal>,
+    context: &ClientContext,
+) -> Result<(), Broken> {
+    match place {
+        Ok(_place) => Ok(context.visits.serve(visitor, by, &context.engine).await?),
+        Err(refusal) => Ok(visitor.sender.send(&VisitAnswer::Refused(refusal)).await?),
+    }
 }
 
 /// Takes requests, also while one is answered: only who listens notices that the peer has gone.

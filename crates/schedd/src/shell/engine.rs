@@ -13,11 +13,13 @@ use std::time::Duration;
 use classad::ClassAd;
 use model::queues::QueueSettings;
 use model::{ClaimId, Granted, JobId, MachineName, Now, ProcId, RunId};
+use proto::claiming::ToStartd;
 use proto::client::{Answer, Query, Refusal, Totals};
 use proto::clock;
 use proto::files::FilesFor;
 use proto::matchmaking::FromSchedd;
 use proto::net::Connection;
+use proto::net::address::{self, Reach};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
@@ -30,7 +32,7 @@ use super::recent::Recent;
 use super::rows;
 use super::spool::Spool;
 use crate::core::run_batch;
-use crate::core::{ClaimRecord, Core, Dirty, Effect, Input, MailEntry, Slice};
+use crate::core::{Actor, ClaimRecord, Core, Dirty, Effect, Input, MailEntry, Slice};
 use crate::shell::mail::{Letter, Mailer};
 use crate::shell::store::{Store, StoreError};
 use crate::shell::userlog::{LogBatch, LogText, LogWriter};
@@ -87,6 +89,18 @@ pub(crate) enum EngineInput {
         machine: MachineName,
         wanted: FilesFor,
         answer: oneshot::Sender<Option<PartOf>>,
+    },
+    /// The machine on which a job runs, if it is one that calls; nothing if it is this one.
+    PlaceOfRun {
+        by: Actor,
+        job: JobId,
+        answer: oneshot::Sender<Result<Option<MachineName>, Refusal>>,
+    },
+    /// A machine is to call for a visit of this number.
+    Visit {
+        machine: MachineName,
+        number: u64,
+        job: JobId,
     },
     /// End after this batch.
     Stop,
@@ -520,6 +534,16 @@ impl Engine {
             EngineInput::PartFor { machine, wanted, answer } => {
                 let _ = answer.send(self.talks.part(&self.core, &machine, &wanted));
             }
+            EngineInput::PlaceOfRun { by, job, answer } => {
+                let found = self.core.place_of_run(&by, job).map(|(machine, address)| {
+                    let calls = address::reach(address) == Some(Reach::Calls);
+                    calls.then(|| machine.clone())
+                });
+                let _ = answer.send(found);
+            }
+            EngineInput::Visit { machine, number, job } => {
+                self.links.tell_startd(&machine, ToStartd::Visit { number, job });
+            }
             EngineInput::Core(_)
             | EngineInput::Ask(..)
             | EngineInput::Act(..)
@@ -553,7 +577,9 @@ fn take_apart(waiting: &mut Vec<EngineInput>) -> Taken {
             | EngineInput::Called(..)
             | EngineInput::ToNegotiator(_)
             | EngineInput::FilesFor { .. }
-            | EngineInput::PartFor { .. }) => {
+            | EngineInput::PartFor { .. }
+            | EngineInput::PlaceOfRun { .. }
+            | EngineInput::Visit { .. }) => {
                 taken.reads.push(read);
             }
             EngineInput::LetterDone(id) => taken.letters_done.push(id),

@@ -1,6 +1,6 @@
-//! The port for other machines: startds that call because this schedd wants them, and what carries
-//! files for them. Which files a run may have, the core says; how they are read and written is the
-//! matter of a process that is started for it.
+//! The port for other machines: startds that call because this schedd wants them, or because
+//! somebody visits them, and what carries files for them. Which files a run may have, the core
+//! says; how they are read and written is the matter of a process that is started for it.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,6 +17,7 @@ use proto::clock;
 use proto::files::{FilesAnswer, FilesFor};
 use proto::frame::{self, FrameError};
 use proto::net::{Connection, Incoming, Listener, NetError, Role, pass_on};
+use proto::visit::Visited;
 use tokio::process::Command;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
@@ -24,6 +25,7 @@ use tokio::time::{sleep, timeout};
 use super::engine::{EngineInput, Lent};
 use super::parts::{self, PartsError, Switchboard};
 use super::turns::{Place, Turn, Turns};
+use super::visits::Visits;
 
 /// How long who calls about files may take to say for which run.
 const SAYS_WHAT: Duration = Duration::from_secs(10);
@@ -49,6 +51,7 @@ pub(crate) struct MachineContext {
     swept: Swept,
     /// Who waits on other machines of a run.
     board: Arc<Switchboard>,
+    pub(crate) visits: Arc<Visits>,
 }
 
 /// Into which folders files were brought, and when what is left of others was looked for there. A
@@ -96,7 +99,7 @@ enum Broken {
     WrongRole(Role),
     #[error("carry files: the machine has too many connections for that")]
     TooMany,
-    #[error("carry files: the machine did not say for which run")]
+    #[error("serve a machine: it did not say for which run, or which visit")]
     Silent,
     #[error("carry files: the machine asked before its turn")]
     TooEarly,
@@ -109,7 +112,8 @@ enum Broken {
 impl MachineContext {
     pub(crate) fn new(engine: mpsc::Sender<EngineInput>, carrier: Vec<PathBuf>) -> Self {
         let (turns, swept) = (Turns::new(), Swept::default());
-        Self { engine, carrier, turns, swept, board: Arc::default() }
+        let (board, visits) = (Arc::default(), Arc::default());
+        Self { engine, carrier, turns, swept, board, visits }
     }
 
     /// Who waits on other machines of a run: the machine of the schedd may be one of them.
@@ -134,7 +138,7 @@ pub(crate) async fn serve(listener: Option<Listener>, context: Arc<MachineContex
 }
 
 async fn attend(incoming: Incoming, context: &MachineContext) -> Result<(), Broken> {
-    let connection = incoming.greet().await?;
+    let mut connection = incoming.greet().await?;
     match connection.peer.role.clone() {
         Role::Startd(name) => {
             let called = EngineInput::Called(MachineName::new(&name), Box::new(connection));
@@ -145,7 +149,15 @@ async fn attend(incoming: Incoming, context: &MachineContext) -> Result<(), Brok
             let machine = MachineName::new(&name);
             Ok(parts::attend(connection, machine, (&context.engine, &context.board)).await?)
         }
+        Role::Visited(name) => {
+            let said = timeout(SAYS_WHAT, connection.receiver.recv::<Visited>()).await;
+            if let Some(Visited { number }) = said.map_err(|_| Broken::Silent)?? {
+                context.visits.called(&MachineName::new(&name), number, connection);
+            }
+            Ok(())
+        }
         role @ (Role::Command
+        | Role::Visitor
         | Role::Schedd(_)
         | Role::Negotiator
         | Role::Task

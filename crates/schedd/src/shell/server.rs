@@ -180,12 +180,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         Engine::new(Parts { core, store, ledger, links, spool, logs, mail, log_forms, recent });
     let mut engine = tokio::spawn(engine.run(queue));
 
-    let listener = Listener::bind(
-        &Address::unix(&config.socket),
-        Role::Schedd(config.name.clone()),
-        config.admission.clone(),
-    )?
-    .of_generation(generation);
+    let (at, role) = (Address::unix(&config.socket), Role::Schedd(config.name.clone()));
+    let listener = Listener::bind(&at, role, config.admission.clone())?.of_generation(generation);
     let (port, machines) = listen_to_machines(config.listening.as_ref(), greeting, inputs.clone())?;
     let identity = DaemonIdentity {
         role: "schedd".to_owned(),
@@ -204,6 +200,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         identity,
         board: machines.board(),
         pool_uid: config.admission.uid(),
+        visits: Arc::clone(&machines.visits),
     });
     tokio::select! {
         () = clients::serve(listener, context) => {}

@@ -42,6 +42,8 @@ impl Core {
                     let held = self.claim_of(schedd, *claim, None)?.ok_or(Rejection::Stale)?;
                     self.run_recorded(*claim, held, *run)?
                 }
+                // Whoever carries the connection has called for it.
+                ToStartd::Visit { .. } => return Err(Rejection::Stale),
                 ToStartd::ReleaseClaim { claim, secret } => {
                     match self.claim_of(schedd, *claim, Some(secret))? {
                         None => vec![gone(schedd, *claim)],

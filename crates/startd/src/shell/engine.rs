@@ -34,8 +34,8 @@ use crate::shell::links::parts::WhoseRun;
 use crate::shell::links::schedds::ScheddLink;
 use crate::shell::links::translate;
 use crate::shell::machine::disk;
+use crate::shell::run::entry::RunPlace;
 use crate::shell::run::sandbox::Sandboxes;
-use crate::shell::run::tail::RunPlace;
 
 /// Inputs that wait while a batch is worked on. When it is full, connections wait: nothing is lost,
 /// memory stays bounded.

@@ -1,9 +1,12 @@
-//! The connections: from schedds and commands (`schedds`), to the negotiator and to the launcher,
-//! whose words `translate` makes the core's. What is said over them is the core's matter.
+//! The connections: from schedds (`schedds`) and commands (`commands`), to the negotiator and to
+//! the launcher, whose words `translate` makes the core's. What is said over them is the core's
+//! matter.
 
 pub(crate) mod callers;
 pub(crate) mod calling;
+pub(crate) mod commands;
 pub(crate) mod launcher;
+pub(crate) mod listening;
 pub(crate) mod negotiator;
 pub(crate) mod parts;
 pub(crate) mod schedds;

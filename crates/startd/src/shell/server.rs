@@ -6,7 +6,6 @@ use std::future::Future;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::thread;
 use std::time::Duration;
 
@@ -19,7 +18,6 @@ use proto::trust::TrustError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::timeout;
-use tokio_util::task::TaskTracker;
 
 use crate::core::{Core, Input, Machine};
 use crate::shell::engine::{self, Engine, EngineInput, Parts};
@@ -28,10 +26,12 @@ use crate::shell::files::plugins::Plugins;
 use crate::shell::journal::{Journal, JournalError, Opened};
 use crate::shell::links::callers::CalledSchedds;
 use crate::shell::links::calling::Calling;
+use crate::shell::links::commands::{CommandContext, VISITS, keep_visiting};
 use crate::shell::links::launcher;
+use crate::shell::links::listening::{self, Contexts};
 use crate::shell::links::negotiator::{self, Advertiser};
 use crate::shell::links::parts::Whereabouts;
-use crate::shell::links::schedds::{self, ScheddContext, draw};
+use crate::shell::links::schedds::{ScheddContext, draw};
 use crate::shell::machine::settings::MachineSettings;
 use crate::shell::machine::{detect, measure};
 use crate::shell::run::sandbox::Sandboxes;
@@ -140,13 +140,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let mut engine = tokio::spawn(Engine::new(parts).run(queue));
     let role = Role::Startd(config.machine.clone());
     let listener = Listener::bind(&Address::unix(&config.socket), role, config.admission.clone())?;
-    let context = Arc::new(ScheddContext {
-        engine: inputs.clone(),
-        identity: identity(&config, now),
-        connections: AtomicU64::new(0),
-        whereabouts: whereabouts(&config, callers.as_ref()),
-        schedds: TaskTracker::new(),
-    });
+    let contexts = contexts(&config, &inputs, callers.as_ref(), now);
+    let context = Arc::clone(&contexts.schedds);
     let (orders, ordered) = mpsc::channel(ORDERS);
     if let (Some(callers), Way::Far(far)) = (callers, &config.negotiator) {
         tokio::spawn(Calling::new(callers, far.clone(), Arc::clone(&context)).serve(ordered));
@@ -162,7 +157,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         inputs.clone(),
     ));
 
-    let serving = tokio::spawn(schedds::serve(listener, Arc::clone(&context)));
+    let serving = tokio::spawn(listening::serve(listener, contexts));
     let stop = async {
         shutdown.await;
         // An engine that has ended is noticed below.
@@ -216,6 +211,24 @@ fn callers(config: &Config) -> Result<Option<Arc<CalledSchedds>>, Error> {
 fn whereabouts(config: &Config, callers: Option<&Arc<CalledSchedds>>) -> Whereabouts {
     let (machine, schedd) = (config.machine.clone(), config.schedd.clone());
     Whereabouts { machine, schedd, callers: callers.cloned() }
+}
+
+/// What the connections need that are made to this startd; schedds are called for who visits.
+fn contexts(
+    config: &Config,
+    engine: &mpsc::Sender<EngineInput>,
+    callers: Option<&Arc<CalledSchedds>>,
+    now: Now,
+) -> Contexts {
+    let (visits, asked) = mpsc::channel(VISITS);
+    let commands = Arc::new(CommandContext {
+        engine: engine.clone(),
+        identity: identity(config, now),
+        callers: callers.cloned(),
+    });
+    tokio::spawn(keep_visiting(Arc::clone(&commands), asked));
+    let whereabouts = Arc::new(whereabouts(config, callers));
+    Contexts { schedds: ScheddContext::new(engine.clone(), visits), commands, whereabouts }
 }
 
 /// Waits until what was said last has left: to schedds, the launcher and the negotiator; and the

@@ -1,6 +1,7 @@
-//! `updraft terminal`: what an interactive job runs (`submit -interactive`); not for people. It
-//! calls the command of the job's user, runs a program under a terminal of its own, and passes on
-//! what is typed and printed. When the connection is lost the program is hung up on.
+//! `updraft terminal`: what an interactive job runs (`submit -interactive`), and what a startd runs
+//! beside a job (`ssh_to_job`); not for people. It calls the command of the job's user, or has a
+//! line to it already, runs a program under a terminal of its own, and passes on what is typed and
+//! printed. When the connection is lost the program is hung up on.
 //!
 //! The terminal must be the program's controlling one. No safe call makes it that in another
 //! process: so this binary is run once more, as the leader of a new session, opens the terminal,
@@ -21,6 +22,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::termios::{LocalFlags, OutputFlags, SetArg, tcgetattr, tcsetattr};
 use nix::unistd::{Pid, Uid, User, gethostname, read, setsid, ttyname, write};
 use proto::files::Blob;
 use proto::terminal::{FromJob, FromUser, Line, Size};
@@ -33,6 +35,12 @@ pub struct TerminalArgs {
     /// takes this process.
     #[arg(long, value_name = "SOCKET")]
     to: Option<PathBuf>,
+    /// Standard input is the line to the user's end.
+    #[arg(long, conflicts_with = "to")]
+    over_stdin: bool,
+    /// Nobody is at the user's end: what is printed comes as it is, and nothing is echoed.
+    #[arg(long)]
+    plain: bool,
     /// Where the program begins; the scratch folder if it is not said.
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
@@ -64,14 +72,16 @@ pub fn run(args: &TerminalArgs) -> Result<ExitCode> {
         [] => vec![shell()],
         given => given.to_vec(),
     };
-    match &args.to {
+    let line = match &args.to {
         Some(socket) => {
-            let scratch = || std::env::var_os("_CONDOR_SCRATCH_DIR").map(PathBuf::from);
-            let folder = args.folder.clone().or_else(scratch);
-            serve(socket, &program, folder.as_deref()).map(ExitCode::from)
+            Line::call(socket).context("nobody waits for this interactive job any more")?
         }
-        None => Err(become_program(&program)),
-    }
+        None if args.over_stdin => Line::of_stdin().context("use the line to the user's end")?,
+        None => return Err(become_program(&program)),
+    };
+    let scratch = || std::env::var_os("_CONDOR_SCRATCH_DIR").map(PathBuf::from);
+    let folder = args.folder.clone().or_else(scratch);
+    serve(line, &program, folder.as_deref(), args.plain).map(ExitCode::from)
 }
 
 /// The shell that the system has for this user.
@@ -97,13 +107,12 @@ fn become_program(program: &[String]) -> anyhow::Error {
     }
 }
 
-fn serve(socket: &Path, program: &[String], folder: Option<&Path>) -> Result<u8> {
-    let mut line = Line::call(socket).context("nobody waits for this interactive job any more")?;
+fn serve(mut line: Line, program: &[String], folder: Option<&Path>, is_plain: bool) -> Result<u8> {
     line.say(&FromJob::Welcome(place()))?;
     let Some(FromUser::Begin { size, term }) = line.hear()? else {
         bail!("the user's end did not say how to begin");
     };
-    let session = match Session::start(program, size, term.as_deref(), folder) {
+    let session = match Session::start(program, (size, is_plain), term.as_deref(), folder) {
         Ok(session) => session,
         Err(error) => {
             line.say(&FromJob::Failed(format!("{error:#}")))?;
@@ -148,13 +157,16 @@ enum Printed {
 impl Session {
     fn start(
         program: &[String],
-        size: Size,
+        (size, is_plain): (Size, bool),
         term: Option<&str>,
         folder: Option<&Path>,
     ) -> Result<Self> {
         let size = Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(&size, None).context("make a terminal")?;
         fcntl(&pty.master, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).context("make a terminal")?;
+        if is_plain {
+            make_plain(&pty.slave).context("make a terminal")?;
+        }
         let own = std::env::current_exe().context("find this program")?;
         let mut command = Command::new(own);
         command.args(["terminal", "--"]).args(program);
@@ -283,6 +295,15 @@ impl Session {
         let _ = ended.read_exact(&mut code);
         code[0]
     }
+}
+
+/// What is printed comes out as it is, and what is typed is not told again. It still comes in
+/// lines, so that it has an end.
+fn make_plain(terminal: &OwnedFd) -> nix::Result<()> {
+    let mut settings = tcgetattr(terminal)?;
+    settings.local_flags.remove(LocalFlags::ECHO | LocalFlags::ISIG);
+    settings.output_flags.remove(OutputFlags::OPOST);
+    tcsetattr(terminal, SetArg::TCSANOW, &settings)
 }
 
 fn tell_end(mut child: Child, mut teller: UnixStream) {

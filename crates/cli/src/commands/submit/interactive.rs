@@ -184,7 +184,8 @@ fn heed(session: &Session, signals: &SigSet, line: &Mutex<Option<Line>>) {
     }
 }
 
-fn say(line: &Mutex<Option<Line>>, message: &FromUser) {
+/// Says something to the job's end, if it is there.
+pub(crate) fn say(line: &Mutex<Option<Line>>, message: &FromUser) {
     if let Some(line) = line.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
         // Who hears from the job notices that it has gone.
         let _ = line.say(message);
@@ -192,7 +193,7 @@ fn say(line: &Mutex<Option<Line>>, message: &FromUser) {
 }
 
 /// The size of our terminal.
-fn size() -> Size {
+pub(crate) fn size() -> Size {
     match launcher::window_size(io::stdin().as_fd()) {
         Ok((rows, columns)) if rows > 0 && columns > 0 => Size { rows, columns },
         Ok(_) | Err(_) => Size::default(),
@@ -330,15 +331,23 @@ fn lost(session: &Session, over: &Receiver<End>) -> ! {
     session.leave(1)
 }
 
-/// Sends what is typed. What is no terminal has an end, which is typed too.
-fn type_on(line: &Mutex<Option<Line>>, is_terminal: bool) {
+/// Sends what is typed. What is no terminal has an end, which is typed too: in the middle of a line
+/// twice.
+pub(crate) fn type_on(line: &Mutex<Option<Line>>, is_terminal: bool) {
     let mut stdin = io::stdin().lock();
     let mut bytes = vec![0; TYPED];
+    let mut is_in_line = false;
     loop {
         match stdin.read(&mut bytes) {
             Ok(0) if is_terminal => return,
-            Ok(0) => return say(line, &FromUser::Typed(Blob(vec![END_OF_INPUT]))),
-            Ok(n) => say(line, &FromUser::Typed(Blob(bytes[..n].to_vec()))),
+            Ok(0) => {
+                let ends = if is_in_line { 2 } else { 1 };
+                return say(line, &FromUser::Typed(Blob(vec![END_OF_INPUT; ends])));
+            }
+            Ok(n) => {
+                is_in_line = bytes[n - 1] != b'\n';
+                say(line, &FromUser::Typed(Blob(bytes[..n].to_vec())));
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => return,
         }

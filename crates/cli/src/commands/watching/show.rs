@@ -88,7 +88,7 @@ fn stderr(ad: &ClassAd, job: View<'_>) -> Vec<String> {
 
 /// From the machine; nothing if that cannot be asked.
 fn of_run(job: JobId) -> Option<Vec<u8>> {
-    let mut startd = connect::startd().ok()?;
+    let mut startd = connect::startd_of(job).ok()?;
     let (_, bytes) = startd.read_run(job, RunFile::Stderr, ReadFrom::End, TAIL_BYTES).ok()?;
     Some(bytes)
 }

@@ -87,7 +87,7 @@ pub fn run(args: &TailArgs, call: &Call) -> Result<ExitCode> {
     };
     let form = if args.json && call.dialect == Dialect::Updraft { Form::Json } else { Form::Bytes };
     let mut files: Vec<Shown> = files(args, names);
-    let mut startd = connect::startd()?;
+    let mut startd = connect::startd_of(job)?;
     for shown in &mut files {
         show(&mut startd, job, shown, args.maxbytes, form)?;
     }

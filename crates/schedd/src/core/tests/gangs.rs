@@ -92,7 +92,7 @@ fn orders(batch: &Batch) -> Vec<String> {
             ToStartd::RunRecorded { .. } => "recorded",
             ToStartd::ReleaseClaim { .. } => "release",
             ToStartd::RequestClaim(_) => "claim",
-            ToStartd::Echo { .. } => return None,
+            ToStartd::Echo { .. } | ToStartd::Visit { .. } => return None,
         };
         Some(format!("{word} {machine}"))
     };

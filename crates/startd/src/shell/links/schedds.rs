@@ -1,22 +1,19 @@
-//! The startd's own socket: connections from schedds, and from commands that ask who it is. What a
-//! schedd says goes to the engine; what it is told comes from there.
+//! Connections to schedds, whoever has called. What a schedd says goes to the engine; what it is
+//! told comes from there.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use classad::ClassAd;
-use model::{ClaimSecret, ScheddName, attr};
+use model::{ClaimSecret, JobId, ScheddName, attr};
 use nix::unistd::Uid;
 use proto::claiming::{FromStartd, ToStartd};
-use proto::client::{Answer, AskStartd, DaemonIdentity, Request, Response};
-use proto::net::{Connection, Incoming, Listener, NetError, Receiver, Role, Sender};
-use tokio::sync::{mpsc, oneshot};
+use proto::net::{Connection, NetError, Receiver, Sender};
+use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
-use crate::core::{Input, RunKey};
+use crate::core::Input;
 use crate::shell::engine::EngineInput;
-use crate::shell::links::parts::{self, Whereabouts, WhoseRun};
-use crate::shell::run::tail;
 
 /// Messages that wait for a schedd that reads slowly: more than a pass of ends on a large machine.
 /// When it is full the connection is closed, and the greeting of the next one makes good what was
@@ -30,14 +27,12 @@ const BURST: usize = 256;
 #[derive(Debug)]
 pub(crate) struct ScheddContext {
     pub(crate) engine: mpsc::Sender<EngineInput>,
-    pub(crate) identity: DaemonIdentity,
     /// Numbers the connections, so that the end of an old one is not taken for that of its
     /// successor.
-    pub(crate) connections: AtomicU64,
-    /// Where the schedds are, for who has something to say to another part of a run.
-    pub(crate) whereabouts: Whereabouts,
+    connections: AtomicU64,
     /// The connections of schedds: each ends when what it was given to say is said.
     pub(crate) schedds: TaskTracker,
+    visits: mpsc::Sender<VisitAsked>,
 }
 
 /// A schedd's connection, as the engine holds it. It is closed by dropping it.
@@ -60,49 +55,26 @@ impl ScheddLink {
     }
 }
 
-/// Accepts connections for ever.
-pub(crate) async fn serve(listener: Listener, context: Arc<ScheddContext>) {
-    loop {
-        let incoming = listener.accept().await;
-        tokio::spawn(greet(incoming, Arc::clone(&context)));
+/// A schedd has somebody who visits a job here: it is to be called for that.
+#[derive(Debug)]
+pub(crate) struct VisitAsked {
+    pub(crate) schedd: ScheddName,
+    pub(crate) number: u64,
+    pub(crate) job: JobId,
+}
+
+impl ScheddContext {
+    /// For connections that tell this engine; who visits is told there.
+    pub(crate) fn new(
+        engine: mpsc::Sender<EngineInput>,
+        visits: mpsc::Sender<VisitAsked>,
+    ) -> Arc<Self> {
+        let (connections, schedds) = (AtomicU64::new(0), TaskTracker::new());
+        Arc::new(Self { engine, connections, schedds, visits })
     }
 }
 
-async fn greet(incoming: Incoming, context: Arc<ScheddContext>) {
-    let connection = match incoming.greet().await {
-        Ok(connection) => connection,
-        Err(error) => return tracing::info!(%error, "refused a connection"),
-    };
-    match connection.peer.role.clone() {
-        Role::Schedd(name) => {
-            let served = serve_schedd(connection, ScheddName::new(&name), Arc::clone(&context));
-            context.schedds.spawn(served);
-        }
-        Role::Command => {
-            let end = serve_command(connection, &context).await;
-            tracing::debug!(?end, "a command's connection closed");
-        }
-        Role::Task => {
-            let whose = |key| whose_run(&context.engine, key);
-            let end = parts::relay(connection, &context.whereabouts, whose).await;
-            tracing::debug!(?end, "a process of a run has no more to say to other parts");
-        }
-        role @ (Role::Negotiator
-        | Role::Startd(_)
-        | Role::Files(_)
-        | Role::Part(_)
-        | Role::Newcomer) => {
-            tracing::info!(?role, "closed a connection: a startd has nothing to say to it");
-        }
-    }
-}
-
-async fn whose_run(engine: &mpsc::Sender<EngineInput>, key: RunKey) -> Option<WhoseRun> {
-    let (answer, answered) = oneshot::channel();
-    engine.send(EngineInput::WhoseRun { key, answer }).await.ok()?;
-    answered.await.ok().flatten()
-}
-
+/// Talks to a schedd until the connection ends.
 pub(crate) async fn serve_schedd(
     connection: Connection,
     schedd: ScheddName,
@@ -124,7 +96,7 @@ pub(crate) async fn serve_schedd(
     // Both directions make progress whatever the other waits for: two ends that only wrote would
     // wait for ever.
     let end = tokio::select! {
-        end = listen(receiver, &schedd, near, &context.engine) => end,
+        end = listen(receiver, &schedd, near, &context) => end,
         end = speak(sender, outgoing) => end,
     };
     tracing::info!(%schedd, ?end, "a schedd's connection closed");
@@ -136,9 +108,14 @@ async fn listen(
     mut receiver: Receiver,
     schedd: &ScheddName,
     near: bool,
-    engine: &mpsc::Sender<EngineInput>,
+    context: &Arc<ScheddContext>,
 ) -> Result<(), NetError> {
     while let Some(mut message) = receiver.recv::<ToStartd>().await? {
+        if let ToStartd::Visit { number, job } = message {
+            // With too many that are not called for yet, its visitor is told that nobody called.
+            let _ = context.visits.try_send(VisitAsked { schedd: schedd.clone(), number, job });
+            continue;
+        }
         if let ToStartd::StartRun(run) = &mut message
             && !near
         {
@@ -152,11 +129,12 @@ async fn listen(
             | ToStartd::StopRun { .. }
             | ToStartd::PauseRun { .. }
             | ToStartd::RunRecorded { .. }
-            | ToStartd::ReleaseClaim { .. } => [0; 16],
+            | ToStartd::ReleaseClaim { .. }
+            | ToStartd::Visit { .. } => [0; 16],
         };
         let fresh = ClaimSecret::new(secret);
         let input = Input::FromSchedd { schedd: schedd.clone(), message, fresh };
-        if engine.send(EngineInput::Core(input)).await.is_err() {
+        if context.engine.send(EngineInput::Core(input)).await.is_err() {
             return Ok(());
         }
     }
@@ -183,21 +161,6 @@ async fn speak(
             sender.feed(&message).await?;
         }
         sender.flush().await?;
-    }
-    Ok(())
-}
-
-async fn serve_command(connection: Connection, context: &ScheddContext) -> Result<(), NetError> {
-    let Connection { peer, mut sender, mut receiver } = connection;
-    while let Some(Request { id, body }) = receiver.recv().await? {
-        let body = match body {
-            AskStartd::Identify => Answer::Identity(context.identity.clone()),
-            AskStartd::ReadRun { job, file, from, max_bytes } => {
-                let wanted = tail::Wanted { job, file, from, max_bytes };
-                tail::answer(&context.engine, &peer, wanted).await
-            }
-        };
-        sender.send(&Response { id, last: true, body }).await?;
     }
     Ok(())
 }

@@ -6,19 +6,18 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
 use classad::ClassAd;
+use model::JobId;
 use model::job_ad::{Stream, Streams, initial_directory};
-use model::{JobId, UserName};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::unistd::Uid;
 use proto::client::{Answer, ReadFrom, Refusal, RunFile};
-use proto::net::Peer;
 use proto::plain_file;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use crate::shell::engine::EngineInput;
 use crate::shell::files::transfer::{STDERR, STDOUT};
+use crate::shell::run::entry::{Asker, place_for};
 use crate::shell::run::environment::JOB_AD;
 
 /// The most bytes in one answer: far below the longest frame, and what a person can look at.
@@ -36,23 +35,9 @@ pub(crate) struct Wanted {
     pub(crate) max_bytes: u32,
 }
 
-/// Where a run is, and whose it is.
-#[derive(Debug)]
-pub(crate) struct RunPlace {
-    pub(crate) owner: UserName,
-    pub(crate) scratch: PathBuf,
-}
-
 /// Why nothing is shown.
 #[derive(Debug, thiserror::Error)]
 enum TailError {
-    #[error("read a file of job {0}: it does not run on this machine")]
-    NoRun(JobId),
-    #[error("read a file of job {0}: it is somebody else's")]
-    NotYours(JobId),
-    /// It would have to become the job's user to open a file.
-    #[error("read a file of job {0}: a startd that runs as root does not show files yet")]
-    Root(JobId),
     #[error("read {0}: a name of a file in the job's folder is wanted, such as out.txt or logs/a")]
     Outside(String),
     #[error("read the {0} of the job: it has none")]
@@ -68,26 +53,17 @@ enum TailError {
 /// Answers a command.
 pub(crate) async fn answer(
     engine: &mpsc::Sender<EngineInput>,
-    peer: &Peer,
+    asker: &Asker,
     wanted: Wanted,
 ) -> Answer {
-    let (sender, place) = oneshot::channel();
-    let question = EngineInput::WhichRun { job: wanted.job, answer: sender };
-    let stopping = || Answer::Refused(Refusal::Busy("the startd is stopping".to_owned()));
-    if engine.send(question).await.is_err() {
-        return stopping();
-    }
-    let Ok(place) = place.await else { return stopping() };
-    let (uid, user) = (peer.uid(), peer.user());
-    let read = spawn_blocking(move || {
-        let place = place.ok_or(TailError::NoRun(wanted.job))?;
-        may_read(wanted.job, uid, &user, &place)?;
-        read(&place.scratch, &wanted)
-    });
-    match read.await {
+    let place = match place_for(engine, asker, wanted.job).await {
+        Ok(place) => place,
+        Err(refusal) => return Answer::Refused(refusal),
+    };
+    match spawn_blocking(move || read(&place.scratch, &wanted)).await {
         Ok(Ok((offset, bytes))) => Answer::FilePart { offset, bytes },
         Ok(Err(error)) => Answer::Refused(Refusal::Invalid(in_one_line(&error))),
-        Err(_) => stopping(),
+        Err(_) => Answer::Refused(Refusal::Busy("the startd is stopping".to_owned())),
     }
 }
 
@@ -96,17 +72,6 @@ fn in_one_line(error: &TailError) -> String {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
     }
-}
-
-fn may_read(job: JobId, uid: u32, user: &UserName, place: &RunPlace) -> Result<(), TailError> {
-    let ours = Uid::effective();
-    if *user != place.owner && uid != 0 && uid != ours.as_raw() {
-        return Err(TailError::NotYours(job));
-    }
-    if ours.is_root() && place.owner.as_str() != "root" {
-        return Err(TailError::Root(job));
-    }
-    Ok(())
 }
 
 fn read(scratch: &Path, wanted: &Wanted) -> Result<(u64, Vec<u8>), TailError> {

@@ -1,0 +1,105 @@
+//! Whether somebody is let to a run that executes here: to its files, or to a shell beside it. What
+//! he does there is not known here.
+
+use std::path::PathBuf;
+
+use model::{JobId, UserName};
+use nix::unistd::Uid;
+use proto::client::Refusal;
+use proto::net::Peer;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::shell::engine::EngineInput;
+
+/// On whose word somebody asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// The kernel's, which knows the processes of this machine.
+    Here { uid: u32, user: UserName },
+    /// That of the job's schedd, which has looked whether he may: about this job and no other.
+    Visitor(JobId),
+}
+
+/// Where a run is, and whose it is.
+#[derive(Debug)]
+pub(crate) struct RunPlace {
+    pub(crate) owner: UserName,
+    pub(crate) scratch: PathBuf,
+}
+
+/// Why somebody is not let in.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+enum NoEntry {
+    #[error("look at job {0}: it does not run on this machine")]
+    NoRun(JobId),
+    #[error("look at job {0}: it is somebody else's")]
+    NotYours(JobId),
+    /// It would have to become the job's user.
+    #[error("look at job {0}: a startd that runs as root does not show it yet")]
+    Root(JobId),
+}
+
+impl Asker {
+    pub(crate) fn of(peer: &Peer) -> Self {
+        Self::Here { uid: peer.uid(), user: peer.user() }
+    }
+
+    fn may_enter(&self, job: JobId, owner: &UserName, ours: Uid) -> Result<(), NoEntry> {
+        let may = match self {
+            Self::Here { uid, user } => user == owner || *uid == 0 || *uid == ours.as_raw(),
+            Self::Visitor(visited) => *visited == job,
+        };
+        if !may {
+            return Err(NoEntry::NotYours(job));
+        }
+        if ours.is_root() && owner.as_str() != "root" {
+            return Err(NoEntry::Root(job));
+        }
+        Ok(())
+    }
+}
+
+/// Where the run of a job is, for who asks.
+///
+/// # Errors
+///
+/// Why he is not told.
+pub(crate) async fn place_for(
+    engine: &mpsc::Sender<EngineInput>,
+    asker: &Asker,
+    job: JobId,
+) -> Result<RunPlace, Refusal> {
+    let stopping = || Refusal::Busy("the startd is stopping".to_owned());
+    let (sender, place) = oneshot::channel();
+    let question = EngineInput::WhichRun { job, answer: sender };
+    engine.send(question).await.map_err(|_| stopping())?;
+    let place = place.await.map_err(|_| stopping())?.ok_or(NoEntry::NoRun(job));
+    let entered = place
+        .and_then(|place| asker.may_enter(job, &place.owner, Uid::effective()).map(|()| place));
+    entered.map_err(|why| Refusal::Invalid(why.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_its_owner_s_and_a_visitor_sees_the_job_that_he_visits() {
+        let job = JobId::new(7, 1);
+        let here = |uid, user: &str| Asker::Here { uid, user: UserName::new(user) };
+        let (ours, root) = (Uid::from_raw(1000), Uid::from_raw(0));
+        for (asker, us, expected) in [
+            (here(1001, "ann"), ours, None),
+            (here(1002, "bob"), ours, Some(NoEntry::NotYours(job))),
+            (here(1000, "pool"), ours, None),
+            (here(0, "root"), ours, None),
+            (Asker::Visitor(job), ours, None),
+            (Asker::Visitor(JobId::new(7, 2)), ours, Some(NoEntry::NotYours(job))),
+            (here(1001, "ann"), root, Some(NoEntry::Root(job))),
+            (Asker::Visitor(job), root, Some(NoEntry::Root(job))),
+        ] {
+            let entered = asker.may_enter(job, &UserName::new("ann"), us);
+            assert_eq!(entered.err(), expected, "{asker:?}");
+        }
+    }
+}

@@ -96,6 +96,8 @@ const INSIDE: &[(Bug, u64, &str)] = &[
     (Bug::ArrayLimitIgnored, 3, "of which 1 may"),
     (Bug::QueueStopIgnored, 3, "its queue is not started"),
     (Bug::BackfillTooLong, 3, "what is not over by then leaves|is said to last"),
+    (Bug::ReservationIgnored, 3, "or is reserved"),
+    (Bug::ReservationOutlived, 3, "is over and still there"),
     (Bug::RunNowIgnored, 3, "is idle, can run: true"),
     (Bug::RunOneGoesOn, 8, "of which one is to"),
     (Bug::DagChildTooEarly, 3, "and N1 is Open(0)"),

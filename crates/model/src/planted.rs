@@ -90,6 +90,10 @@ pub enum Bug {
     RunNowIgnored,
     /// The negotiator lets jobs run on a machine that is kept for another, however long they take.
     BackfillTooLong,
+    /// The negotiator lets jobs run where a reservation is, however long they take.
+    ReservationIgnored,
+    /// The schedd lets the jobs of a reservation go on when its time is over.
+    ReservationOutlived,
     /// The schedd lets jobs start that are being removed because another runs instead of them.
     RunOneGoesOn,
     /// dagman takes a node for ready when the first of its parents is done.
@@ -112,7 +116,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 49] = [
+    pub const ALL: [Self; 51] = [
         Self::NoMargin,
         Self::LostRequeue,
         Self::AttemptNotCounted,
@@ -153,6 +157,8 @@ impl Bug {
         Self::QueueStopIgnored,
         Self::RunNowIgnored,
         Self::BackfillTooLong,
+        Self::ReservationIgnored,
+        Self::ReservationOutlived,
         Self::RunOneGoesOn,
         Self::DagChildTooEarly,
         Self::DagFailureReleases,

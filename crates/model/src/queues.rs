@@ -5,15 +5,21 @@
 //! Knows neither how jobs are kept nor how any of this is printed.
 
 mod admission;
+mod booking;
 mod custom;
 mod denied;
 mod limits;
+mod reservations;
 mod settings;
 
 pub use admission::Applicant;
 pub use custom::{Custom, CustomKind};
 pub use denied::Denied;
 pub use limits::{Entity, Limit, Limits, Submitter, Who};
+pub use reservations::{
+    Authorized, Reservations, Reserved, ReservedChunk, ReservedParts, ReservedPlace, Spread, Stage,
+    Window,
+};
 pub use settings::{
     Attributes, Change, Edit, Form, KNOWN, Known, Object, Of, QueueSettings, form_of,
 };

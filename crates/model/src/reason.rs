@@ -208,6 +208,17 @@ pub enum Cause {
         /// What the job asks for, seconds; nothing if it may take as long as it likes.
         walltime_s: Option<u32>,
     },
+    /// A machine has room, of which a part is reserved: this job would not be over by then.
+    Booked {
+        machine: String,
+        /// Whose jobs it is for.
+        queue: String,
+        /// From when and until when.
+        from: Timestamp,
+        until: Timestamp,
+        /// What the job asks for, seconds; nothing if it may take as long as it likes.
+        walltime_s: Option<u32>,
+    },
     /// It was matched, and the machine has not answered yet.
     Claiming,
     /// Its run waits on a slot for the end of the one in front.
@@ -324,6 +335,7 @@ impl fmt::Display for Cause {
             Self::ArrayLimit { most } => f.write_str(&full_array(*most)),
             Self::Reserved { machine, at } => f.write_str(&reserved(machine, *at)),
             Self::Kept { machine, at, walltime_s } => f.write_str(&kept(machine, *at, *walltime_s)),
+            Self::Booked { .. } => f.write_str(&self.booked()),
             Self::Claiming => f.write_str("matched; the machine is being claimed"),
             Self::Turn { slot } => write!(f, "it is next on {slot}, behind a job that is short"),
             Self::Deferred { seconds } => write!(f, "it is to start in {}", span(*seconds)),
@@ -369,14 +381,27 @@ fn reserved(machine: &str, at: Timestamp) -> String {
 
 fn kept(machine: &str, at: Timestamp, walltime_s: Option<u32>) -> String {
     let from = format!("{machine} is kept from {} for a job that comes first", utc(at));
+    from + &over_by_then(walltime_s)
+}
+
+impl Cause {
+    fn booked(&self) -> String {
+        let Self::Booked { machine, queue, from, until, walltime_s } = self else {
+            return String::new();
+        };
+        let (from, until) = (utc(*from), utc(*until));
+        let why = over_by_then(*walltime_s);
+        format!("{machine} is reserved ({queue}) from {from} until {until}{why}")
+    }
+}
+
+fn over_by_then(walltime_s: Option<u32>) -> String {
     match walltime_s {
         Some(seconds) => {
-            format!(
-                "{from}; with a walltime of {} it may not be over by then",
-                span(seconds.into())
-            )
+            let walltime = span(seconds.into());
+            format!("; with a walltime of {walltime} it may not be over by then")
         }
-        None => format!("{from}; it asks for no walltime, so nobody can tell when it is over"),
+        None => "; it asks for no walltime, so nobody can tell when it is over".to_owned(),
     }
 }
 

@@ -28,6 +28,7 @@ pub use crate::core::matching::pass::negotiate;
 pub use crate::core::matching::plan::{Fault, MatchPlan, PlannedMatch};
 pub use crate::core::matching::reserve::Reservation;
 pub use crate::core::matching::snapshot::Snapshot;
+pub use crate::core::requests::bookings::{Answers, Bookings, SavedBooking};
 pub use crate::core::requests::demand::Demand;
 pub use crate::core::shares::accounts::{Account, Accounts, BEST_PRIORITY};
 pub use crate::core::shares::limits::{InUse, Limits, SavedUse};

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::{AddAssign, Sub};
 
 use classad::{AttrName, ClassAd, Expr};
-use model::queues::{Denied, Edit, QueueSettings};
+use model::queues::{Authorized, Denied, Edit, QueueSettings, ReservedParts, Window};
 use model::{
     ClusterId, ClusterSpec, HoldCode, IdleReason, JobEvent, JobId, MachineName, RunId, Seq,
     SubmitToken, Timestamp, Universe, UserName,
@@ -221,6 +221,24 @@ pub enum Arrange {
     RunNow(Vec<Selector>),
     /// All of this, or nothing.
     Alter(Box<Alteration>),
+    /// An advance reservation, under a number that was reserved before.
+    Book(Box<BookAsk>),
+    /// Another window for a reservation.
+    Rebook { queue: String, window: Window },
+    /// A reservation is deleted, and its jobs with it.
+    Unbook { queue: String },
+}
+
+/// An advance reservation that is asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BookAsk {
+    pub number: ClusterId,
+    pub token: SubmitToken,
+    pub window: Window,
+    pub parts: ReservedParts,
+    pub who: Authorized,
+    /// What is only shown of it.
+    pub shown: BTreeMap<String, String>,
 }
 
 /// What `qalter` changes of a job, or of an array.

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use classad::{AttrName, ClassAd};
+use model::queues::{ReservedParts, ReservedPlace, Window};
 use model::{
     ClassId, IdleReason, JobId, JobPriority, LimitUse, MachineName, MatchId, Resources, UserName,
 };
@@ -34,6 +35,9 @@ pub enum FromSchedd {
         /// asks for their claims, or has them. Of the others that it has received, nothing runs.
         #[serde(default)]
         held: Vec<HeldMatch>,
+        /// With a full list: all reservations.
+        #[serde(default)]
+        bookings: Vec<Booking>,
     },
     /// A match is not used: its jobs are gone, or the startd refused. Also said of a match that
     /// counted against limits when its claim is over: nothing of it runs any more.
@@ -50,17 +54,18 @@ pub enum FromSchedd {
 impl Divide for FromSchedd {
     fn divide(self) -> Option<(Self, Self)> {
         match self {
-            Self::Requests { full, changed, gone, seen, held } => {
+            Self::Requests { full, changed, gone, seen, held, bookings } => {
                 let (changed, rest) = halves(changed)?;
-                let later = (false, rest, Vec::new(), seen, Vec::new());
-                let requests = |(full, changed, gone, seen, held)| Self::Requests {
-                    full,
-                    changed,
-                    gone,
+                let first = Self::Requests { full, changed, gone, seen, held, bookings };
+                let later = Self::Requests {
+                    full: false,
+                    changed: rest,
+                    gone: Vec::new(),
                     seen,
-                    held,
+                    held: Vec::new(),
+                    bookings: Vec::new(),
                 };
-                Some((requests((full, changed, gone, seen, held)), requests(later)))
+                Some((first, later))
             }
             Self::Call { machines, address } => {
                 let (machines, rest) = halves(machines)?;
@@ -78,7 +83,7 @@ impl Divide for ToSchedd {
             Self::Matches(all) => halves(all).map(|(a, b)| (Self::Matches(a), Self::Matches(b))),
             Self::Reasons(all) => halves(all).map(|(a, b)| (Self::Reasons(a), Self::Reasons(b))),
             // It says which they all are.
-            Self::Significant(_) | Self::Drained(_) => None,
+            Self::Significant(_) | Self::Drained(_) | Self::Booked(_) => None,
         }
     }
 }
@@ -123,6 +128,22 @@ pub enum ToSchedd {
     /// All machines that are drained: claims there are to get no new jobs. On a new connection
     /// there are none until this is said.
     Drained(Vec<MachineName>),
+    /// What came of reservations that were not settled: the parts that are kept, or nothing if
+    /// there are none for it.
+    Booked(Vec<(String, Option<Vec<ReservedPlace>>)>),
+}
+
+/// An advance reservation, as its schedd wants it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Booking {
+    /// The queue whose jobs it is for.
+    pub queue: String,
+    pub window: Window,
+    pub parts: ReservedParts,
+    /// Where it is; if it is not settled, where it is to stay.
+    pub places: Vec<ReservedPlace>,
+    /// Whether it is as the negotiator has said. If not, that is asked for.
+    pub is_settled: bool,
 }
 
 /// How long a claim lasts whose jobs end by themselves, because they asked for a walltime.

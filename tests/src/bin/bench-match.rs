@@ -75,11 +75,13 @@ fn report(effects: &[Effect]) {
             Effect::ToSchedd { message: ToSchedd::Matches(all), .. } => matches += all.len(),
             Effect::ToSchedd { message: ToSchedd::Reasons(all), .. } => reasons += all.len(),
             Effect::ToSchedd {
-                message: ToSchedd::Significant(_) | ToSchedd::Drained(_), ..
+                message: ToSchedd::Significant(_) | ToSchedd::Drained(_) | ToSchedd::Booked(_),
+                ..
             }
             | Effect::SaveAccounts
             | Effect::SaveLimits(_)
-            | Effect::SaveDrains(_) => {}
+            | Effect::SaveDrains(_)
+            | Effect::SaveBookings(_) => {}
         }
     }
     println!("    {matches} matches, {reasons} reasons");
@@ -134,6 +136,7 @@ fn requests(classes: u32) -> Input {
         gone: Vec::new(),
         seen: None,
         held: Vec::new(),
+        bookings: Vec::new(),
     };
     Input::FromSchedd { schedd: ScheddName::new("schedd"), message }
 }

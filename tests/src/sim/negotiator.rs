@@ -1,7 +1,9 @@
 //! The negotiator: its core, its accounts at rest, and what its shell does. Nothing else of it
 //! survives a restart.
 
-use negotiator::core::{Accounts, Core, Effect, Fact, Input, Policy, SavedUse, run_batch_watched};
+use negotiator::core::{
+    Accounts, Core, Effect, Fact, Input, Policy, SavedBooking, SavedUse, run_batch_watched,
+};
 
 use proto::draining::{Drain, DrainHow, Drains};
 
@@ -17,6 +19,7 @@ pub(crate) struct NegotiatorHost {
     accounts: Option<String>,
     limits: Vec<SavedUse>,
     pub(crate) drains: Drains,
+    bookings: Vec<SavedBooking>,
     inbox: Vec<Input>,
     /// What it was told in this life.
     told: Told,
@@ -30,6 +33,7 @@ impl NegotiatorHost {
             accounts: None,
             limits: Vec::new(),
             drains: Drains::new(),
+            bookings: Vec::new(),
             inbox: Vec::new(),
             told: Told::default(),
         }
@@ -58,6 +62,7 @@ impl World {
                 workload::set_limits(&mut policy.limits);
                 let core = Core::new(life, accounts, policy);
                 let core = core.remembering(self.negotiator.limits.clone(), now);
+                let core = core.booked(self.negotiator.bookings.clone());
                 self.negotiator.core = Some(core.draining(self.negotiator.drains.clone()));
             }
             Err(what) => self.fail(what),
@@ -103,6 +108,7 @@ impl World {
                 Effect::SaveAccounts => self.save_accounts(),
                 Effect::SaveLimits(in_use) => self.negotiator.limits = in_use,
                 Effect::SaveDrains(drains) => self.drains_saved(drains),
+                Effect::SaveBookings(bookings) => self.negotiator.bookings = bookings,
             }
         }
         if doom.is_some() {

@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 
 use classad::Value;
+use model::queues::QUEUE;
 use model::{ClassId, MachineName, Now, Resources, ScheddName, attr};
 use negotiator::core::{Input, MatchPlan};
-use proto::matchmaking::{FromMachine, FromSchedd, MachineState, Match};
+use proto::matchmaking::{Booking, FromMachine, FromSchedd, MachineState, Match};
 
 /// How long a match counts that no ad lists and nobody declines.
 const EXPIRY_MS: u64 = 10_000;
@@ -18,6 +19,11 @@ pub(crate) struct Told {
     /// The last ad of each machine, and when it came.
     ads: BTreeMap<MachineName, (u64, MachineState)>,
     walltimes: BTreeMap<(ScheddName, ClassId), Option<u64>>,
+    queues: BTreeMap<(ScheddName, ClassId), Option<String>>,
+    /// Advance reservations that hold, by schedd and queue.
+    bookings: BTreeMap<(ScheddName, String), Booking>,
+    /// Those that are to be settled.
+    asked: BTreeMap<(ScheddName, String), Booking>,
     /// Matches that no ad has listed yet, and when they were made.
     offers: BTreeMap<u64, (u64, Match)>,
 }
@@ -25,8 +31,17 @@ pub(crate) struct Told {
 impl Told {
     pub(crate) fn hear(&mut self, now: Now, input: &Input) {
         match input {
-            Input::FromSchedd { schedd, message: FromSchedd::Requests { changed, .. } } => {
+            Input::FromSchedd {
+                schedd,
+                message: FromSchedd::Requests { full, changed, bookings, .. },
+            } => {
+                if *full {
+                    self.told_bookings(schedd, bookings);
+                }
                 for request in changed {
+                    let queue = request.ad.literal(QUEUE).and_then(Value::as_str);
+                    let queue = queue.map(str::to_owned);
+                    self.queues.insert((schedd.clone(), request.class), queue);
                     let walltime = request.ad.literal(attr::PBS_WALLTIME).and_then(Value::as_i64);
                     let walltime = walltime.and_then(|walltime| u64::try_from(walltime).ok());
                     self.walltimes.insert((schedd.clone(), request.class), walltime);
@@ -69,11 +84,18 @@ impl Told {
             let least = |term: proto::matchmaking::Term| {
                 walltime.is_some_and(|s| u64::from(term.ends_s) >= u64::from(term.starts_s) + s)
             };
-            if matched.term.map_or(walltime.is_some(), |term| !least(term)) {
+            let is_inside = self.bookings_of(&class).is_some();
+            let untold = walltime.is_some() || is_inside;
+            let least = |term| (walltime.is_none() && is_inside) || least(term);
+            if matched.term.map_or(untold, |term| !least(term)) {
                 let term = matched.term;
                 return Err(format!("a claim of {walltime:?} s is said to last {term:?}"));
             }
             self.offers.insert(matched.id.number, (now.boot_ms, matched.clone()));
+        }
+        self.settled(plan);
+        for planned in &plan.matches {
+            self.check_booked(now, &planned.schedd, &planned.matched)?;
         }
         let Some(kept) = &plan.reservation else { return Ok(()) };
         let Some((heard_ms, ad)) = self.ads.get(&kept.machine) else {
@@ -100,5 +122,87 @@ impl Told {
             "{:?} of {} is kept from {} ms, and what is not over by then leaves {left:?}",
             kept.part, kept.machine, kept.from_ms
         ))
+    }
+
+    fn told_bookings(&mut self, schedd: &ScheddName, all: &[Booking]) {
+        let is_other = |(of, _): &(ScheddName, String)| of != schedd;
+        self.asked.retain(|key, _| is_other(key));
+        self.bookings
+            .retain(|key, _| is_other(key) || all.iter().any(|booking| booking.queue == key.1));
+        for booking in all {
+            let key = (schedd.clone(), booking.queue.clone());
+            let into = if booking.is_settled { &mut self.bookings } else { &mut self.asked };
+            into.insert(key, booking.clone());
+        }
+    }
+
+    fn settled(&mut self, plan: &MatchPlan) {
+        for (schedd, queue, places) in &plan.booked {
+            let key = (schedd.clone(), queue.clone());
+            if let (Some(asked), Some(places)) = (self.asked.remove(&key), places) {
+                self.bookings.insert(key, Booking { places: places.clone(), ..asked });
+            }
+        }
+    }
+
+    /// The reservation in which jobs of the class run.
+    fn bookings_of(&self, class: &(ScheddName, ClassId)) -> Option<&Booking> {
+        let queue = self.queues.get(class)?.clone()?;
+        self.bookings.get(&(class.0.clone(), queue))
+    }
+
+    /// A match is in its reservation, if its class has one, and leaves others theirs.
+    fn check_booked(&self, now: Now, schedd: &ScheddName, matched: &Match) -> Result<(), String> {
+        let (machine, id) = (&matched.machine, matched.id.number);
+        if let Some(own) = self.bookings_of(&(schedd.clone(), matched.class)) {
+            let is_open = own.window.start <= now.wall && now.wall < own.window.end;
+            let is_there = own.places.iter().any(|place| place.machine == *machine);
+            return match is_open && is_there {
+                true => Ok(()),
+                false => Err(format!("match {id} on {machine} is not in its reservation {own:?}")),
+            };
+        }
+        let Some((heard_ms, ad)) = self.ads.get(machine) else { return Ok(()) };
+        let in_ms = |moment: model::Timestamp| {
+            let ms = moment.as_millis() - now.wall.as_millis();
+            now.boot_ms.saturating_add_signed(ms)
+        };
+        let claims = ad.claims.iter().map(|claim| {
+            let ends_ms = claim.ends_in_s.map(|seconds| heard_ms + u64::from(seconds) * 1000);
+            (ends_ms, &claim.limits, &claim.resources)
+        });
+        let offers = self.offers.values().filter(|(_, offer)| offer.machine == *machine);
+        let offers = offers.map(|(made_ms, offer)| {
+            let ends_ms = offer.term.map(|term| made_ms + u64::from(term.ends_s) * 1000);
+            (ends_ms, &offer.limits, &offer.resources)
+        });
+        let all: Vec<_> = claims.chain(offers).collect();
+        let own_ends = matched.term.map(|term| now.boot_ms + u64::from(term.ends_s) * 1000);
+        let open = self.bookings.values().filter(|booking| booking.window.end > now.wall);
+        for booking in open.clone() {
+            let from_ms = in_ms(booking.window.start);
+            let is_here = booking.places.iter().any(|place| place.machine == *machine);
+            if !is_here || own_ends.is_some_and(|ends| ends <= from_ms) {
+                continue;
+            }
+            let stays = all.iter().filter(|(ends, limits, _)| {
+                let is_inside = limits.iter().any(|one| one.name.starts_with("reservation "));
+                !is_inside && ends.is_none_or(|ends| ends > from_ms)
+            });
+            let taken = stays.fold(Resources::default(), |all, (_, _, part)| all.plus(part));
+            let meanwhile = open.clone().filter(|other| other.window.overlaps(booking.window));
+            let places = meanwhile.flat_map(|other| &other.places);
+            let places = places.filter(|place| place.machine == *machine);
+            let taken = places.fold(taken, |all, place| all.plus(&place.part));
+            if ad.total.minus(&taken).is_none() {
+                let queue = &booking.queue;
+                return Err(format!(
+                    "match {id} takes what is not there: {machine} has {:?}, and {taken:?} of it \
+                     is taken or is reserved ({queue}) from {from_ms} ms",
+                    ad.total
+                ));
+            }
+        }
+        Ok(())
     }
 }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use classad::ClassAd;
 use model::planted::Bug;
-use model::{ClusterSpec, HoldCode, MachineName, Resources, Universe, attr};
+use model::{ClusterSpec, HoldCode, MachineName, Resources, Universe, UserName, attr};
 use proto::client::Action;
+use schedd::core::Actor;
 
 use super::clock::{MILLISECOND, Micros, SECOND};
 use super::dag::host::DagDoom;
@@ -20,6 +21,7 @@ use super::machine::MachineKind;
 use super::plant::Plant;
 use super::queues;
 use super::schedd::first_cluster;
+use super::users::Wanted;
 use super::workload::SIM_IGNORES_TERM;
 use super::world::World;
 
@@ -69,6 +71,8 @@ enum Deed {
     PutBack,
     /// An operator tells the jobs of the first submission to run now.
     RunNow,
+    /// Somebody wants a reservation of the first schedd.
+    Book(Wanted),
     /// The first machine is paused for so long.
     Pause(Micros),
     /// The first machine is off for some seconds.
@@ -92,8 +96,8 @@ enum Deed {
 }
 
 use Deed::{
-    Act, Block, Crash, Cut, CutBusy, CutLauncher, Dag, DoomDag, HoldMatches, Keep, Pause, PutBack,
-    Reboot, RunNow, Submit, SubmitAgain,
+    Act, Block, Book, Crash, Cut, CutBusy, CutLauncher, Dag, DoomDag, HoldMatches, Keep, Pause,
+    PutBack, Reboot, RunNow, Submit, SubmitAgain,
 };
 use When::{After, Fetching, Final, Live, Storing};
 
@@ -224,6 +228,7 @@ fn steps_for(bug: Bug) -> Vec<(When, Deed)> {
         | Bug::QueueStopIgnored
         | Bug::RunNowIgnored
         | Bug::BackfillTooLong => steps_of_queues_for(bug),
+        Bug::ReservationIgnored | Bug::ReservationOutlived => steps_of_reservations_for(bug),
         Bug::DagChildTooEarly
         | Bug::DagFailureReleases
         | Bug::DagRetryNotCounted
@@ -329,6 +334,26 @@ fn steps_of_queues_for(bug: Bug) -> Vec<(When, Deed)> {
             vec![submit(queued(500, queues::SHUT)), (After(MINUTE), RunNow)]
         }
         other => panic!("{other:?} is no bug about queues"),
+    }
+}
+
+fn steps_of_reservations_for(bug: Bug) -> Vec<(When, Deed)> {
+    match bug {
+        Bug::ReservationIgnored => {
+            let book = Book(Wanted { in_s: 30, for_s: 60, cpus: 2 });
+            let whole = submit(job(5000).with(attr::REQUEST_CPUS, 4));
+            vec![(After(SECOND), book), (After(3 * SECOND), whole.1)]
+        }
+        Bug::ReservationOutlived => {
+            let book = Book(Wanted { in_s: 5, for_s: 30, cpus: 1 });
+            let name = format!("R{}", first_cluster(0));
+            vec![
+                (After(SECOND), book),
+                (After(3 * SECOND), submit(job(1000).with(model::queues::QUEUE, name.as_str())).1),
+                (After(3 * MINUTE), submit(job(100)).1),
+            ]
+        }
+        other => panic!("{other:?} is no bug about reservations"),
     }
 }
 
@@ -442,6 +467,10 @@ impl World {
             SubmitAgain => self.submit_again(),
             Act(action) => self.act_on_all(action),
             RunNow => self.run_now(first_cluster(0)),
+            Book(wanted) => {
+                let by = Actor { user: UserName::new("alice"), superuser: false };
+                self.book(0, by, wanted);
+            }
             Dag(plan) => self.begin_dag(*plan, None),
             DoomDag(doom) => self.doom_dag(doom),
             Crash(daemon) => self.crash(daemon),

@@ -18,6 +18,9 @@ const LOOK_EVERY: Micros = 2 * SECOND;
 /// every lease, and the longest back-off. Far more than is ever needed; what is stuck stays stuck.
 const BOUND: Micros = 3 * 3600 * SECOND;
 
+/// So many seconds after its end a reservation is gone, when nothing stands in the way.
+const GONE_BY_S: i64 = 120;
+
 impl World {
     pub(crate) fn look(&mut self) {
         let Some(since) = self.calm_since else { return };
@@ -57,8 +60,23 @@ impl World {
         if let Some(run) = self.oracle.live_runs().first().copied().or(self.oracle.parts.first()) {
             return Some(format!("run {run} still runs"));
         }
+        if let Some(what) = self.outlived_reservation() {
+            return Some(what);
+        }
         let jobs = self.oracle.jobs().find_map(|(job, state)| self.unfinished_job(job, state));
         jobs.or_else(|| self.unfinished_claims())
+    }
+
+    /// A reservation whose time is over goes with its jobs.
+    fn outlived_reservation(&self) -> Option<String> {
+        self.schedds.iter().enumerate().find_map(|(s, schedd)| {
+            let now = schedd.clock.now(self.now).wall.as_secs();
+            let settings = schedd.core.as_ref()?.queue_settings();
+            let over = |end: i64| now > end + GONE_BY_S;
+            let mut all = settings.reservations.iter();
+            let (name, _) = all.find(|(_, one)| over(one.window.end.as_secs()))?;
+            Some(format!("reservation {name} of schedd{s} is over and still there"))
+        })
     }
 
     fn unfinished_job(&self, job: JobId, state: &JobState) -> Option<String> {

@@ -3,19 +3,23 @@
 
 use std::collections::BTreeMap;
 
-use model::queues::FIRST_QUEUE;
+use model::queues::{
+    Authorized, Denied, FIRST_QUEUE, ReservedChunk, ReservedParts, Spread, Window,
+};
 use model::{
-    Attempt, ClusterId, ClusterSpec, HoldCode, JobId, JobState, RunId, SubmitToken, UserName, attr,
+    Attempt, ClusterId, ClusterSpec, HoldCode, JobId, JobState, Resources, RunId, SubmitToken,
+    Timestamp, UserName, attr,
 };
 use proto::chirp::ChirpAsk;
 use proto::client::{
-    ActResult, Acted, Action, Alteration, Answer, Arrange, AskSchedd, FrontEnd, Priority, Query,
-    Refusal, Select, Selector,
+    ActResult, Acted, Action, Alteration, Answer, Arrange, AskSchedd, BookAsk, FrontEnd, Priority,
+    Query, Refusal, Select, Selector,
 };
 use schedd::core::Actor;
 
 use super::clock::{MILLISECOND, Micros, SECOND};
 use super::event::{Event, Ticket};
+use super::jobs::job;
 use super::queues;
 use super::rng::Rng;
 use super::schedd::schedd_of;
@@ -56,9 +60,33 @@ struct Submission {
 enum Purpose {
     Reserve(usize),
     Submit(usize),
-    Act { by: Actor, action: Action, selected: Select },
+    Act {
+        by: Actor,
+        action: Action,
+        selected: Select,
+    },
     Arrange,
+    /// The number of a reservation that is to be.
+    Number {
+        schedd: usize,
+        by: Actor,
+        token: SubmitToken,
+        wanted: Wanted,
+    },
+    /// A reservation, by the queue that it is to have.
+    Book {
+        schedd: usize,
+        queue: String,
+    },
     Look,
+}
+
+/// A reservation that somebody wants: in so many seconds, for so many, so many processors.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) in_s: i64,
+    pub(crate) for_s: i64,
+    pub(crate) cpus: u32,
 }
 
 impl Users {
@@ -97,6 +125,7 @@ impl World {
                 45..=54 => self.submit_again(),
                 55..=57 => self.edit_some(),
                 58..=59 => self.arrange_some(),
+                60 if self.rng.percent(50) => self.book_some(),
                 60..=64 => self.job_calls(),
                 65..=89 => self.act_on_some(),
                 _ => self.look_at_queue(),
@@ -252,6 +281,90 @@ impl World {
         self.arrange(schedd_of(cluster), by, what);
     }
 
+    /// Somebody wants a part of a machine for a while, moves its window, or gives it up.
+    fn book_some(&mut self) {
+        let schedd = self.rng.index(self.schedds.len());
+        let by = Actor { user: UserName::new(self.rng.pick(&NAMES)), superuser: false };
+        let core = self.schedds[schedd].core.as_ref();
+        let known: Vec<String> = core
+            .map(|core| core.queue_settings().reservations.keys().cloned().collect())
+            .unwrap_or_default();
+        if !known.is_empty() && self.rng.percent(30) {
+            let queue = known[self.rng.index(known.len())].clone();
+            let root = Actor { user: UserName::new("root"), superuser: true };
+            let what = match self.rng.below(3) {
+                0 => Arrange::Unbook { queue },
+                _ => {
+                    let for_s = self.rng.pick(&[30, 90, 300]);
+                    let window = self.window(schedd, 40, for_s);
+                    Arrange::Rebook { queue, window }
+                }
+            };
+            return self.arrange(schedd, root, what);
+        }
+        let wanted = Wanted {
+            in_s: self.rng.pick(&[0, 5, 20, 60]),
+            for_s: self.rng.pick(&[20, 60, 200]),
+            cpus: self.rng.pick(&[1, 1, 2]),
+        };
+        self.book(schedd, by, wanted);
+    }
+
+    pub(crate) fn book(&mut self, schedd: usize, by: Actor, wanted: Wanted) {
+        let token = SubmitToken(self.rng.bytes());
+        let purpose = Purpose::Number { schedd, by: by.clone(), token, wanted };
+        let ticket = self.users.ticket(purpose);
+        self.ask(schedd, ticket, by, AskSchedd::ReserveCluster { token });
+    }
+
+    fn window(&self, schedd: usize, in_s: i64, for_s: i64) -> Window {
+        let now = self.schedds[schedd].clock.now(self.now).wall.as_secs();
+        let moment = |s: i64| Timestamp::from_secs(now + s);
+        Window { start: moment(in_s), end: moment(in_s + for_s) }
+    }
+
+    fn book_numbered(
+        &mut self,
+        (schedd, by, token): (usize, Actor, SubmitToken),
+        number: ClusterId,
+        wanted: Wanted,
+    ) {
+        let Wanted { in_s, for_s, cpus } = wanted;
+        let part = Resources { cpus, ..Resources::default() };
+        let chunks = vec![ReservedChunk { count: 1, part, machine: None }];
+        let spread = self.rng.pick(&[Spread::Free, Spread::Pack, Spread::Scatter]);
+        let ask = BookAsk {
+            number,
+            token,
+            window: self.window(schedd, in_s, for_s),
+            parts: ReservedParts { chunks, spread, is_exclusive: false },
+            who: Authorized::default(),
+            shown: BTreeMap::new(),
+        };
+        let ticket = self.users.ticket(Purpose::Book { schedd, queue: format!("R{number}") });
+        self.ask(schedd, ticket, by, AskSchedd::Arrange(Arrange::Book(Box::new(ask))));
+    }
+
+    fn is_for_reservation(&self, nth: usize) -> bool {
+        let queue = self.users.submissions[nth].spec.ad.literal(model::queues::QUEUE);
+        let queue = queue.and_then(classad::Value::as_str);
+        queue.is_some_and(|queue| queue.starts_with('R'))
+    }
+
+    /// There is a reservation now: somebody has jobs for it.
+    fn booked(&mut self, schedd: usize, queue: &str) {
+        if self.calm_since.is_some() || self.users.submissions.len() >= MAX_SUBMISSIONS {
+            return;
+        }
+        let ms = self.rng.pick(&[1000, 10_000, 100_000]);
+        let mut work = job(ms).with(model::queues::QUEUE, queue);
+        if self.rng.percent(50) {
+            work = work.with(attr::PBS_WALLTIME, self.rng.pick(&[10, 30, 120]));
+        }
+        let count = self.rng.pick(&[1, 2, 3]);
+        self.submit_to(schedd, work.procs(count).spec());
+    }
+
     fn arrange(&mut self, s: usize, by: Actor, what: Arrange) {
         let ticket = self.users.ticket(Purpose::Arrange);
         self.ask(s, ticket, by, AskSchedd::Arrange(what));
@@ -372,6 +485,13 @@ impl World {
                 self.acknowledged(nth, cluster, procs);
             }
             (Purpose::Submit(nth), Answer::Refused(Refusal::NotReserved(_))) => self.reserve(nth),
+            // Its reservation was denied, is over, or was given up.
+            (
+                Purpose::Submit(nth),
+                Answer::Refused(Refusal::Denied(Denied::UnknownQueue | Denied::NotEnabled)),
+            ) if self.is_for_reservation(nth) => {
+                self.users.submissions[nth].abandoned = true;
+            }
             // What it depends on has left: its user would look into the history.
             (Purpose::Submit(nth), Answer::Refused(Refusal::Invalid(why)))
                 if why.starts_with(model::depend::HAS_LEFT) =>
@@ -389,7 +509,14 @@ impl World {
                 Purpose::Look,
                 Answer::Ads(_) | Answer::Totals(_) | Answer::Edited(_) | Answer::Chirped(_),
             ) => {}
-            (Purpose::Arrange, Answer::Done | Answer::Refused(Refusal::Denied(_))) => {}
+            (Purpose::Number { schedd, by, token, wanted }, Answer::Reserved(number)) => {
+                self.book_numbered((schedd, by, token), number, wanted);
+            }
+            (Purpose::Book { schedd, queue }, Answer::Done) => self.booked(schedd, &queue),
+            (
+                Purpose::Arrange | Purpose::Book { .. },
+                Answer::Done | Answer::Refused(Refusal::Denied(_)),
+            ) => {}
             (purpose, answer) => self.fail(format!("{purpose:?} was answered {answer:?}")),
         }
     }
@@ -402,7 +529,11 @@ impl World {
                 submission.abandoned |= gives_up;
                 !gives_up
             }
-            Purpose::Act { .. } | Purpose::Arrange | Purpose::Look => false,
+            Purpose::Act { .. }
+            | Purpose::Arrange
+            | Purpose::Number { .. }
+            | Purpose::Book { .. }
+            | Purpose::Look => false,
         };
         if again {
             let pause = self.rng.between(100 * MILLISECOND, 3 * SECOND);
@@ -415,7 +546,14 @@ impl World {
     pub(crate) fn retry(&mut self, ticket: Ticket) {
         match self.users.asks.remove(&ticket) {
             Some(Purpose::Reserve(nth) | Purpose::Submit(nth)) => self.reserve(nth),
-            Some(Purpose::Act { .. } | Purpose::Arrange | Purpose::Look) | None => {}
+            Some(
+                Purpose::Act { .. }
+                | Purpose::Arrange
+                | Purpose::Number { .. }
+                | Purpose::Book { .. }
+                | Purpose::Look,
+            )
+            | None => {}
         }
     }
 

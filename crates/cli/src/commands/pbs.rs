@@ -22,6 +22,7 @@ mod qmgr;
 mod qselect;
 mod qstat;
 mod qsub;
+mod reservations;
 mod runner;
 mod server;
 mod signals;
@@ -93,6 +94,18 @@ pub const COMMANDS: &[PbsCommand] = &[
         name: "pbsnodes",
         about: "Show machines as PBS does, and take them out of use",
         run: pbsnodes::run,
+    },
+    PbsCommand {
+        name: "pbs_rsub",
+        about: "Reserve parts of machines for a window of time",
+        run: reservations::submit,
+    },
+    PbsCommand { name: "pbs_rstat", about: "Show reservations", run: reservations::show },
+    PbsCommand { name: "pbs_rdel", about: "Delete reservations", run: reservations::delete },
+    PbsCommand {
+        name: "pbs_ralter",
+        about: "Move the window of a reservation",
+        run: reservations::alter,
     },
     PbsCommand {
         name: "pbs_accounting",

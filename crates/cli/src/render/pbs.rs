@@ -8,6 +8,7 @@ pub mod job;
 pub mod listed;
 pub mod nodes;
 pub mod queues;
+pub mod reservations;
 pub mod table;
 
 pub use here::Here;

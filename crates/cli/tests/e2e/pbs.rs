@@ -687,3 +687,46 @@ fn what_managers_name_machines_and_the_pool_have_only_so_much_of() {
     manage(0, "delete resource lic");
     run(&pool, 187, &["qsub", "-l", "lic=1", "--", "/bin/true"]);
 }
+
+#[test]
+fn a_reservation_keeps_its_place_runs_its_jobs_and_takes_them_with_it() {
+    let pool = Pool::start(2);
+    let out = run(&pool, 0, &["pbs_rsub", "-D", "3600", "-l", "select=1:ncpus=2", "-I", "60"]);
+    let (id, state) = out.trim().split_once(' ').unwrap();
+    assert_eq!(state, "CONFIRMED");
+    let (name, server) = id.split_once('.').unwrap();
+    assert!(run(&pool, 0, &["pbs_rstat", "-f", id]).contains("resv_nodes = ("));
+    // The rest of the machine's processors are nobody's.
+    let other = submit(&pool, &["-l", "select=1:ncpus=2"], "sleep 1\n");
+    let own = submit(&pool, &["-q", name, "-l", "select=1:ncpus=2"], "sleep 600\n");
+    until(&pool, &own, "R");
+    eventually("the reservation runs", || run(&pool, 0, &["pbs_rstat"]).contains(" RN "));
+    let why = full(&pool, &other)["comment"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(full(&pool, &other)["job_state"], "Q", "{why}");
+    let out = pool.updraft(&["pbs_ralter", "-D", "7200", id]);
+    assert_eq!(stdout(&out), format!("pbs_ralter: {id} ALTER REQUESTED\n"), "{}", text(&out));
+    eventually("it is longer", || {
+        run(&pool, 0, &["pbs_rstat", "-f"]).contains("reserve_duration = 7200")
+    });
+    assert_eq!(run(&pool, 0, &["pbs_rdel", id]), "");
+    until(&pool, &own, "F");
+    until(&pool, &other, "F");
+    eventually("it is gone", || run(&pool, 0, &["pbs_rstat"]).is_empty());
+    let out = pool.updraft(&["pbs_rdel", "R1"]);
+    assert_eq!(out.status.code(), Some(236));
+    let said = format!("pbs_rdel: Unknown Reservation Id R1.{server}\n");
+    assert_eq!(String::from_utf8_lossy(&out.stderr), said);
+}
+
+#[test]
+fn what_cannot_be_reserved_is_denied_and_what_is_not_built_is_refused() {
+    let pool = Pool::start(2);
+    let far = ["pbs_rsub", "-D", "60", "-l", "select=1:ncpus=64", "-I", "60"];
+    assert!(run(&pool, 0, &far).ends_with(" DENIED\n"));
+    let out = pool.updraft(&["pbs_rsub"]);
+    assert_eq!(out.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&out.stderr).starts_with("usage: pbs_rsub [-I seconds]"));
+    run(&pool, 181, &["pbs_rsub", "-r", "FREQ=DAILY;COUNT=2", "-D", "60", "-l", "ncpus=1"]);
+    run(&pool, 2, &["pbs_rsub", "-R", "2350", "-l", "ncpus=1"]);
+    assert_eq!(run(&pool, 0, &["pbs_rstat", "R99"]), "");
+}

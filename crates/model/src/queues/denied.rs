@@ -58,6 +58,14 @@ pub enum Denied {
     /// A dependency on a job that is not there, or waits for nothing.
     #[error("Invalid Dependency")]
     BadDependency,
+    #[error("Unknown Reservation Id")]
+    UnknownReservation,
+    /// A window that is over, or ends before it begins.
+    #[error("Bad time specification(s)")]
+    BadTimes,
+    /// Its jobs are there, and its window is to begin at another time.
+    #[error("Reservation not empty")]
+    NotEmpty,
     /// Too many jobs are there already.
     #[error("{0}")]
     TooMany(String),
@@ -88,6 +96,9 @@ impl Denied {
             Self::ArraySize => 15107,
             Self::NoType => 15137,
             Self::TooMany(_) => 15142,
+            Self::UnknownReservation => 15084,
+            Self::BadTimes => 15082,
+            Self::NotEmpty => 15178,
             Self::BadDependency => 15054,
             Self::BadName => 15172,
             Self::UnknownResource => 15035,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::custom::{self, Custom, CustomKind};
 use super::denied::Denied;
 use super::limits::Limits;
+use super::reservations::Reservations;
 use super::{FIRST_QUEUE, amount};
 
 /// What an attribute is of.
@@ -197,6 +198,9 @@ pub struct QueueSettings {
     /// Resources beside those that everybody has.
     #[serde(default)]
     pub resources: BTreeMap<String, Attributes>,
+    /// Parts of machines that are kept for windows of time.
+    #[serde(default)]
+    pub reservations: Reservations,
 }
 
 impl Default for QueueSettings {
@@ -213,7 +217,13 @@ impl Default for QueueSettings {
         ]);
         let first = all(&[("queue_type", "Execution"), ("enabled", "True"), ("started", "True")]);
         let queues = vec![(FIRST_QUEUE.to_owned(), first)];
-        Self { server, queues, nodes: BTreeMap::new(), resources: BTreeMap::new() }
+        Self {
+            server,
+            queues,
+            nodes: BTreeMap::new(),
+            resources: BTreeMap::new(),
+            reservations: Reservations::new(),
+        }
     }
 }
 
@@ -334,7 +344,7 @@ impl QueueSettings {
         Ok(())
     }
 
-    fn create(&mut self, name: &str) -> Result<(), Denied> {
+    pub(super) fn create(&mut self, name: &str) -> Result<(), Denied> {
         if self.queue(name).is_some() {
             return Err(Denied::QueueExists);
         }
@@ -352,11 +362,18 @@ impl QueueSettings {
         Ok(())
     }
 
-    /// Whether jobs are in it is for whoever keeps them to say.
+    pub(super) fn put_queue(&mut self, name: &str, attributes: Attributes) {
+        if let Some((_, queue)) = self.queues.iter_mut().find(|(known, _)| known == name) {
+            *queue = attributes;
+        }
+    }
+
+    /// Whether jobs are in it is for whoever keeps them to say. A reservation's goes with it.
     fn delete(&mut self, name: &str) -> Result<(), Denied> {
         let place = self.queues.iter().position(|(known, _)| known == name);
         let place = place.ok_or(Denied::UnknownQueue)?;
-        if self.server.get("default_queue") == Some(name) {
+        let is_needed = self.reservations.contains_key(name);
+        if is_needed || self.server.get("default_queue") == Some(name) {
             return Err(Denied::Busy);
         }
         self.queues.remove(place);

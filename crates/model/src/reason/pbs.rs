@@ -42,6 +42,9 @@ impl Cause {
             Self::ArrayLimit { .. } => {
                 Some("Number of concurrent running subjobs limit reached".to_owned())
             }
+            Self::Booked { .. } => {
+                Some("Job would conflict with reservation or top job".to_owned())
+            }
             Self::Busy { .. }
             | Self::ManyMachines { .. }
             | Self::QueueStopped { queue: None }

@@ -9,6 +9,7 @@ use proto::matchmaking::{ClassRequest, GangShare, HeldMatch, MachineState};
 
 use crate::core::machines::draining;
 use crate::core::machines::pool::{Held, Offer};
+use crate::core::matching::booked::mark_of;
 use crate::core::matching::plan::MatchPlan;
 use crate::core::matching::reserve::end_of;
 use crate::core::requests::demand::Class;
@@ -22,11 +23,13 @@ impl Core {
     pub fn apply(&mut self, event: &Event) -> Change {
         let at = event.at;
         match &event.fact {
-            Fact::RequestsChanged { schedd, full, changed, gone, seen, held } => {
+            Fact::RequestsChanged { schedd, full, changed, gone, seen, held, bookings } => {
                 if *full {
                     self.held_told(schedd, held, *seen, at);
                 }
-                self.apply_requests(schedd, *full, changed, gone, *seen)
+                let bookings = *full && self.bookings.told(schedd, bookings);
+                let change = self.apply_requests(schedd, *full, changed, gone, *seen);
+                Change { bookings, ..change }
             }
             Fact::ScheddLeft { schedd } => {
                 for class in self.demand.schedds.remove(schedd).unwrap_or_default().into_values() {
@@ -251,6 +254,7 @@ impl Core {
                 resources: matched.resources.clone(),
                 until_boot_ms: at.deadline(MATCH_EXPIRY),
                 ends_ms: matched.term.map(|term| end_of(term, at)),
+                mark: mark_of(&matched.limits).map(str::to_owned),
             };
             self.pool.make_offer(number, offer);
             self.in_use.offer(matched.id, &planned.schedd, &matched.machine, &matched.limits, at);
@@ -267,10 +271,13 @@ impl Core {
             self.pool.show_again(&known.machine);
         }
         self.demand.looked_at(at);
+        self.bookings.answered(&plan.booked);
+        self.bookings.looked_at(at);
         // What the pass took may be what an erratic class waited for.
         self.due = !plan.matches.is_empty() && self.demand.waits_erratically(&self.pool.clauses);
         (self.planned_at, self.stale_reasons) = (Some(at), plan.stale);
-        Change { reasons: self.news(plan), ..Change::default() }
+        let bookings = !plan.booked.is_empty();
+        Change { reasons: self.news(plan), bookings, ..Change::default() }
     }
 
     /// The reasons that differ from what was told.

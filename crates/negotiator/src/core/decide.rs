@@ -37,7 +37,7 @@ impl Core {
 
     fn decide_schedd(&self, schedd: &ScheddName, message: &FromSchedd) -> Result<Fact, Rejection> {
         match message {
-            FromSchedd::Requests { full, changed, gone, seen, held } => {
+            FromSchedd::Requests { full, changed, gone, seen, held, bookings } => {
                 if !full && !self.demand.schedds.contains_key(schedd) {
                     return Err(Rejection::NotIntroduced { schedd: schedd.clone() });
                 }
@@ -48,6 +48,7 @@ impl Core {
                     gone: gone.clone(),
                     seen: *seen,
                     held: held.clone(),
+                    bookings: bookings.clone(),
                 })
             }
             FromSchedd::Call { .. } => Err(Rejection::PassedOn { schedd: schedd.clone() }),

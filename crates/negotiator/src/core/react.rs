@@ -20,6 +20,9 @@ impl Core {
         if let Fact::MachineDrained { .. } = &event.fact {
             effects.push(Effect::SaveDrains(self.drains.clone()));
         }
+        if change.bookings {
+            effects.push(Effect::SaveBookings(self.bookings.to_save()));
+        }
         let mut tell = |schedd: &ScheddName, message| {
             effects.push(Effect::ToSchedd { schedd: schedd.clone(), message });
         };
@@ -34,6 +37,11 @@ impl Core {
                 by_schedd.entry(&planned.schedd).or_default().push(planned.matched.clone());
             }
             by_schedd.into_iter().for_each(|(schedd, all)| tell(schedd, ToSchedd::Matches(all)));
+            let mut booked: BTreeMap<&ScheddName, Vec<_>> = BTreeMap::new();
+            for (schedd, queue, places) in &plan.booked {
+                booked.entry(schedd).or_default().push((queue.clone(), places.clone()));
+            }
+            booked.into_iter().for_each(|(schedd, all)| tell(schedd, ToSchedd::Booked(all)));
         }
         for (schedd, reasons) in &change.reasons {
             tell(schedd, ToSchedd::Reasons(reasons.clone()));

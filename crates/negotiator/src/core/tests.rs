@@ -15,6 +15,9 @@
 //! leaves NAME                 the machine withdraws
 //! drain NAME REASON           somebody drains the machine
 //! resume NAME                 and gives it jobs again
+//! book QUEUE FROM UNTIL [cpus=N] [n=N] [scatter|pack] [excl]       the schedd wants a reservation, in so many seconds from the beginning
+//! rebook QUEUE FROM UNTIL     the schedd wants another window for it
+//! unbook QUEUE                the schedd has it no more
 //! restart                     the negotiator is started again, and the schedd comes back
 //! reconnect                   the schedd comes back and lists all again
 //! wait SECONDS                time passes, tick by tick
@@ -26,13 +29,15 @@ use std::sync::Arc;
 
 use classad::{AttrName, ClassAd, Expr};
 use expect_test::{Expect, expect};
+use model::queues::{ReservedChunk, ReservedParts, ReservedPlace, Spread, Window};
 use model::{
     ClassId, JobId, JobPriority, MachineName, MatchId, Now, Resources, ScheddName, Timestamp,
     UserName,
 };
 use proto::draining::{Drain, DrainHow, Drains};
 use proto::matchmaking::{
-    ClaimedPart, ClassRequest, FromMachine, FromSchedd, HeldMatch, MachineState, Match, ToSchedd,
+    Booking, ClaimedPart, ClassRequest, FromMachine, FromSchedd, HeldMatch, MachineState, Match,
+    ToSchedd,
 };
 
 use super::*;
@@ -57,6 +62,10 @@ struct World {
     holds: Vec<u64>,
     /// What was saved of machines that are drained.
     drains: Drains,
+    /// The same of reservations.
+    saved: Vec<SavedBooking>,
+    /// What the schedd has of them.
+    bookings: BTreeMap<String, Booking>,
     out: String,
 }
 
@@ -78,6 +87,8 @@ impl World {
             seen: 0,
             holds: Vec::new(),
             drains: Drains::new(),
+            saved: Vec::new(),
+            bookings: BTreeMap::new(),
             out: String::new(),
         }
     }
@@ -133,9 +144,58 @@ impl World {
             }
             "drain" => self.drain(rest[0], Some(rest[1..].join(" "))),
             "resume" => self.drain(rest[0], None),
+            "book" => self.book(&rest),
+            "rebook" => {
+                let booking = self.bookings.get_mut(rest[0]).unwrap();
+                booking.window = window(&rest);
+                booking.is_settled = false;
+                self.send(true, Vec::new());
+            }
+            "unbook" => {
+                self.bookings.remove(rest[0]);
+                self.send(true, Vec::new());
+            }
             "restart" => self.restart(),
             "wait" => self.wait(rest[0].parse().unwrap()),
             other => panic!("no such verb: {other}"),
+        }
+    }
+
+    fn book(&mut self, words: &[&str]) {
+        let spread = match (words.contains(&"scatter"), words.contains(&"pack")) {
+            (true, _) => Spread::Scatter,
+            (_, true) => Spread::Pack,
+            _ => Spread::Free,
+        };
+        let part = Resources { cpus: field(words, "cpus").unwrap_or(1), ..Resources::default() };
+        let count = field(words, "n").unwrap_or(1);
+        let chunks = vec![ReservedChunk { count, part, machine: field(words, "on") }];
+        let is_exclusive = words.contains(&"excl");
+        let booking = Booking {
+            queue: words[0].to_owned(),
+            window: window(words),
+            parts: ReservedParts { chunks, spread, is_exclusive },
+            places: Vec::new(),
+            is_settled: false,
+        };
+        self.bookings.insert(words[0].to_owned(), booking);
+        self.send(true, Vec::new());
+    }
+
+    /// The schedd hears what came of its reservations.
+    fn booked(&mut self, queue: &str, places: Option<Vec<ReservedPlace>>) {
+        let told = places.as_ref().map(|places| {
+            let one =
+                |place: &ReservedPlace| format!(" {} cpus={}", place.machine, place.part.cpus);
+            places.iter().map(one).collect::<String>()
+        });
+        writeln!(self.out, "{queue} booked:{}", told.as_deref().unwrap_or(" no")).unwrap();
+        match places {
+            Some(places) => {
+                let booking = self.bookings.get_mut(queue).unwrap();
+                (booking.places, booking.is_settled) = (places, true);
+            }
+            None => drop(self.bookings.remove(queue)),
         }
     }
 
@@ -148,7 +208,7 @@ impl World {
 
     fn restart(&mut self) {
         let core = Core::new(7, Accounts::default(), Policy::default());
-        self.core = core.draining(self.drains.clone());
+        self.core = core.draining(self.drains.clone()).booked(self.saved.clone());
         self.send(true, Vec::new());
     }
 
@@ -239,7 +299,8 @@ impl World {
             limits: matched.limits.clone(),
         });
         let held = held.collect();
-        let message = FromSchedd::Requests { full, changed, gone, seen, held };
+        let bookings = self.bookings.values().filter(|_| full).cloned().collect();
+        let message = FromSchedd::Requests { full, changed, gone, seen, held, bookings };
         self.input(&Input::FromSchedd { schedd: schedd(), message });
     }
 
@@ -326,7 +387,11 @@ impl World {
                 let machines: Vec<&str> = machines.iter().map(MachineName::as_str).collect();
                 writeln!(self.out, "drained: {}", machines.join(" ")).unwrap();
             }
+            Effect::ToSchedd { message: ToSchedd::Booked(all), .. } => {
+                all.into_iter().for_each(|(queue, places)| self.booked(&queue, places));
+            }
             Effect::SaveDrains(drains) => self.drains = drains,
+            Effect::SaveBookings(bookings) => self.saved = bookings,
             Effect::SaveAccounts | Effect::SaveLimits(_) => {}
         }
     }
@@ -334,6 +399,12 @@ impl World {
 
 fn schedd() -> ScheddName {
     ScheddName::new("s")
+}
+
+/// Seconds from the beginning of the world.
+fn window(words: &[&str]) -> Window {
+    let moment = |word: &str| Timestamp::from_secs(1_000_000 + word.parse::<i64>().unwrap());
+    Window { start: moment(words[1]), end: moment(words[2]) }
 }
 
 fn field<T: std::str::FromStr>(words: &[&str], name: &str) -> Option<T> {
@@ -369,6 +440,7 @@ fn ad(attributes: &str) -> ClassAd {
     pairs.map(|(name, text)| (name.trim(), text.parse::<Expr>().unwrap())).collect()
 }
 
+mod booking;
 mod complete;
 mod draining;
 mod fairness;

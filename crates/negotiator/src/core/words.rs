@@ -5,10 +5,11 @@ use model::{ClassId, IdleReason, MachineName, MatchId, Now, ScheddName, UserName
 use proto::client::AccountEdit;
 use proto::draining::{Drain, Drains};
 use proto::matchmaking::{
-    ClassRequest, FromMachine, FromSchedd, HeldMatch, MachineState, ToSchedd,
+    Booking, ClassRequest, FromMachine, FromSchedd, HeldMatch, MachineState, ToSchedd,
 };
 
 use crate::core::matching::plan::MatchPlan;
+use crate::core::requests::bookings::SavedBooking;
 use crate::core::shares::limits::SavedUse;
 
 /// What reaches the core.
@@ -76,6 +77,8 @@ pub enum Fact {
         seen: Option<MatchId>,
         /// With a full list: the matches that it holds and that count against limits.
         held: Vec<HeldMatch>,
+        /// With a full list: all reservations.
+        bookings: Vec<Booking>,
     },
     /// A schedd left.
     ScheddLeft { schedd: ScheddName },
@@ -150,6 +153,8 @@ pub struct Change {
     pub significant: Option<(Vec<ScheddName>, Vec<AttrName>)>,
     /// Who must be told which machines are drained.
     pub drained: Vec<ScheddName>,
+    /// Whether other reservations hold than before.
+    pub bookings: bool,
 }
 
 /// What the driver must do.
@@ -163,6 +168,9 @@ pub enum Effect {
     /// Save this where the next life finds it, before anything else is done, and tell the machines:
     /// which of them are drained.
     SaveDrains(Drains),
+    /// Save this where the next life finds it, before anything else is done: which reservations
+    /// hold.
+    SaveBookings(Vec<SavedBooking>),
     /// Save [`crate::core::Core::accounts`] where the next life finds them.
     SaveAccounts,
 }

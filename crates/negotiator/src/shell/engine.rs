@@ -84,6 +84,7 @@ pub(crate) struct Engine {
     file: SavedFile,
     limits: SavedFile,
     drains: SavedFile,
+    bookings: SavedFile,
     /// Who tells the machines.
     tell_drains: watch::Sender<Drains>,
     saving: Option<JoinHandle<Result<(), SavedError>>>,
@@ -92,10 +93,11 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// The files are those of the accounts, of limits, and of machines that are drained.
+    /// The files are those of the accounts, of limits, of machines that are drained, and of
+    /// reservations.
     pub(crate) fn new(
         core: Core,
-        [file, limits, drains]: [SavedFile; 3],
+        [file, limits, drains, bookings]: [SavedFile; 4],
         tell_drains: watch::Sender<Drains>,
     ) -> Self {
         Self {
@@ -103,6 +105,7 @@ impl Engine {
             file,
             limits,
             drains,
+            bookings,
             tell_drains,
             saving: None,
             schedds: BTreeMap::new(),
@@ -234,6 +237,10 @@ impl Engine {
                 let (file, saved) = (self.drains.clone(), drains.clone());
                 finished(tokio::task::spawn_blocking(move || file.save(&saved)).await)?;
                 self.tell_drains.send_replace(drains);
+            }
+            Effect::SaveBookings(bookings) => {
+                let file = self.bookings.clone();
+                finished(tokio::task::spawn_blocking(move || file.save(&bookings)).await)?;
             }
             Effect::SaveAccounts => {
                 if let Some(saving) = self.saving.take() {

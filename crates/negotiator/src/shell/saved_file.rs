@@ -1,6 +1,6 @@
-//! What a negotiator keeps for its next life, the accounts, what is in use of concurrency limits
-//! and which machines are drained: files that are read once, and then replaced as a whole, so that
-//! a crash leaves the old one or the new one.
+//! What a negotiator keeps for its next life, the accounts, what is in use of concurrency limits,
+//! which machines are drained and which reservations hold: files that are read once, and then
+//! replaced as a whole, so that a crash leaves the old one or the new one.
 
 use std::fs;
 use std::io;
@@ -65,6 +65,11 @@ impl SavedFile {
     /// Which machines are drained.
     pub(crate) fn drains(state_dir: &Path) -> Self {
         Self { path: state_dir.join("drains.json"), what: "the machines that are drained" }
+    }
+
+    /// Which reservations hold.
+    pub(crate) fn bookings(state_dir: &Path) -> Self {
+        Self { path: state_dir.join("bookings.json"), what: "the reservations" }
     }
 
     /// What was saved last; the default if nothing was.

@@ -72,13 +72,14 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
             .remembering(limits.load()?, clock::now());
     let drains = SavedFile::drains(&config.state_dir);
     let drained: Drains = drains.load()?;
-    let core = core.draining(drained.clone());
+    let bookings = SavedFile::bookings(&config.state_dir);
+    let core = core.draining(drained.clone()).booked(bookings.load()?);
     let (tell_drains, drained) = watch::channel(drained);
     let listener =
         Listener::bind(&Address::unix(&config.socket), Role::Negotiator, config.admission.clone())?;
     let (inputs, queue) = mpsc::channel(engine::QUEUE);
     let mut engine =
-        tokio::spawn(Engine::new(core, [file, limits, drains], tell_drains).run(queue));
+        tokio::spawn(Engine::new(core, [file, limits, drains, bookings], tell_drains).run(queue));
     let identity = DaemonIdentity {
         role: "negotiator".to_owned(),
         name: config.name,

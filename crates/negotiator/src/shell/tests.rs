@@ -110,6 +110,7 @@ fn requests(idle: u32) -> FromSchedd {
         gone: Vec::new(),
         seen: None,
         held: Vec::new(),
+        bookings: Vec::new(),
     }
 }
 

@@ -51,6 +51,7 @@ impl Core {
             Fact::Act(fact) => self.apply_act(fact, &mut change),
             Fact::Settings(settings) => {
                 self.put_settings(settings, &mut change);
+                self.note_bookings(at);
                 // What was promised by other rules is promised again if it may be.
                 self.promises.call_all_back(at);
             }
@@ -157,6 +158,7 @@ impl Core {
     fn apply_to_round(&mut self, at: Now, fact: &RoundFact, change: &mut Change) {
         match fact {
             RoundFact::DependenciesSeen => self.dependencies.seen(),
+            RoundFact::BookingsSeen => self.note_bookings(at),
             RoundFact::KeptChecked => self.kept_checked_ms = at.boot_ms,
             RoundFact::TurnSeen { job } => self.promises.seen(*job),
             RoundFact::PoliciesChecked { began_ms, next } => {

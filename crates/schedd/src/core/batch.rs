@@ -126,7 +126,9 @@ fn step(
             make_true(core, &event, batch, touched);
         }
     }
-    let began = decision.events.iter().find_map(|event| {
+    // What follows from anything else has no client that waits for its end.
+    let is_asked = matches!(input, Input::Act { .. } | Input::Edit { .. });
+    let began = decision.events.iter().filter(|_| is_asked).find_map(|event| {
         let Fact::Act(ActFact::Began(act)) = &event.fact else { return None };
         Some(act.id)
     });

@@ -46,7 +46,7 @@ impl Core {
             Input::Spool { by, step } => return Ok(answered(now, self.spool_step(now, by, step))),
             Input::NegotiatorUp => vec![Fact::Negotiator(NegotiatorFact::Came)],
             Input::NegotiatorDown => vec![Fact::Negotiator(NegotiatorFact::Went)],
-            Input::FromNegotiator(message) => self.negotiator_said(message)?,
+            Input::FromNegotiator(message) => self.negotiator_said(now, message)?,
             Input::FromStartd { machine, message } => self.startd_said(now, machine, message)?,
             Input::StartdDown { machine } => self.startd_down(machine),
             Input::ActOn => return Ok(self.act_on(now)),

@@ -672,6 +672,7 @@ mod along;
 mod alter;
 mod asked;
 mod beside;
+mod booking;
 mod checkpoints;
 mod chirp;
 mod deferral;

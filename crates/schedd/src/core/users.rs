@@ -4,6 +4,7 @@
 pub(crate) mod act;
 pub(crate) mod alter;
 pub(crate) mod arrange;
+pub(crate) mod booking;
 pub(crate) mod chirp;
 pub(crate) mod edit;
 pub(crate) mod factory;

@@ -359,6 +359,8 @@ pub enum RoundFact {
         /// The job to go on with, if the round is not over.
         next: Option<JobId>,
     },
+    /// It was looked at whether a reservation begins or ends.
+    BookingsSeen,
     /// A queue that was put back has waited for what older ones may have started.
     FenceLifted,
     /// Running jobs were asked whose time is over.

@@ -451,7 +451,8 @@ fn ranges(indices: &[i64]) -> String {
     }
 }
 
-pub(super) fn zoned(seconds: i64, zone: &TimeZone) -> jiff::Zoned {
+/// A moment in a time zone.
+pub fn zoned(seconds: i64, zone: &TimeZone) -> jiff::Zoned {
     let instant = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     instant.to_zoned(zone.clone())
 }

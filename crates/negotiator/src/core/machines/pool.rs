@@ -60,6 +60,8 @@ pub(crate) struct Offer {
     pub(crate) until_boot_ms: u64,
     /// When its claim would be over at the latest, if that can be told.
     pub(crate) ends_ms: Option<u64>,
+    /// How it says in which advance reservation it is, if in any.
+    pub(crate) mark: Option<String>,
 }
 
 /// What the claims on a machine counted before and after a change.
@@ -110,6 +112,11 @@ impl Pool {
     /// Every machine, by name.
     pub(crate) fn machines(&self) -> impl Iterator<Item = (u32, &Row)> {
         self.by_name.values().map(|row| (*row, self.row(*row)))
+    }
+
+    /// The row of a machine.
+    pub(crate) fn number(&self, machine: &MachineName) -> Option<u32> {
+        self.by_name.get(machine).copied()
     }
 
     /// What they are called.

@@ -17,18 +17,19 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use classad::Env;
 use model::planted::{Bug, planted};
 use model::{
-    Cause, ClassId, IdleReason, LimitUse, MachineName, MatchId, Resources, ScheddName, UserName,
-    Verdict, is_nice,
+    Cause, IdleReason, LimitUse, MachineName, MatchId, Resources, UserName, Verdict, is_nice,
 };
 use proto::matchmaking::{GangShare, Match};
 
 use crate::core::conditions::clauses::Level;
 use crate::core::machines::index::{FreeIndex, Place};
+use crate::core::matching::booked::{Booked, mark_of};
 use crate::core::matching::gang::{Given, places};
 use crate::core::matching::left::Left;
 use crate::core::matching::plan::{MatchPlan, PlannedMatch};
 use crate::core::matching::reasons::{Queue, could_run, survey};
-use crate::core::matching::reserve::{self, Holder, Kept, Reservation, first_fit};
+use crate::core::matching::reserve::{self, Holder, Kept, Reservation, first_fit, shorter};
+use crate::core::matching::search::{Among, ByAmounts, Ranked, Search, Seeker, Taken};
 use crate::core::matching::snapshot::Snapshot;
 use crate::core::requests::demand::{Asked, Class, JobClause};
 use crate::core::shares::limits::{Room, Uses};
@@ -39,7 +40,8 @@ use crate::core::values::ordered::number as number_of;
 
 /// Matches classes to machines, and says of every class that wants more why it waits.
 pub fn negotiate(snapshot: &Snapshot<'_>, policy: &Policy) -> MatchPlan {
-    let mut pass = Pass::new(*snapshot);
+    let (booked, answers) = Booked::of(snapshot);
+    let mut pass = Pass::new(*snapshot, booked);
     let mut users = Users::of(snapshot, policy);
     while let Some(mut user) = users.next() {
         let mut matched = None;
@@ -58,7 +60,7 @@ pub fn negotiate(snapshot: &Snapshot<'_>, policy: &Policy) -> MatchPlan {
     }
     let reservation = pass.kept.as_ref().map(|kept| kept.reservation.clone());
     let matches = std::mem::take(&mut pass.matches);
-    let mut plan = MatchPlan { matches, reservation, ..MatchPlan::default() };
+    let mut plan = MatchPlan { matches, reservation, booked: answers, ..MatchPlan::default() };
     explain_all(snapshot, policy, (users.finished, &pass), &mut plan);
     plan
 }
@@ -94,50 +96,13 @@ fn explain_all(
         let limit = known.limit(snapshot, seeker.class, &pass.room);
         let reason = limit
             .or_else(|| pass.kept_place(&seeker))
+            .or_else(|| pass.booked_part(&seeker))
             .unwrap_or_else(|| known.reason(snapshot.pool, seeker.class, queue));
         plan.reasons.push((seeker.schedd.clone(), seeker.id, Some(reason)));
         if let Some(standing) = standing {
             plan.standings.push((seeker.schedd.clone(), seeker.id, standing));
         }
     }
-}
-
-/// A class that looks for machines.
-struct Seeker<'a> {
-    schedd: &'a ScheddName,
-    id: ClassId,
-    class: &'a Class,
-    wants: u32,
-    search: Search<'a>,
-}
-
-/// Where a class stands in its search.
-enum Search<'a> {
-    Fresh,
-    /// By the least left; of machines that differ in Rank, among the best that have not been
-    /// exhausted.
-    ByPlace {
-        among: Among,
-        levels: Option<&'a [Level]>,
-        from: Option<Place>,
-        more: bool,
-        taken: Taken,
-    },
-    /// By a Rank that looks at processors and memory only, and then by the least left.
-    ByAmounts(Box<ByAmounts>),
-    /// One by one, by any Rank.
-    ByRank(BinaryHeap<Ranked>),
-}
-
-/// What a class knows of the machines that the pass has taken from.
-#[derive(Default)]
-struct Taken {
-    /// How much of the pass's record it has read.
-    read: usize,
-    /// Those that suited it when it saw them, by their place then.
-    suited: BTreeSet<(Reverse<Ordered>, Place)>,
-    /// Whether it saw only the first of those that had been taken from when it began.
-    more: bool,
 }
 
 /// How many of the machines that were taken from before it began a class looks up at a time, where
@@ -149,34 +114,8 @@ const TAKEN_AT_A_TIME: usize = 64;
 /// that run have no walltime there is none for anybody, and thousands of classes may wait.
 const RESERVE_TRIES: u32 = 4;
 
-/// A search by a Rank that looks at processors and memory only: machines with equally much of both
-/// are equal in rank.
-struct ByAmounts {
-    among: Among,
-    ranks: BTreeMap<(u32, u64), Ordered>,
-    /// What the machines have left that were there when the search began, the best first.
-    groups: Vec<(Ordered, (u32, u64))>,
-    group: usize,
-    from: Option<Place>,
-    taken: Taken,
-}
-
-/// The machines that a class looks at.
-enum Among {
-    /// All that its clauses may admit.
-    All(Bits),
-    /// Those that improved.
-    Improved,
-}
-
-impl Among {
-    fn admits(&self, row: u32) -> bool {
-        match self {
-            Self::All(admitted) => admitted.get(row),
-            Self::Improved => true,
-        }
-    }
-}
+/// How many machines with advance reservations are looked at for the reason of a class.
+const BOOKED_LOOKS: usize = 64;
 
 /// The least that a machine must have left for a class to look at it.
 fn least(class: &Class) -> (u32, u64) {
@@ -185,19 +124,6 @@ fn least(class: &Class) -> (u32, u64) {
         Asked::Fixed(asked) => (asked.cpus, asked.memory_mib),
         Asked::PerMachine(_) => (1, 0),
     }
-}
-
-/// A machine by how much it is liked: the machine's own Rank first, as in HTCondor 25.14
-/// (`10000000 * My.Rank` in `NEGOTIATOR_PRE_JOB_RANK`), then the job's.
-///
-/// HTCondor puts the fewest `Cpus` before the job's Rank, so that a Rank only decides between
-/// machines with equally much left. Here the job's Rank comes first: with partitionable slots, of
-/// which hardly two have equally much left, a user's Rank would otherwise mean nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Ranked {
-    machine_rank: Ordered,
-    job_rank: Ordered,
-    place: Reverse<Place>,
 }
 
 /// The state of a pass: what is left of the machines that it has taken from.
@@ -214,13 +140,17 @@ struct Pass<'a> {
     room: Room<'a>,
     /// The place of the first job that found none.
     kept: Option<Kept>,
+    /// What is reserved.
+    booked: Booked,
+    /// In which of them the jobs of the class run that looks for machines.
+    own: Option<usize>,
     /// For how many more classes one is looked for.
     tries: u32,
     matches: Vec<PlannedMatch>,
 }
 
 impl<'a> Pass<'a> {
-    fn new(snapshot: Snapshot<'a>) -> Self {
+    fn new(snapshot: Snapshot<'a>, booked: Booked) -> Self {
         let mut improved = FreeIndex::default();
         for number in &snapshot.pool.improved {
             let row = snapshot.pool.row(*number);
@@ -235,6 +165,8 @@ impl<'a> Pass<'a> {
             improved,
             room: Room::new(snapshot.limits, snapshot.in_use),
             kept: None,
+            booked,
+            own: None,
             tries: RESERVE_TRIES,
             matches: Vec::new(),
         }
@@ -244,7 +176,8 @@ impl<'a> Pass<'a> {
     /// comes before it.
     fn reserve_for(&mut self, seeker: &Seeker<'_>) {
         let class = seeker.class;
-        let waits = self.kept.is_none() && seeker.wants > 0 && class.may_reserve();
+        let waits =
+            self.kept.is_none() && seeker.wants > 0 && class.may_reserve() && self.own.is_none();
         let Asked::Fixed(asked) = &class.asked else { return };
         let Uses::Fixed(uses) = &class.uses else { return };
         if !waits || !self.room.has(uses) || self.tries == 0 {
@@ -263,13 +196,16 @@ impl<'a> Pass<'a> {
         let mut given: BTreeMap<&MachineName, Vec<Holder>> = BTreeMap::new();
         for matched in self.matches.iter().map(|planned| &planned.matched) {
             let ends_ms = matched.term.map(|term| reserve::end_of(term, self.snapshot.now));
-            let holder = Holder { part: matched.resources.clone(), ends_ms };
+            let mark = mark_of(&matched.limits).map(str::to_owned);
+            let holder = Holder { part: matched.resources.clone(), ends_ms, mark };
             given.entry(&matched.machine).or_default().push(holder);
         }
         let mut first: Option<(u64, u32, Resources, Resources)> = None;
         for row in rows {
             let mut holders = reserve::holders(pool, row, self.snapshot.now);
             holders.extend(given.get(&pool.row(row).state.machine).into_iter().flatten().cloned());
+            holders.retain(|holder| !self.booked.has(row, holder.mark.as_ref()));
+            holders.extend(self.booked.holders(row));
             let total = &pool.nature(row).total;
             let before = first.as_ref().map_or(u64::MAX, |first| first.0);
             let found = first_fit(total, &holders, before, |left| self.suits(class, row, left));
@@ -303,9 +239,23 @@ impl<'a> Pass<'a> {
         Some(IdleReason { verdict: Verdict::NotYet, cause })
     }
 
+    /// The reason of a class that would have a machine but for an advance reservation.
+    fn booked_part(&self, seeker: &Seeker<'_>) -> Option<IdleReason> {
+        if self.booked.of_class(seeker.schedd, seeker.class).is_some() {
+            return None;
+        }
+        let cause = self.booked.rows().take(BOOKED_LOOKS).find_map(|row| {
+            let part = self.suits(seeker.class, row, self.left_of(row))?;
+            let machine = &self.snapshot.pool.row(row).state.machine;
+            self.booked.cause(seeker.class, (row, machine), &part, self.snapshot.now)
+        })?;
+        Some(IdleReason { verdict: Verdict::NotYet, cause })
+    }
+
     /// Finds the class's next job a place and returns what it counts; `None` if there is nothing
     /// for it or it has all it wants.
     fn next_match(&mut self, seeker: &mut Seeker<'a>) -> Option<f64> {
+        self.own = self.booked.of_class(seeker.schedd, seeker.class);
         if seeker.wants == 0 {
             return None;
         }
@@ -333,7 +283,7 @@ impl<'a> Pass<'a> {
         let rows = rows.map(|row| (row, self.left_of(row).clone()));
         let given = places(gang, rows.collect(), |part, row, left| self.fits(part, row, left))?;
         let uses = self.uses_on(class, given[0].row);
-        if !self.room.has(&uses) {
+        if !self.room.has(&uses) || !self.has_room_for_all(class, &given) {
             return None;
         }
         self.room.give(&uses);
@@ -347,6 +297,28 @@ impl<'a> Pass<'a> {
             self.offer(seeker, row, (resources, uses), Some(share));
         }
         Some(weight)
+    }
+
+    /// Whether what a gang gets of each machine together leaves what is reserved there: each part
+    /// alone does.
+    fn has_room_for_all(&self, class: &Class, given: &[Given]) -> bool {
+        let mut sums: BTreeMap<u32, Resources> = BTreeMap::new();
+        for Given { row, part, .. } in given {
+            let sum = sums.entry(*row).or_default();
+            *sum = sum.plus(part);
+        }
+        sums.iter().all(|(row, sum)| self.leaves_reserved(class, *row, sum))
+    }
+
+    /// Whether a part of a machine is in the class's reservation, or leaves others what they have.
+    fn leaves_reserved(&self, class: &Class, number: u32, part: &Resources) -> bool {
+        let now = self.snapshot.now;
+        if let Some(own) = self.own {
+            return self.booked.has_room((own, class), number, part, now);
+        }
+        let kept = self.kept.as_ref().filter(|kept| kept.row == number);
+        kept.is_none_or(|kept| kept.leaves_room(class, part, now))
+            && self.booked.leaves_room(class, number, part, now)
     }
 
     /// The same on one machine.
@@ -601,9 +573,7 @@ impl<'a> Pass<'a> {
     /// nothing is taken from a place that is kept there.
     fn fits(&self, class: &Class, number: u32, left: &Resources) -> Option<Resources> {
         let part = self.suits(class, number, left)?;
-        let kept = self.kept.as_ref().filter(|kept| kept.row == number);
-        let leaves_room = kept.is_none_or(|kept| kept.leaves_room(class, &part, self.snapshot.now));
-        leaves_room.then_some(part)
+        self.leaves_reserved(class, number, &part).then_some(part)
     }
 
     /// What the class gets of a machine with so much left: there must be enough, and both sides'
@@ -685,10 +655,15 @@ impl<'a> Pass<'a> {
         self.touched.insert(row.place(number, &after));
         self.record.push(number);
         self.left.set(number, after);
+        let (class, now) = (seeker.class, self.snapshot.now);
+        let term = self.booked.give((self.own, class), number, &part, now);
         let term = match &mut self.kept {
-            Some(kept) if kept.row == number => kept.give(seeker.class, &part, self.snapshot.now),
-            Some(_) | None => seeker.class.term(),
+            Some(kept) if kept.row == number && self.own.is_none() => {
+                kept.give(class, &part, now).map(|kept| shorter(term, kept))
+            }
+            Some(_) | None => term,
         };
+        let uses = uses.into_iter().chain(self.own.map(|own| self.booked.mark(own))).collect();
         let id = self.next_id();
         self.matches.push(PlannedMatch {
             schedd: seeker.schedd.clone(),

@@ -13,6 +13,7 @@ use proto::matchmaking::{GangShare, Match};
 
 use crate::core::matching::reserve::Reservation;
 use crate::core::matching::snapshot::Snapshot;
+use crate::core::requests::bookings::Answers;
 use crate::core::requests::standing::Standing;
 use crate::core::shares::limits::Room;
 
@@ -28,6 +29,8 @@ pub struct MatchPlan {
     pub(crate) standings: Vec<(ScheddName, ClassId, Standing)>,
     /// The place that is kept for the first job that found none.
     pub reservation: Option<Reservation>,
+    /// What came of the advance reservations that were asked for.
+    pub booked: Answers,
     /// Whether some reasons rest on what the pool was a while ago, because finding out anew took
     /// too long for one pass.
     pub(crate) stale: bool,

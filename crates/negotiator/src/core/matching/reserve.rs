@@ -14,6 +14,7 @@ use model::{ClassId, MachineName, Now, Resources, ScheddName, Timestamp, attr, q
 use proto::matchmaking::Term;
 
 use crate::core::machines::pool::Pool;
+use crate::core::matching::booked::mark_of;
 use crate::core::requests::demand::Class;
 
 /// How long a match may be under way before its claim is granted.
@@ -63,6 +64,8 @@ pub(crate) struct Holder {
     pub(crate) part: Resources,
     /// When it is over at the latest, in milliseconds of the steady clock, if that can be told.
     pub(crate) ends_ms: Option<u64>,
+    /// How it says in which advance reservation it is, if in any.
+    pub(crate) mark: Option<String>,
 }
 
 impl Class {
@@ -94,6 +97,26 @@ impl Class {
         let usual = walltime.clamp(LEAST_STARTS_S, STARTS_S);
         (starts >= FIRST_START_S).then(|| term(walltime, starts.min(usual)))
     }
+}
+
+impl Class {
+    /// The term of a claim of it in a reservation that ends then: what still runs is ended. Nothing
+    /// if there is not enough time, give or take the time to die.
+    pub(crate) fn term_within(&self, until_ms: u64, now: Now) -> Option<Term> {
+        let left_s = until_ms.saturating_sub(now.boot_ms) / 1000;
+        match self.walltime_s() {
+            Some(walltime) => {
+                let starts = (left_s + DIE_S).checked_sub(walltime)?;
+                (starts >= FIRST_START_S).then(|| term(walltime, starts.min(STARTS_S)))
+            }
+            None => (left_s >= FIRST_START_S).then(|| term(0, left_s)),
+        }
+    }
+}
+
+/// The shorter of two terms.
+pub(crate) fn shorter(one: Option<Term>, other: Term) -> Term {
+    one.filter(|one| one.ends_s < other.ends_s).unwrap_or(other)
 }
 
 fn term(walltime_s: u64, starts_s: u64) -> Term {
@@ -138,15 +161,16 @@ pub(crate) fn holders(pool: &Pool, row: u32, now: Now) -> Vec<Holder> {
     let machine = pool.row(row);
     let claims = machine.state.claims.iter().map(|claim| {
         let end = |seconds: u32| machine.heard.deadline(Duration::from_secs(seconds.into()));
-        (claim.ends_in_s.map(end), &claim.resources)
+        (claim.ends_in_s.map(end), &claim.resources, mark_of(&claim.limits))
     });
     let offers = pool.offers_on(&machine.state.machine);
-    let offers = offers.map(|offer| (offer.ends_ms, &offer.resources));
+    let offers = offers.map(|offer| (offer.ends_ms, &offer.resources, offer.mark.as_deref()));
     let soonest = now.deadline(OVERDUE);
     let overdue = |ends_ms: u64| if ends_ms <= now.boot_ms { soonest } else { ends_ms };
-    let holder = |(ends_ms, part): (Option<u64>, &Resources)| Holder {
+    let holder = |(ends_ms, part, mark): (Option<u64>, &Resources, Option<&str>)| Holder {
         part: part.clone(),
         ends_ms: ends_ms.map(overdue),
+        mark: mark.map(str::to_owned),
     };
     claims.chain(offers).map(holder).collect()
 }

@@ -3,6 +3,7 @@
 use model::{MatchId, Now};
 
 use crate::core::machines::pool::Pool;
+use crate::core::requests::bookings::Bookings;
 use crate::core::requests::demand::Demand;
 use crate::core::shares::accounts::Accounts;
 use crate::core::shares::limits::{InUse, Limits};
@@ -12,6 +13,7 @@ use crate::core::shares::limits::{InUse, Limits};
 pub struct Snapshot<'a> {
     pub pool: &'a Pool,
     pub demand: &'a Demand,
+    pub bookings: &'a Bookings,
     /// Who has used how much.
     pub accounts: &'a Accounts,
     /// How much there is of each concurrency limit.

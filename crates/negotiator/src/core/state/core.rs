@@ -8,6 +8,7 @@ use proto::draining::Drains;
 use crate::core::machines::pool::Pool;
 use crate::core::matching::reserve::Reservation;
 use crate::core::matching::snapshot::Snapshot;
+use crate::core::requests::bookings::{Bookings, SavedBooking};
 use crate::core::requests::demand::Demand;
 use crate::core::shares::accounts::Accounts;
 use crate::core::shares::limits::{InUse, SavedUse};
@@ -28,6 +29,8 @@ pub struct Core {
     pub(crate) next_number: u64,
     pub(crate) pool: Pool,
     pub(crate) demand: Demand,
+    /// The reservations of all schedds.
+    pub(crate) bookings: Bookings,
     pub(crate) accounts: Accounts,
     pub(crate) in_use: InUse,
     /// Machines that are to be given no new jobs.
@@ -51,6 +54,7 @@ impl Core {
             next_number: 1,
             pool: Pool::default(),
             demand: Demand::default(),
+            bookings: Bookings::default(),
             accounts,
             in_use: InUse::default(),
             drains: Drains::new(),
@@ -78,6 +82,13 @@ impl Core {
         Self { drains, ..self }
     }
 
+    /// The same, with the advance reservations that an earlier life has said hold
+    /// ([`Effect::SaveBookings`](crate::core::Effect::SaveBookings)).
+    #[must_use]
+    pub fn booked(self, saved: Vec<SavedBooking>) -> Self {
+        Self { bookings: Bookings::recover(saved), ..self }
+    }
+
     /// When the driver must say [`Input::Tick`](crate::core::Input::Tick), in milliseconds of the
     /// steady clock. A moment that has passed means at once: a pass is due.
     pub fn next_deadline(&self) -> Option<u64> {
@@ -90,7 +101,8 @@ impl Core {
         let pause = self.demand.next_pause_end();
         let limits = self.in_use.next_deadline();
         let kept = self.kept_until();
-        let ends = [self.pool.next_deadline(), again, self.refresh_at(), save, pause, limits, kept];
+        let (machines, edge) = (self.pool.next_deadline(), self.bookings.deadline());
+        let ends = [machines, again, self.refresh_at(), save, pause, limits, kept, edge];
         ends.into_iter().flatten().min()
     }
 
@@ -114,12 +126,14 @@ impl Core {
         Snapshot {
             pool: &self.pool,
             demand: &self.demand,
+            bookings: &self.bookings,
             accounts: &self.accounts,
             limits: &self.policy.limits,
             in_use: &self.in_use,
             now,
             first: MatchId { life: self.life, number: self.next_number },
-            anew: self.is_unsteady() && self.planned_at.is_none_or(waited),
+            anew: self.is_unsteady() && self.planned_at.is_none_or(waited)
+                || self.bookings.is_due(now),
         }
     }
 

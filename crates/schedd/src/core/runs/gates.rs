@@ -11,6 +11,7 @@ use model::{
     planted::{Bug, planted},
 };
 
+use crate::core::records::bookings::bookings_of;
 use crate::core::state::classes::{ArrayLimit, Class};
 use crate::core::state::core::{Claim, Core};
 use crate::core::state::run_counts::RunCounts;
@@ -61,6 +62,7 @@ impl Core {
         settings: &Arc<QueueSettings>,
         change: &mut Change,
     ) {
+        let bookings_change = bookings_of(&self.settings) != bookings_of(settings);
         let nodes_change = !self.settings.offline().eq(settings.offline());
         self.settings = Arc::clone(settings);
         change.settings = Some(Arc::clone(settings));
@@ -68,9 +70,11 @@ impl Core {
         if nodes_change {
             // What each class needs is told anew: it needs another machine.
             self.classes.changed.extend(self.classes.by_id.keys().copied());
-            if let Some(negotiator) = &mut self.negotiator {
-                negotiator.introduced = false;
-            }
+        }
+        if (nodes_change || bookings_change)
+            && let Some(negotiator) = &mut self.negotiator
+        {
+            negotiator.introduced = false;
         }
     }
 

@@ -17,7 +17,11 @@ use crate::core::words::{ClaimFact, Fact, NegotiatorFact, Rejection};
 const RETELL_EVERY: Duration = Duration::from_secs(120);
 
 impl Core {
-    pub(crate) fn negotiator_said(&self, message: &ToSchedd) -> Result<Vec<Fact>, Rejection> {
+    pub(crate) fn negotiator_said(
+        &self,
+        now: Now,
+        message: &ToSchedd,
+    ) -> Result<Vec<Fact>, Rejection> {
         match message {
             ToSchedd::Matches(matches) => Ok(self.take_matches(matches)),
             ToSchedd::Reasons(reasons) => {
@@ -35,6 +39,7 @@ impl Core {
                 }
                 Ok(vec![Fact::Negotiator(NegotiatorFact::DrainsHeard(machines))])
             }
+            ToSchedd::Booked(answers) => self.booked(now, answers),
             ToSchedd::Significant(names) => {
                 let names: BTreeSet<_> = names.iter().cloned().collect();
                 if names == self.classes.significant {
@@ -125,13 +130,15 @@ impl Core {
             return None;
         }
         let seen = negotiator.seen;
-        let held = if full { self.held() } else { Vec::new() };
+        let (held, bookings) =
+            if full { (self.held(), self.bookings()) } else { Default::default() };
         Some(Fact::Negotiator(NegotiatorFact::Told(FromSchedd::Requests {
             full,
             changed,
             gone,
             seen,
             held,
+            bookings,
         })))
     }
 

@@ -95,6 +95,8 @@ pub struct Core {
     pub(crate) happened: crate::core::state::statistics::Happened,
     /// When the finished jobs that stay were looked at last.
     pub(crate) kept_checked_ms: u64,
+    /// When the next reservation moves on, milliseconds of the boot clock.
+    pub(crate) booking_edge_ms: Option<u64>,
     /// When the policies were looked at last, and how far.
     pub(crate) round: Round,
     pub(crate) reserved: Reserved,

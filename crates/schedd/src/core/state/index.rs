@@ -17,6 +17,7 @@ use crate::core::job::description::{cluster_ad, described};
 use crate::core::job::expansion::expands;
 use crate::core::job::timing::has_timed_jobs;
 use crate::core::job::watch::Watch;
+use crate::core::records::bookings::first_free;
 use crate::core::records::ranges::Ranges;
 use crate::core::records::rows::{ClaimRecord, ClusterRecord, Rows};
 use crate::core::state::classes::{self, Classes, Place, Sorting};
@@ -83,6 +84,7 @@ impl Core {
             gangs: Gangs::default(),
             round: Round::default(),
             kept_checked_ms: 0,
+            booking_edge_ms: None,
             reserved: Reserved::default(),
             next_reserved: crate::core::records::rows::Meta::default().next_cluster,
             machines: BTreeMap::new(),
@@ -106,6 +108,8 @@ impl Core {
         core.next_reserved = rows.meta.next_cluster;
         core.last_seq = rows.last_seq;
         core.settings = rows.settings.unwrap_or_default();
+        core.next_reserved = core.next_reserved.max(first_free(&core.settings));
+        core.note_bookings(now);
         core.acts = rows.acts.into_iter().map(|act| (act.id, act)).collect();
         for (token, cluster, procs) in rows.past_submissions {
             core.submissions.insert(token, (cluster, procs));

@@ -37,6 +37,12 @@ impl Queued {
         all - own.map_or(0, |(_, _, jobs)| *jobs)
     }
 
+    /// The clusters in a queue.
+    pub(crate) fn clusters_of(&self, queue: &str) -> impl Iterator<Item = ClusterId> {
+        let all = self.clusters.iter();
+        all.filter(move |(_, (its_queue, _, _))| **its_queue == *queue).map(|(id, _)| *id)
+    }
+
     /// A cluster counts this from now on; nothing if it is in no queue, or gone.
     pub(crate) fn put(&mut self, id: ClusterId, now: Option<Counted>) {
         let before = match &now {

@@ -44,6 +44,7 @@ impl Core {
             Self::leases_over,
             Self::gangs,
             Self::fence_over,
+            Self::bookings_due,
             Self::backoffs_over,
             Self::pauses_over,
             Self::materialise,
@@ -88,6 +89,7 @@ impl Core {
             .chain(self.retell_ms())
             .chain(self.promises.due_ms())
             .chain(self.beside_due_ms())
+            .chain(self.booking_edge_ms)
             .chain(self.has_long_acts().then_some(0))
             .chain(self.fence.as_ref().map(|fence| fence.until_ms))
             .min()

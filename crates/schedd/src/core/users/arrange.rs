@@ -22,6 +22,9 @@ impl Core {
             Arrange::Exchange(one, other) => self.exchange(by, *one, *other),
             Arrange::RunNow(jobs) => self.run_now(now, by, jobs),
             Arrange::Alter(alteration) => self.alter(now, by, alteration),
+            Arrange::Book(ask) => self.book(now, by, ask),
+            Arrange::Rebook { queue, window } => self.rebook(now, by, queue, *window),
+            Arrange::Unbook { queue } => self.unbook(by, queue),
         };
         match arranged {
             Ok(facts) => (facts, Answer::Done),
@@ -29,7 +32,7 @@ impl Core {
         }
     }
 
-    fn is_operator(&self, by: &Actor) -> bool {
+    pub(crate) fn is_operator(&self, by: &Actor) -> bool {
         by.superuser || self.settings.is_operator(by.user.as_str())
     }
 

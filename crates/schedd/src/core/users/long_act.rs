@@ -63,6 +63,20 @@ impl Core {
         })
     }
 
+    /// An act that nobody asked for: it is begun however many are under way.
+    pub(crate) fn implied_act(&self, user: UserName, deed: Deed, targets: Vec<Target>) -> LongAct {
+        LongAct {
+            id: self.next_act(),
+            user,
+            superuser: true,
+            deed,
+            targets: targets.into(),
+            until: self.meta.next_cluster,
+            ends: BTreeMap::new(),
+            reached: Reached::default(),
+        }
+    }
+
     fn next_act(&self) -> u64 {
         self.acts.keys().next_back().map_or(1, |last| last + 1)
     }

@@ -1,0 +1,385 @@
+//! `pbs_rsub`, `pbs_rstat`, `pbs_rdel`, `pbs_ralter`: advance reservations. Where one is the
+//! negotiator decides, and the schedd keeps it; here it is asked for and shown.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use client::Schedd;
+use jobspec::pbs::{self, Moment, Refusal, code};
+use model::Timestamp;
+use model::queues::{Authorized, QueueSettings, Reserved, Stage, Window};
+use proto::client::{Arrange, BookAsk};
+
+use super::acting::usage_of;
+use super::placing::{arrange, denied};
+use super::qsub::seconds;
+use super::words::Line;
+use crate::line::output::complain;
+use crate::render::pbs::Here;
+use crate::render::pbs::full::zoned;
+use crate::render::pbs::reservations as render;
+
+const SUBMIT_USAGE: &str = "\
+usage: pbs_rsub [-I seconds] [-m mail_points] [-M mail_list]
+                [-N reservation_name] [-u user_list] [-g group_list]
+                [-U auth_user_list] [-G auth_group_list] [-H auth_host_list]
+                [-R start_time] [-E end_time] [-D duration] [-q destination]
+                [-r rrule_expression] [-W otherattributes=value...]
+                -l resource_list | --hosts host1 [... hostn]
+       pbs_rsub --version
+";
+
+const STATUS_USAGE: &str =
+    "usage:\n\tpbs_rstat [-fFBS] [reservation_id...]\n\tpbs_rstat --version\n";
+
+const DELETE_USAGE: &str =
+    "usage:\n\tpbs_rdel [-q destination] reservation_id...\n\tpbs_rdel --version\n";
+
+const ALTER_USAGE: &str = "\
+usage: pbs_ralter [-I seconds] [-m mail_points] [-M mail_list]
+                [-N reservation_name] [-R start_time] [-E end_time]
+                [-D duration] [-U auth_user_list] [-G auth_group_list]
+                [-l select=select_spec] reservation_id
+       pbs_ralter --version
+";
+
+/// There is no such reservation.
+const UNKNOWN: u8 = 236;
+
+/// How often it is looked whether a reservation is settled (`-I`).
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// `pbs_rsub`.
+pub(super) fn submit(words: &[String], here: &Here) -> u8 {
+    let line = match Line::read(words, "D:E:I:l:m:M:N:q:r:R:u:U:g:G:H:W:") {
+        Ok(line) if line.operands.is_empty() && line.options().next().is_some() => line,
+        other => return usage_of(here, other.err(), SUBMIT_USAGE),
+    };
+    if let Some(exit) = refused(here, &line, "rGgW") {
+        return exit;
+    }
+    let booked = book(here, &line).map_err(|refusal| {
+        complain(&refusal.to_string());
+        refusal.exit
+    });
+    match booked {
+        Err(exit) => exit,
+        Ok((mut schedd, name)) => {
+            let state = match line.value('I').and_then(|seconds| seconds.parse().ok()) {
+                Some(most) => settled(&mut schedd, &name, Duration::from_secs(most)),
+                None => "UNCONFIRMED",
+            };
+            println!("{} {state}", render::identifier(&name, here));
+            0
+        }
+    }
+}
+
+/// What is not there.
+fn refused(here: &Here, line: &Line, options: &str) -> Option<u8> {
+    let (option, why) = line.options().find_map(|(option, _)| {
+        let why = match option {
+            'r' => "a reservation has one window",
+            'G' | 'g' => "say -U with the names of users",
+            'W' => "-D, -R and -E say when it is",
+            _ => "delete the reservation and make another",
+        };
+        options.contains(option).then_some((option, why))
+    })?;
+    here.say(format_args!("-{option} is not supported yet: {why}"));
+    Some(code::NOT_SUPPORTED)
+}
+
+fn book(here: &Here, line: &Line) -> Result<(Schedd, String), Refusal> {
+    let failed = |error: &dyn std::fmt::Display| Refusal::new(code::FAILED, error);
+    let lists: Vec<&str> = line
+        .options()
+        .filter(|(option, _)| *option == 'l')
+        .filter_map(|(_, value)| value)
+        .collect();
+    if lists.is_empty() {
+        complain(SUBMIT_USAGE);
+        return Err(Refusal::told(code::USAGE));
+    }
+    let mut schedd = here.connect().map_err(Refusal::told)?;
+    let settings = schedd.queues().map_err(|error| Refusal::told(here.cannot_connect(&error)))?;
+    let asked = pbs::reservation(&lists, &settings)?;
+    let walltime = asked.walltime_s.and_then(|seconds| i64::try_from(seconds).ok());
+    let window = window(here, line, walltime, None).map_err(bad_times)?;
+    let user = client::site::me();
+    let mut shown: Vec<(String, String)> = Vec::new();
+    for (name, value) in asked.listed {
+        shown.push((format!("Resource_List.{name}"), value));
+    }
+    let users = line.value('U').map_or_else(|| format!("{user}@{}", here.server), str::to_owned);
+    let of = |option: char, name: &str| Some((name.to_owned(), line.value(option)?.to_owned()));
+    shown.extend(of('N', "Reserve_Name"));
+    shown.extend(of('H', "Authorized_Hosts"));
+    shown.extend(of('m', pbs::shown::MAIL_POINTS));
+    shown.extend(of('M', pbs::shown::MAIL_USERS));
+    shown.push(("Authorized_Users".to_owned(), users.clone()));
+    let mail = std::env::var("MAIL").map(|mail| format!(",PBS_O_MAIL={mail}")).unwrap_or_default();
+    let variables = format!("PBS_O_LOGNAME={user},PBS_O_HOST={}{mail}", here.server);
+    shown.push(("Variable_List".to_owned(), variables));
+    let token = client::new_token().map_err(|error| failed(&error))?;
+    let connect = |error: client::AskError| Refusal::told(here.cannot_connect(&error));
+    let number = schedd.reserve(token).map_err(connect)?;
+    let ask = BookAsk {
+        number,
+        token,
+        window,
+        parts: asked.parts,
+        who: Authorized { users: Some(users), hosts: line.value('H').map(str::to_owned) },
+        shown: shown.into_iter().collect(),
+    };
+    match schedd.arrange(Arrange::Book(Box::new(ask))) {
+        Ok(()) => Ok((schedd, format!("R{number}"))),
+        Err(error) => Err(match denied(&error) {
+            Some(denied) => Refusal::new(denied.exit(), format!("pbs_rsub: {denied}")),
+            None => connect(error),
+        }),
+    }
+}
+
+fn bad_times(wrong: &'static str) -> Refusal {
+    Refusal::new(code::USAGE, format!("pbs_rsub: {wrong}"))
+}
+
+/// From when until when: two of start, end and duration say it; the start is now if nothing does.
+fn window(
+    here: &Here,
+    line: &Line,
+    walltime: Option<i64>,
+    before: Option<Window>,
+) -> Result<Window, &'static str> {
+    const BAD: &str = "Bad time specification(s)";
+    let now = zoned(here.now, &here.zone);
+    let moment = |option: char| match line.value(option) {
+        None => Ok(None),
+        Some(text) => Moment::read(text).and_then(|at| seconds(at, &now)).map(Some).ok_or(BAD),
+    };
+    let (start, end) = (moment('R')?, moment('E')?);
+    let said = line.value('D').map(|text| pbs::duration(text).ok_or(BAD)).transpose()?;
+    let duration = said.or(walltime);
+    let (start, end) = match (start, end, duration) {
+        (Some(start), Some(end), _) => (start, end),
+        (Some(start), None, Some(duration)) => (start, start + duration),
+        (None, Some(end), Some(duration)) => (end - duration, end),
+        (start, end, duration) => match (before, duration) {
+            (Some(before), Some(duration)) => {
+                let start = start.unwrap_or(before.start.as_secs());
+                (start, end.unwrap_or(start + duration))
+            }
+            (Some(before), None) => {
+                let moved = start.map_or(0, |start| start - before.start.as_secs());
+                let start = before.start.as_secs() + moved;
+                (start, end.unwrap_or(before.end.as_secs() + moved))
+            }
+            (None, Some(duration)) => (here.now, here.now + duration),
+            (None, None) => return Err(BAD),
+        },
+    };
+    if start >= end || end <= here.now {
+        return Err(BAD);
+    }
+    Ok(Window { start: Timestamp::from_secs(start), end: Timestamp::from_secs(end) })
+}
+
+/// How the reservation stands when it is settled, or after so long.
+fn settled(schedd: &mut Schedd, name: &str, most: Duration) -> &'static str {
+    let until = Instant::now() + most;
+    loop {
+        match schedd.queues().ok().map(|settings| settings.reservations.get(name).cloned()) {
+            Some(None) => return "DENIED",
+            Some(Some(Reserved { stage: Stage::Over, .. })) => return "DENIED",
+            Some(Some(Reserved { stage: Stage::Confirmed(_) | Stage::Running(_), .. })) => {
+                return "CONFIRMED";
+            }
+            Some(Some(_)) | None if Instant::now() >= until => return "UNCONFIRMED",
+            Some(Some(_)) | None => sleep(LOOK_EVERY),
+        }
+    }
+}
+
+/// `R12` of `R12.host`.
+fn name_of(here: &Here, word: &str) -> Option<String> {
+    let (name, server) = word.split_once('.').unwrap_or((word, &here.server));
+    let is_number = |rest: &str| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit());
+    let is_name = name.strip_prefix(['R', 'S', 'M']).is_some_and(is_number);
+    (is_name && here.is_server(server)).then(|| name.to_owned())
+}
+
+/// Of these words each, or all that there are.
+fn named<'s>(
+    here: &Here,
+    words: &[String],
+    settings: &'s QueueSettings,
+) -> Vec<(String, &'s Reserved)> {
+    if words.is_empty() {
+        let all = settings.reservations.iter();
+        return all.map(|(name, reserved)| (name.clone(), reserved)).collect();
+    }
+    let mut found = Vec::new();
+    for word in words {
+        let name = name_of(here, word);
+        let known = name.and_then(|name| Some((name.clone(), settings.reservations.get(&name)?)));
+        match known {
+            Some(known) => found.push(known),
+            // OpenPBS 23.06 says it and ends well.
+            None => here.say(format_args!("Unknown Reservation Id {}", whole(here, word))),
+        }
+    }
+    found
+}
+
+fn whole(here: &Here, word: &str) -> String {
+    if word.contains('.') { word.to_owned() } else { format!("{word}.{}", here.server) }
+}
+
+/// `pbs_rstat`.
+pub(super) fn show(words: &[String], here: &Here) -> u8 {
+    let line = match Line::read(words, "fFBS") {
+        Ok(line) => line,
+        other => return usage_of(here, other.err(), STATUS_USAGE),
+    };
+    let shown = || -> Result<(), u8> {
+        let mut schedd = here.connect()?;
+        let settings = schedd.queues().map_err(|error| here.cannot_connect(&error))?;
+        let found = named(here, &line.operands, &settings);
+        let mut out = String::new();
+        for (nth, (name, reserved)) in found.iter().enumerate() {
+            if line.any("fF") {
+                out += &render::full(name, reserved, here);
+            } else if line.has('B') {
+                out += &format!("Resv ID: {}\n", render::identifier(name, here));
+            } else {
+                if nth == 0 {
+                    out += render::HEAD;
+                }
+                out += &render::line(name, reserved, here);
+            }
+        }
+        here.print(&out)
+    };
+    shown().err().unwrap_or(0)
+}
+
+/// `pbs_rdel`.
+pub(super) fn delete(words: &[String], here: &Here) -> u8 {
+    let line = match Line::read(words, "q:") {
+        Ok(line) if !line.operands.is_empty() => line,
+        other => return usage_of(here, other.err(), DELETE_USAGE),
+    };
+    let mut schedd = match here.connect() {
+        Ok(schedd) => schedd,
+        Err(exit) => return exit,
+    };
+    let mut exit = 0;
+    for word in &line.operands {
+        let done = change(here, &mut schedd, word, |queue| Arrange::Unbook { queue });
+        exit = done.err().unwrap_or(exit);
+    }
+    exit
+}
+
+/// Changes the reservation that a word names.
+fn change(
+    here: &Here,
+    schedd: &mut Schedd,
+    word: &str,
+    what: impl FnOnce(String) -> Arrange,
+) -> Result<(), u8> {
+    let id = whole(here, word);
+    let Some(queue) = name_of(here, word) else {
+        here.say(format_args!("Unknown Reservation Id {id}"));
+        return Err(UNKNOWN);
+    };
+    arrange(here, schedd, what(queue)).map_err(|(exit, said)| {
+        if !said.is_empty() {
+            here.say(format_args!("{} {id}", said.trim_end()));
+        }
+        exit
+    })
+}
+
+/// `pbs_ralter`.
+pub(super) fn alter(words: &[String], here: &Here) -> u8 {
+    let line = match Line::read(words, "E:I:m:M:N:R:q:U:G:D:l:W:") {
+        Ok(line) if line.operands.len() == 1 => line,
+        other => return usage_of(here, other.err(), ALTER_USAGE),
+    };
+    if let Some(exit) = refused(here, &line, "mMNUGlW") {
+        return exit;
+    }
+    let altered = || -> Result<(), u8> {
+        let word = &line.operands[0];
+        let mut schedd = here.connect()?;
+        let settings = schedd.queues().map_err(|error| here.cannot_connect(&error))?;
+        let name = name_of(here, word);
+        let known = name.as_ref().and_then(|name| settings.reservations.get(name));
+        let Some(known) = known else {
+            here.say(format_args!("Unknown Reservation Id {}", whole(here, word)));
+            return Err(UNKNOWN);
+        };
+        let before = known.window;
+        let window = window(here, &line, None, Some(before)).map_err(|wrong| {
+            here.say(wrong);
+            code::USAGE
+        })?;
+        change(here, &mut schedd, word, |queue| Arrange::Rebook { queue, window })?;
+        let id = render::identifier(&name.unwrap_or_default(), here);
+        here.print(&format!("pbs_ralter: {id} ALTER REQUESTED\n"))
+    };
+    altered().err().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+
+    fn check(words: &[&str], expected: Result<(i64, i64), &'static str>) {
+        let now: jiff::Timestamp = "2026-11-22T16:00:00Z".parse().unwrap();
+        let here = Here {
+            command: "pbs_rsub".to_owned(),
+            server: "pbshost".to_owned(),
+            zone: TimeZone::UTC,
+            now: now.as_second(),
+        };
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let line = Line::read(&words, "D:E:R:").unwrap();
+        let found = window(&here, &line, None, None);
+        let from_now = |at: Timestamp| at.as_secs() - here.now;
+        let found = found.map(|found| (from_now(found.start), from_now(found.end)));
+        assert_eq!(found, expected, "{words:?}");
+    }
+
+    #[test]
+    fn two_of_start_end_and_duration_make_a_window() {
+        let bad = Err("Bad time specification(s)");
+        check(&["-R", "1700", "-D", "60"], Ok((3600, 3660)));
+        check(&["-R", "1700", "-E", "1730"], Ok((3600, 5400)));
+        check(&["-E", "1700", "-D", "0:10:00"], Ok((3000, 3600)));
+        check(&["-D", "60"], Ok((0, 60)));
+        check(&["-R", "1700"], bad);
+        check(&["-R", "1700", "-E", "1630"], bad);
+        check(&["-R", "soon", "-D", "60"], bad);
+        check(&["-R", "202001010000", "-D", "60"], bad);
+    }
+
+    #[test]
+    fn a_reservation_is_named_with_its_server_or_without() {
+        let here = Here {
+            command: String::new(),
+            server: "pbshost".to_owned(),
+            zone: TimeZone::UTC,
+            now: 0,
+        };
+        assert_eq!(name_of(&here, "R12.pbshost").as_deref(), Some("R12"));
+        assert_eq!(name_of(&here, "R12").as_deref(), Some("R12"));
+        for wrong in ["12", "R", "Rx", "R12.elsewhere", ""] {
+            assert_eq!(name_of(&here, wrong), None, "{wrong}");
+        }
+    }
+}

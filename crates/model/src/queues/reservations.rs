@@ -1,0 +1,141 @@
+//! Advance reservations (`pbs_rsub`): parts of machines that are kept for a window of time, and a
+//! queue of their own whose jobs alone run there. What is kept where the negotiator decides; the
+//! schedd stores it with the queues.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{MachineName, Resources, Timestamp};
+
+/// From when and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    pub start: Timestamp,
+    pub end: Timestamp,
+}
+
+impl Window {
+    pub fn overlaps(self, other: Self) -> bool {
+        self.start < other.end && other.start < self.end
+    }
+
+    pub fn seconds(self) -> i64 {
+        self.end.as_secs() - self.start.as_secs()
+    }
+}
+
+/// So many parts of machines alike.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReservedChunk {
+    pub count: u32,
+    pub part: Resources,
+    /// The machine that it must be on.
+    pub machine: Option<String>,
+}
+
+/// How the chunks are spread over machines (`place`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Spread {
+    #[default]
+    Free,
+    /// All on one.
+    Pack,
+    /// Each on another.
+    Scatter,
+}
+
+/// What is to be kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReservedParts {
+    pub chunks: Vec<ReservedChunk>,
+    pub spread: Spread,
+    /// Whether a machine is kept as a whole.
+    pub is_exclusive: bool,
+}
+
+impl ReservedParts {
+    /// How many parts of machines these are.
+    pub fn count(&self) -> u64 {
+        self.chunks.iter().map(|chunk| u64::from(chunk.count)).sum()
+    }
+}
+
+/// A part of a machine that is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReservedPlace {
+    pub machine: MachineName,
+    pub part: Resources,
+}
+
+/// How far a reservation is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stage {
+    /// Nobody has said yet where it could be.
+    Unconfirmed,
+    /// It has places, and its window has not begun, or is open.
+    Confirmed(Vec<ReservedPlace>),
+    /// The same, and its window is to be another; which it was before.
+    Altering { places: Vec<ReservedPlace>, before: Window },
+    /// Its jobs may run.
+    Running(Vec<ReservedPlace>),
+    /// Its time is over, or somebody has deleted it: its jobs are being removed.
+    Over,
+}
+
+/// A reservation. Its queue has its name: `R12`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reserved {
+    pub owner: String,
+    pub window: Window,
+    pub parts: ReservedParts,
+    pub stage: Stage,
+    pub created: Timestamp,
+    pub changed: Timestamp,
+    /// What is only shown of it: `Reserve_Name`, `Resource_List.ncpus`, and so on.
+    pub shown: BTreeMap<String, String>,
+}
+
+impl Reserved {
+    /// The parts of machines that are its.
+    pub fn places(&self) -> &[ReservedPlace] {
+        match &self.stage {
+            Stage::Unconfirmed | Stage::Over => &[],
+            Stage::Confirmed(places) | Stage::Altering { places, .. } | Stage::Running(places) => {
+                places
+            }
+        }
+    }
+
+    /// When something becomes of it by time alone.
+    pub fn next_moment(&self) -> Option<Timestamp> {
+        match &self.stage {
+            Stage::Confirmed(_) => Some(self.window.start),
+            Stage::Unconfirmed | Stage::Running(_) => Some(self.window.end),
+            Stage::Altering { before, .. } => Some(before.end),
+            Stage::Over => None,
+        }
+    }
+}
+
+/// Who may submit to a reservation's queue: lists of names, as `pbs_rsub` is told them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Authorized {
+    pub users: Option<String>,
+    pub hosts: Option<String>,
+}
+
+impl Authorized {
+    pub(super) fn attributes(&self) -> impl Iterator<Item = (String, String)> {
+        let one = |kind: &str, list: &Option<String>| {
+            let list = list.clone()?;
+            let enabled = (format!("acl_{kind}_enable"), "True".to_owned());
+            Some([enabled, (format!("acl_{kind}s"), list)])
+        };
+        let all = [one("user", &self.users), one("host", &self.hosts)];
+        all.into_iter().flatten().flatten()
+    }
+}
+
+/// All reservations, by the names of their queues.
+pub type Reservations = BTreeMap<String, Reserved>;

@@ -1,0 +1,149 @@
+//! Advance reservations: where they are, who runs there, and who stays away.
+
+use super::*;
+
+/// Four processors, two of which are reserved from the hundredth to the thousandth second.
+fn with_half(more: &str) -> String {
+    format!(
+        "machine a cpus=4 memory=4000
+         book R1 100 1000 cpus=2
+
+         {more}"
+    )
+}
+
+#[test]
+fn others_have_what_is_beside_a_reservation_or_are_over_by_then() {
+    check(
+        &with_half(
+            "job ann 1 3; PbsQueue = \"workq\"
+             job ann 2 1; PbsQueue = \"workq\"; PbsWalltime = 7200
+             job ann 3 1; PbsQueue = \"workq\"; PbsWalltime = 10",
+        ),
+        expect![[r#"
+            R1 booked: a cpus=2
+            #1 1 on a: cpus=1 memory=128
+            #2 1 on a: cpus=1 memory=128
+            #3 3 on a: cpus=1 memory=128
+            1 waits: not yet: a is reserved (R1) from 1970-01-12 13:48:20 UTC until 1970-01-12 14:03:20 UTC; it asks for no walltime, so nobody can tell when it is over
+            2 waits: not yet: a is reserved (R1) from 1970-01-12 13:48:20 UTC until 1970-01-12 14:03:20 UTC; with a walltime of 2 h 0 min it may not be over by then
+        "#]],
+    );
+}
+
+#[test]
+fn its_own_jobs_run_when_its_window_is_open_and_nowhere_else() {
+    check(
+        &with_half(
+            "machine b cpus=4 memory=4000
+             job ann 1 3; PbsQueue = \"R1\"
+
+             wait 99
+
+             wait 1
+             claimed a
+
+             wait 900
+             freed a
+             retells",
+        ),
+        expect![[r#"
+            R1 booked: a cpus=2
+            1 waits: not yet: 2 machines could run it; all are busy (short of Cpus)
+            #1 1 on a: cpus=1 memory=128 limit reservation R1 of s:0
+            #2 1 on a: cpus=1 memory=128 limit reservation R1 of s:0
+            1 waits: not yet: 1 machine could run it; all are busy (short of Cpus)
+            1 waits: not yet: the pool has no machines
+            1 waits: not yet: 1 machine could run it; all are busy (short of Cpus)
+        "#]],
+    );
+}
+
+#[test]
+fn a_job_of_a_reservation_runs_if_it_is_over_with_it() {
+    check(
+        &with_half(
+            "job ann 1 1; PbsQueue = \"R1\"; PbsWalltime = 901
+             job ann 2 1; PbsQueue = \"R1\"; PbsWalltime = 1200
+
+             wait 100",
+        ),
+        expect![[r#"
+            R1 booked: a cpus=2
+            1 waits: not yet: 1 machine could run it; all are busy (short of Cpus)
+            2 waits: not yet: 1 machine could run it; all are busy (short of Cpus)
+            #1 1 on a: cpus=1 memory=128 limit reservation R1 of s:0
+        "#]],
+    );
+}
+
+#[test]
+fn a_reservation_is_where_nothing_is_in_its_way() {
+    check(
+        "machine a cpus=4 memory=4000
+         machine b cpus=2 memory=4000
+         job ann 1 1 cpus=3; Rank = Machine == \"a\"
+
+         claimed a
+         gone 1
+         seen 1
+         book R1 100 200 cpus=2
+         book R2 150 250 cpus=2
+         book R3 200 300 cpus=2
+         book R4 0 50 cpus=1 n=2 scatter
+         book R5 0 50 cpus=1 on=b excl",
+        expect![[r#"
+            #1 1 on a: cpus=3 memory=128
+            R1 booked: b cpus=2
+            R2 booked: no
+            R3 booked: b cpus=2
+            R4 booked: a cpus=1 b cpus=1
+            R5 booked: no
+        "#]],
+    );
+}
+
+#[test]
+fn a_reservation_holds_over_a_restart_and_until_it_is_given_up() {
+    check(
+        &with_half(
+            "job ann 1 3; PbsQueue = \"workq\"
+
+             restart
+             claimed a
+
+             unbook R1",
+        ),
+        expect![[r#"
+            R1 booked: a cpus=2
+            #1 1 on a: cpus=1 memory=128
+            #2 1 on a: cpus=1 memory=128
+            1 waits: not yet: a is reserved (R1) from 1970-01-12 13:48:20 UTC until 1970-01-12 14:03:20 UTC; it asks for no walltime, so nobody can tell when it is over
+            1 waits: not yet: a is reserved (R1) from 1970-01-12 13:48:20 UTC until 1970-01-12 14:03:20 UTC; it asks for no walltime, so nobody can tell when it is over
+            #1 1 on a: cpus=1 memory=128
+            #2 1 on a: cpus=1 memory=128
+            1 waits: not yet: 1 machine could run it; all are busy (short of Cpus)
+        "#]],
+    );
+}
+
+#[test]
+fn a_window_that_cannot_be_moved_stays_as_it_was() {
+    check(
+        &with_half(
+            "book R2 1000 2000 cpus=3
+
+             rebook R1 100 1500
+
+             job ann 1 4; PbsQueue = \"workq\"; PbsWalltime = 600",
+        ),
+        expect![[r#"
+            R1 booked: a cpus=2
+            R2 booked: a cpus=3
+            R1 booked: no
+            #1 1 on a: cpus=1 memory=128
+            #2 1 on a: cpus=1 memory=128
+            1 waits: not yet: a is reserved (R1) from 1970-01-12 13:48:20 UTC until 1970-01-12 14:03:20 UTC; with a walltime of 600 s it may not be over by then
+        "#]],
+    );
+}

@@ -1,0 +1,128 @@
+//! Advance reservations, from the request to the end of their jobs.
+
+use model::queues::{
+    Authorized, Denied, ReservedChunk, ReservedParts, ReservedPlace, Spread, Stage, Window,
+};
+use model::{MachineName, Resources};
+use proto::client::{Arrange, BookAsk};
+use proto::matchmaking::ToSchedd;
+
+use crate::core::tests::*;
+
+const TOKEN: SubmitToken = SubmitToken([77; 16]);
+
+/// A reservation from so many seconds on until so many seconds on, asked for by alice.
+fn book(trial: &mut Trial, from: i64, until: i64) -> Answer {
+    let by = user("alice");
+    let reserved = trial.take(&[Input::Reserve { by: by.clone(), token: TOKEN }]).answers.remove(0);
+    let Some(Answer::Reserved(number)) = reserved else { panic!("{reserved:?}") };
+    let now = trial.now.wall.as_secs();
+    let part = Resources { cpus: 1, ..Resources::default() };
+    let chunks = vec![ReservedChunk { count: 1, part, machine: None }];
+    let ask = BookAsk {
+        number,
+        token: TOKEN,
+        window: window(now + from, now + until),
+        parts: ReservedParts { chunks, spread: Spread::Free, is_exclusive: false },
+        who: Authorized { users: Some("alice@*".to_owned()), hosts: None },
+        shown: Default::default(),
+    };
+    arrange(trial, "alice", Arrange::Book(Box::new(ask)))
+}
+
+fn window(start: i64, end: i64) -> Window {
+    Window { start: Timestamp::from_secs(start), end: Timestamp::from_secs(end) }
+}
+
+fn arrange(trial: &mut Trial, by: &str, what: Arrange) -> Answer {
+    let input = Input::Arrange { by: user(by), what };
+    trial.take(&[input]).answers.remove(0).unwrap()
+}
+
+fn stage(trial: &Trial) -> Option<&Stage> {
+    trial.core.settings.reservations.values().next().map(|reserved| &reserved.stage)
+}
+
+fn places() -> Vec<ReservedPlace> {
+    let part = Resources { cpus: 1, ..Resources::default() };
+    vec![ReservedPlace { machine: MachineName::new("m"), part }]
+}
+
+/// The negotiator has a place for it, or none.
+fn answer(trial: &mut Trial, places: Option<Vec<ReservedPlace>>) {
+    let name = trial.core.settings.reservations.keys().next().unwrap().clone();
+    trial.take(&[Input::FromNegotiator(ToSchedd::Booked(vec![(name, places)]))]);
+}
+
+fn submit(trial: &mut Trial, token: u8, by: &str) -> Answer {
+    let name = trial.core.settings.reservations.keys().next().unwrap().clone();
+    let spec = spec(3, &format!("PbsQueue = \"{name}\""));
+    let input = Input::Reserve { by: user(by), token: SubmitToken([token; 16]) };
+    let Some(Answer::Reserved(cluster)) = trial.take(&[input]).answers.remove(0) else {
+        panic!("no number")
+    };
+    let (by, token) = (user(by), SubmitToken([token; 16]));
+    let spec = Arc::new(spec);
+    let input = Input::Submit { by, token, cluster, spec };
+    trial.take(&[input]).answers.remove(0).unwrap()
+}
+
+#[test]
+fn a_reservation_is_confirmed_opens_and_closes_and_takes_its_jobs_with_it() {
+    let mut trial = Trial::new();
+    assert_eq!(book(&mut trial, 100, 200), Answer::Done);
+    assert_eq!(stage(&trial), Some(&Stage::Unconfirmed));
+    answer(&mut trial, Some(places()));
+    assert_eq!(stage(&trial), Some(&Stage::Confirmed(places())));
+    assert!(matches!(submit(&mut trial, 1, "alice"), Answer::Submitted { .. }));
+    let denied = submit(&mut trial, 2, "bob");
+    assert_eq!(denied, Answer::Refused(Refusal::Denied(Denied::NotPermitted)));
+    let queue = |trial: &Trial| trial.core.settings.queues.last().unwrap().1.is("started");
+    assert!(!queue(&trial));
+    trial.waits(100);
+    assert_eq!(stage(&trial), Some(&Stage::Running(places())));
+    assert!(queue(&trial));
+    trial.waits(100);
+    assert_eq!(stage(&trial), Some(&Stage::Over));
+    trial.take(&[Input::ActOn]);
+    assert_eq!(stage(&trial), None);
+    assert!(trial.core.clusters.is_empty(), "its jobs are removed");
+    assert_eq!(trial.core.settings.queues.len(), 1);
+}
+
+#[test]
+fn what_nobody_has_room_for_is_forgotten_and_a_window_must_be_one() {
+    let mut trial = Trial::new();
+    let denied = |denied| Answer::Refused(Refusal::Denied(denied));
+    assert_eq!(book(&mut trial, 200, 100), denied(Denied::BadTimes));
+    assert_eq!(book(&mut trial, -200, -100), denied(Denied::BadTimes));
+    assert_eq!(book(&mut trial, 100, 200), Answer::Done);
+    answer(&mut trial, None);
+    assert_eq!(stage(&trial), None);
+}
+
+#[test]
+fn a_window_is_moved_if_the_negotiator_agrees_and_only_its_owner_may() {
+    let mut trial = Trial::new();
+    book(&mut trial, 100, 200);
+    answer(&mut trial, Some(places()));
+    let name = trial.core.settings.reservations.keys().next().unwrap().clone();
+    let now = trial.now.wall.as_secs();
+    let rebook =
+        |end| Arrange::Rebook { queue: name.clone(), window: window(now + 100, now + end) };
+    let denied = |denied| Answer::Refused(Refusal::Denied(denied));
+    assert_eq!(arrange(&mut trial, "bob", rebook(300)), denied(Denied::NotPermitted));
+    let end = |trial: &Trial| trial.core.settings.reservations[&name].window.end.as_secs() - now;
+    assert_eq!(arrange(&mut trial, "alice", rebook(300)), Answer::Done);
+    answer(&mut trial, None);
+    assert_eq!((end(&trial), stage(&trial)), (200, Some(&Stage::Confirmed(places()))));
+    assert_eq!(arrange(&mut trial, "alice", rebook(400)), Answer::Done);
+    answer(&mut trial, Some(places()));
+    assert_eq!(end(&trial), 400);
+    let unknown = Arrange::Unbook { queue: "R999".to_owned() };
+    assert_eq!(arrange(&mut trial, "alice", unknown), denied(Denied::UnknownReservation));
+    let unbook = || Arrange::Unbook { queue: name.clone() };
+    assert_eq!(arrange(&mut trial, "bob", unbook()), denied(Denied::NotPermitted));
+    assert_eq!(arrange(&mut trial, "alice", unbook()), Answer::Done);
+    assert_eq!(stage(&trial), None);
+}

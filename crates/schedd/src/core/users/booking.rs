@@ -1,0 +1,194 @@
+//! Advance reservations: asked for, confirmed by the negotiator, begun and ended by time, given up.
+//! What they mean for matching the negotiator knows; here is what is stored, and what becomes of
+//! their queues and of the jobs in them
+//! ([ADR 0045](../../../../../../docs/adr/0045-a-reservation-is-a-window-of-a-queue.md)).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::planted::{Bug, planted};
+use model::queues::{Denied, QueueSettings, Reserved, ReservedPlace, Stage, Window};
+use model::{Now, Timestamp, UserName};
+use proto::client::{Action, BookAsk, FrontEnd, Selector};
+use proto::matchmaking::Booking;
+
+use crate::core::records::acts::{Deed, Target};
+use crate::core::records::bookings::{bookings_of, name_of};
+use crate::core::state::core::Core;
+use crate::core::words::{ActFact, Actor, ClusterFact, Fact, Rejection, RoundFact};
+
+/// The wall clock may be set: what is to come by it is looked at as often as this.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+impl Core {
+    pub(crate) fn book(&self, now: Now, by: &Actor, ask: &BookAsk) -> Result<Vec<Fact>, Denied> {
+        if self.reserved.number_of(ask.token) != Some(ask.number) {
+            return Err(Denied::InvalidRequest);
+        }
+        check_window(now, ask.window)?;
+        let reserved = Reserved {
+            owner: by.user.to_string(),
+            window: ask.window,
+            parts: ask.parts.clone(),
+            stage: Stage::Unconfirmed,
+            created: now.wall,
+            changed: now.wall,
+            shown: ask.shown.clone(),
+        };
+        let name = name_of(ask.number);
+        let settings = self.settings.with_reservation(&name, reserved, &ask.who)?;
+        let used = ClusterFact::ReservationForgotten { cluster: ask.number };
+        Ok(vec![settled(settings), Fact::Cluster(used)])
+    }
+
+    pub(crate) fn rebook(
+        &self,
+        now: Now,
+        by: &Actor,
+        queue: &str,
+        window: Window,
+    ) -> Result<Vec<Fact>, Denied> {
+        let reserved = self.own_reservation(by, queue)?;
+        check_window(now, window)?;
+        let before = reserved.window;
+        let has_jobs = self.queued.of(Some(queue), None, None) > 0;
+        if matches!(reserved.stage, Stage::Running(_)) && window.start != before.start && has_jobs {
+            return Err(Denied::NotEmpty);
+        }
+        let stage = match &reserved.stage {
+            Stage::Unconfirmed => Stage::Unconfirmed,
+            Stage::Confirmed(places) | Stage::Running(places) => {
+                Stage::Altering { places: places.clone(), before }
+            }
+            Stage::Altering { .. } | Stage::Over => return Err(Denied::BadState),
+        };
+        Ok(vec![settled(self.with_window(now, queue, stage, window))])
+    }
+
+    pub(crate) fn unbook(&self, by: &Actor, queue: &str) -> Result<Vec<Fact>, Denied> {
+        let reserved = self.own_reservation(by, queue)?;
+        if reserved.stage == Stage::Over {
+            return Err(Denied::BadState);
+        }
+        Ok(self.give_up(queue, "its reservation was deleted"))
+    }
+
+    fn own_reservation(&self, by: &Actor, queue: &str) -> Result<&Reserved, Denied> {
+        let known = self.settings.reservations.get(queue);
+        let reserved = known.ok_or(Denied::UnknownReservation)?;
+        let permitted = reserved.owner == by.user.as_str() || self.is_operator(by);
+        if permitted { Ok(reserved) } else { Err(Denied::NotPermitted) }
+    }
+
+    fn with_window(&self, now: Now, queue: &str, stage: Stage, window: Window) -> QueueSettings {
+        let mut new = self.settings.with_stage(queue, stage);
+        if let Some(reserved) = new.reservations.get_mut(queue) {
+            (reserved.window, reserved.changed) = (window, now.wall);
+        }
+        new
+    }
+
+    /// The reservation is over, and the jobs in its queue are removed, however many there are.
+    fn give_up(&self, queue: &str, reason: &str) -> Vec<Fact> {
+        let mut facts = vec![settled(self.settings.with_stage(queue, Stage::Over))];
+        let clusters = self.queued.clusters_of(queue);
+        let words = clusters.map(|id| Target::Named(Selector::Cluster(id)));
+        let targets: Vec<Target> = words.collect();
+        let owner = self.settings.reservations.get(queue).map(|reserved| reserved.owner.as_str());
+        if !targets.is_empty() {
+            let action = Action::Remove { reason: Some(reason.to_owned()), force: false };
+            let deed = Deed::Act { action, through: FrontEnd::Pbs };
+            let user = UserName::new(owner.unwrap_or_default());
+            facts.push(Fact::Act(ActFact::Began(Box::new(self.implied_act(user, deed, targets)))));
+        }
+        facts
+    }
+
+    /// What time alone brings.
+    pub(crate) fn bookings_due(&self, now: Now) -> Vec<Fact> {
+        let moved = |(name, reserved): (&String, &Reserved)| self.moved_on(now, name, reserved);
+        if let Some(facts) = self.settings.reservations.iter().find_map(moved) {
+            return facts;
+        }
+        let is_due = self.booking_edge_ms.is_some_and(|edge| edge <= now.boot_ms);
+        is_due.then_some(Fact::Round(RoundFact::BookingsSeen)).into_iter().collect()
+    }
+
+    fn moved_on(&self, now: Now, name: &str, reserved: &Reserved) -> Option<Vec<Fact>> {
+        if reserved.stage == Stage::Over {
+            let is_empty = self.queued.of(Some(name), None, None) == 0;
+            return is_empty.then(|| vec![settled(self.settings.without_reservation(name))]);
+        }
+        if reserved.next_moment().is_none_or(|moment| now.wall < moment) {
+            return None;
+        }
+        match &reserved.stage {
+            Stage::Confirmed(places) if now.wall < reserved.window.end => {
+                let running = Stage::Running(places.clone());
+                Some(vec![settled(self.settings.with_stage(name, running))])
+            }
+            Stage::Running(_) if planted(Bug::ReservationOutlived) => None,
+            Stage::Confirmed(_)
+            | Stage::Unconfirmed
+            | Stage::Altering { .. }
+            | Stage::Running(_)
+            | Stage::Over => Some(self.give_up(name, "its reservation has ended")),
+        }
+    }
+
+    /// When the next of them moves on by itself, as far as clocks can be trusted.
+    pub(in crate::core) fn note_bookings(&mut self, at: Now) {
+        let moments = self.settings.reservations.values().filter_map(Reserved::next_moment);
+        let ahead = |moment: Timestamp| {
+            let ms = moment.as_millis().saturating_sub(at.wall.as_millis());
+            // What is over already is moved on in the batch that sees it.
+            let ms = u64::try_from(ms).ok().filter(|ms| *ms > 0).unwrap_or(1000);
+            Duration::from_millis(ms).min(LOOK_EVERY)
+        };
+        self.booking_edge_ms = moments.min().map(|moment| at.deadline(ahead(moment)));
+    }
+
+    /// All that the negotiator is to keep places for.
+    pub(crate) fn bookings(&self) -> Vec<Booking> {
+        bookings_of(&self.settings)
+    }
+
+    /// What the negotiator says of reservations that it was asked for.
+    pub(crate) fn booked(
+        &self,
+        now: Now,
+        answers: &[(String, Option<Vec<ReservedPlace>>)],
+    ) -> Result<Vec<Fact>, Rejection> {
+        // Each of them is a change of the whole; the others are told again.
+        let all = answers.iter().find_map(|(queue, places)| {
+            let reserved = self.settings.reservations.get(queue)?;
+            match (&reserved.stage, places) {
+                (Stage::Unconfirmed, Some(places)) => {
+                    let stage = Stage::Confirmed(places.clone());
+                    Some(vec![settled(self.settings.with_stage(queue, stage))])
+                }
+                (Stage::Unconfirmed, None) => {
+                    Some(self.give_up(queue, "its reservation was denied"))
+                }
+                (Stage::Altering { .. }, Some(places)) => {
+                    let stage = Stage::Confirmed(places.clone());
+                    Some(vec![settled(self.settings.with_stage(queue, stage))])
+                }
+                (Stage::Altering { places, before }, None) => {
+                    let stage = Stage::Confirmed(places.clone());
+                    Some(vec![settled(self.with_window(now, queue, stage, *before))])
+                }
+                (Stage::Confirmed(_) | Stage::Running(_) | Stage::Over, _) => None,
+            }
+        });
+        all.ok_or(Rejection::Stale)
+    }
+}
+
+fn settled(settings: QueueSettings) -> Fact {
+    Fact::Settings(Arc::new(settings))
+}
+
+fn check_window(now: Now, window: Window) -> Result<(), Denied> {
+    if window.start < window.end && now.wall < window.end { Ok(()) } else { Err(Denied::BadTimes) }
+}

@@ -14,7 +14,8 @@ use model::diagnostic::About;
 use model::{ClusterId, ClusterSpec, Procs, SubmitToken};
 use proto::client::{Answer, AskSchedd};
 use proto::command::AskError;
-use proto::frame::{self, MAX_FRAME_BYTES};
+use proto::frame::{self, FrameError, MAX_FRAME_BYTES};
+use proto::net::NetError;
 
 use crate::connect::Schedd;
 use crate::home::Home;
@@ -196,6 +197,8 @@ impl SubmitError {
     /// were sent is not.
     pub(crate) fn after(error: AskError, is_sent: bool) -> Self {
         match &error {
+            // It was not sent, whatever was sent before it.
+            AskError::Net(NetError::Frame(FrameError::TooLong(_))) => Self::Ask(error),
             AskError::Net(_) if is_sent => Self::Unknown(error),
             AskError::Net(_) | AskError::Refused(_) | AskError::Unexpected { .. } => {
                 Self::Ask(error)

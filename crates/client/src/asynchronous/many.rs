@@ -6,6 +6,8 @@ use std::mem;
 use model::{ClusterId, ClusterSpec, Procs, SubmitToken};
 use proto::client::{Answer, AskSchedd, Refusal};
 use proto::command::AskError;
+use proto::frame::FrameError;
+use proto::net::NetError;
 use proto::together::{MAX_TOGETHER, NewCluster, Together};
 use tokio::time::sleep;
 
@@ -140,6 +142,10 @@ impl Schedd {
                 submit::submitted(last).map(Ok)
             }
             Err(AskError::Refused(refusal)) => Ok(Err(refusal)),
+            // What is too long for a message stays so, and is nobody else's matter.
+            Err(AskError::Net(NetError::Frame(error @ FrameError::TooLong(_)))) => {
+                Ok(Err(Refusal::Invalid(error.to_string())))
+            }
             Err(error) => Err(error),
         }
     }

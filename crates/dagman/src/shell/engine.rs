@@ -450,7 +450,10 @@ impl Engine {
             self.inputs.push(Input::Submitted { node, retry, cluster, jobs });
             return;
         }
-        let last = self.clusters.get(&node).copied();
+        // An earlier life may have submitted the attempt before.
+        let before = || self.known.get(&(name.clone(), retry.checked_sub(1)?));
+        let earlier = || before().map(|(cluster, _)| *cluster);
+        let last = self.clusters.get(&node).copied().or_else(earlier);
         match self.submitter.prepare(&self.core, node, retry, last) {
             Ok(one) => match self.unchanged.look(self.core.workflow().node(node), &one) {
                 Some(Verdict::Same(why)) => {

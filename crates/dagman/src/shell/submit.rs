@@ -109,9 +109,10 @@ impl Submitter {
         if asks {
             options.assignments.push((LAST_MEMORY.to_owned(), "0".to_owned()));
         }
-        let last = match asks && retry > 0 {
-            true => Some(self.attempt(&node, retry - 1, last)?),
-            false => None,
+        // Without a number everybody's history would be looked through, and nothing is known then.
+        let last = match (retry.checked_sub(1).filter(|_| asks), last) {
+            (Some(before), Some(cluster)) => Some(self.attempt(&node, before, cluster)?),
+            (None, _) | (_, None) => None,
         };
         Ok(Prepared {
             node: index,
@@ -128,14 +129,9 @@ impl Submitter {
         })
     }
 
-    /// The jobs of an attempt, which are over: of this cluster, or of what carries its number.
-    fn attempt(
-        &self,
-        node: &Node<'_>,
-        retry: u32,
-        cluster: Option<ClusterId>,
-    ) -> Result<Query, String> {
-        let select = cluster.map_or(Select::All, |id| Select::Any(vec![Selector::Cluster(id)]));
+    /// The jobs of an attempt, which are over.
+    fn attempt(&self, node: &Node<'_>, retry: u32, cluster: ClusterId) -> Result<Query, String> {
+        let select = Select::Any(vec![Selector::Cluster(cluster)]);
         let name = Expr::from(node.name());
         let (dag, attempt) = (attr::DAGMAN_JOB_ID, NODE_RETRY);
         let constraint = format!(

@@ -2,13 +2,14 @@
 //! negotiator decides, and the schedd keeps it; here it is asked for and shown.
 
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use client::Schedd;
 use jobspec::pbs::{self, Moment, Refusal, code};
 use model::Timestamp;
 use model::queues::{Authorized, QueueSettings, Reserved, Stage, Window};
 use proto::client::{Arrange, BookAsk};
+use proto::clock;
 
 use super::acting::usage_of;
 use super::placing::{arrange, denied};
@@ -187,7 +188,7 @@ fn window(
 
 /// How the reservation stands when it is settled, or after so long.
 fn settled(schedd: &mut Schedd, name: &str, most: Duration) -> &'static str {
-    let until = Instant::now() + most;
+    let until = clock::now().deadline(most);
     loop {
         match schedd.queues().ok().map(|settings| settings.reservations.get(name).cloned()) {
             Some(None) => return "DENIED",
@@ -195,7 +196,7 @@ fn settled(schedd: &mut Schedd, name: &str, most: Duration) -> &'static str {
             Some(Some(Reserved { stage: Stage::Confirmed(_) | Stage::Running(_), .. })) => {
                 return "CONFIRMED";
             }
-            Some(Some(_)) | None if Instant::now() >= until => return "UNCONFIRMED",
+            Some(Some(_)) | None if clock::now().boot_ms >= until => return "UNCONFIRMED",
             Some(Some(_)) | None => sleep(LOOK_EVERY),
         }
     }

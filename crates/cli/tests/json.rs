@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 #[test]
 fn every_verb_has_json() {
-    // Not for users, or its output is a protocol of others.
+    // Not for users, or its output is a protocol of others, or another program's.
     let without = [
         "daemon",
         "curl_plugin",
@@ -22,6 +22,7 @@ fn every_verb_has_json() {
         "eval",
         "run_command",
         "sge_qsub",
+        "ssh_to_job",
     ];
     // They speak PBS's dialect, which has a form of its own for programs: `qstat -F json`.
     let pbs = ["qsub", "qstat", "qdel", "qhold", "qrls", "qsig"];

@@ -185,7 +185,6 @@ fn every_command_of_htcondor_is_linked_and_what_is_not_built_says_so_by_name() {
     for (name, instead) in [
         ("condor_top", "updraft status"),
         ("condor_now", "updraft prio"),
-        ("condor_ssh_to_job", "updraft tail"),
     ] {
         let out = pool.program(&bin.join(name), &["anything"]);
         let said = text(&out);

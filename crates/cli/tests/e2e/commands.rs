@@ -182,10 +182,7 @@ fn every_command_of_htcondor_is_linked_and_what_is_not_built_says_so_by_name() {
     let pool = Pool::start(1);
     let bin = pool.work().join("names");
     pool.ok(&["links", "install", bin.to_str().unwrap()]);
-    for (name, instead) in [
-        ("condor_top", "updraft status"),
-        ("condor_now", "updraft prio"),
-    ] {
+    for (name, instead) in [("condor_top", "updraft status"), ("condor_now", "updraft prio")] {
         let out = pool.program(&bin.join(name), &["anything"]);
         let said = text(&out);
         let by_name = said.contains(&format!("{name}: not supported yet; instead: "));

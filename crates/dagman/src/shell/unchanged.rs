@@ -55,6 +55,12 @@ struct Made {
     files: BTreeSet<String>,
 }
 
+/// A node that is run again: what it was made from before says nothing any more of what is there.
+#[derive(Debug, Serialize, Deserialize)]
+struct Begun {
+    begun: String,
+}
+
 /// Whether a node must run, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -80,8 +86,12 @@ impl Unchanged {
         if workflow.may_skip_unchanged() {
             let text = client::site::read_plain_text(Path::new(&path)).unwrap_or_default();
             let lines = || text.lines().filter(|line| !line.is_empty());
-            for made in lines().filter_map(|line| serde_json::from_str::<Made>(line).ok()) {
-                known.insert(made.node.clone(), made);
+            for line in lines() {
+                if let Ok(made) = serde_json::from_str::<Made>(line) {
+                    known.insert(made.node.clone(), made);
+                } else if let Ok(again) = serde_json::from_str::<Begun>(line) {
+                    known.remove(&again.begun);
+                }
             }
             // one line a node again: it grows by each that runs
             if lines().count() > 2 * known.len() + 100 {
@@ -93,14 +103,42 @@ impl Unchanged {
         Self { path, known, under_way: BTreeMap::new() }
     }
 
-    /// Whether a node that is about to be submitted must run; none if nobody asked for that.
+    /// Whether a node that is about to be submitted must run; none if nobody asked for that. Of one
+    /// that runs it is written down before that it does: if it fails half way, its files are not
+    /// those of the time when it was done well.
     pub(super) fn look(&mut self, node: Node<'_>, one: &Prepared) -> Option<Verdict> {
+        let verdict = self.compared(node, one)?;
+        let Verdict::Runs(why) = verdict else { return Some(verdict) };
+        Some(Verdict::Runs(match self.withdraw(node.name()) {
+            Ok(()) => why,
+            Err(error) => format!("{why}; {} cannot be written: {error}", self.path),
+        }))
+    }
+
+    /// Forgets a node.
+    ///
+    /// # Errors
+    /// If that cannot be written, and the file cannot be removed either, which would do as well.
+    fn withdraw(&mut self, node: &str) -> io::Result<()> {
+        if self.known.remove(node).is_none() {
+            return Ok(());
+        }
+        let begun = line(&Begun { begun: node.to_owned() })?;
+        let write = || {
+            let mut file = fs::OpenOptions::new().create(true).append(true).open(&self.path)?;
+            file.write_all(begun.as_bytes())?;
+            file.sync_data()
+        };
+        write().or_else(|_| fs::remove_file(&self.path))
+    }
+
+    fn compared(&mut self, node: Node<'_>, one: &Prepared) -> Option<Verdict> {
         let said = node.skip_unchanged()?;
         self.under_way.remove(&node.index());
         // Of another try it is not known what it finds of the one before: it runs, and next time
         // too.
         if one.retry > 0 {
-            return None;
+            return Some(Verdict::Runs("it was tried before".to_owned()));
         }
         let now = match made_from(node, &said, one) {
             Ok(now) => now,
@@ -138,8 +176,8 @@ impl Unchanged {
 }
 
 /// A line of the file. It begins on one of its own: what was torn before it says nothing.
-fn line(made: &Made) -> io::Result<String> {
-    Ok(format!("\n{}\n", serde_json::to_string(made)?))
+fn line(said: &impl Serialize) -> io::Result<String> {
+    Ok(format!("\n{}\n", serde_json::to_string(said)?))
 }
 
 fn compare(before: &Made, now: &Made) -> Verdict {
@@ -346,7 +384,12 @@ mod tests {
             unchanged.note(&[Event::Done { node }]).unwrap();
             unchanged.note(&[Event::Done { node }]).unwrap();
         }
-        let again = Unchanged::read(path, &workflow);
+        let mut again = Unchanged::read(path.clone(), &workflow);
         assert_eq!(again.known["A"], made("e", &[], &[]));
+        again.withdraw("A").unwrap();
+        assert!(Unchanged::read(path.clone(), &workflow).known.is_empty(), "it runs");
+        again.under_way.insert(node, made("f", &[], &[]));
+        again.note(&[Event::Done { node }]).unwrap();
+        assert_eq!(Unchanged::read(path, &workflow).known["A"], made("f", &[], &[]));
     }
 }

@@ -16,6 +16,10 @@ pub struct Window {
 }
 
 impl Window {
+    /// How far ahead places are kept, at most, seconds: ten years. Moments behind it are mistakes,
+    /// and what reckons with them need not fear their size.
+    pub const AHEAD_S: i64 = 10 * 366 * 24 * 3600;
+
     pub fn overlaps(self, other: Self) -> bool {
         self.start < other.end && other.start < self.end
     }

@@ -558,12 +558,14 @@ impl Core {
     ) {
         let record = self.unindex_claim(id);
         let goes_on = record.run.is_some_and(|run| self.goes_on_without(run.job, end));
+        let waits = record.run.is_some_and(|run| self.waits_for_all(run.job));
         let gang = record.gang.as_ref().and_then(|gang| self.gangs.get(gang.share.gang));
         let first = gang.and_then(Members::first);
         if let Some(first) = first.and_then(|first| self.claims.get_mut(&first)) {
             if let Some(gang) = &mut first.record.gang {
                 gang.used = gang.used.and(usage);
-                if gang.ended.is_none() && gang.lost.is_none() && !goes_on {
+                let counts = gang.ended.is_none() || waits;
+                if counts && gang.lost.is_none() && !goes_on {
                     let machine = record.machine.clone();
                     gang.lost = Some(Lost { machine, end: end.clone() });
                 }

@@ -162,25 +162,26 @@ fn window(
     let (start, end) = (moment('R')?, moment('E')?);
     let said = line.value('D').map(|text| pbs::duration(text).ok_or(BAD)).transpose()?;
     let duration = said.or(walltime);
+    let after = |start: i64, duration: i64| start.checked_add(duration).ok_or(BAD);
     let (start, end) = match (start, end, duration) {
         (Some(start), Some(end), _) => (start, end),
-        (Some(start), None, Some(duration)) => (start, start + duration),
-        (None, Some(end), Some(duration)) => (end - duration, end),
+        (Some(start), None, Some(duration)) => (start, after(start, duration)?),
+        (None, Some(end), Some(duration)) => (end.checked_sub(duration).ok_or(BAD)?, end),
         (start, end, duration) => match (before, duration) {
             (Some(before), Some(duration)) => {
                 let start = start.unwrap_or(before.start.as_secs());
-                (start, end.unwrap_or(start + duration))
+                (start, end.map_or_else(|| after(start, duration), Ok)?)
             }
             (Some(before), None) => {
                 let moved = start.map_or(0, |start| start - before.start.as_secs());
                 let start = before.start.as_secs() + moved;
                 (start, end.unwrap_or(before.end.as_secs() + moved))
             }
-            (None, Some(duration)) => (here.now, here.now + duration),
+            (None, Some(duration)) => (here.now, after(here.now, duration)?),
             (None, None) => return Err(BAD),
         },
     };
-    if start >= end || end <= here.now {
+    if start >= end || end <= here.now || end > here.now.saturating_add(Window::AHEAD_S) {
         return Err(BAD);
     }
     Ok(Window { start: Timestamp::from_secs(start), end: Timestamp::from_secs(end) })

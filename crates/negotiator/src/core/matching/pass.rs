@@ -281,9 +281,10 @@ impl<'a> Pass<'a> {
         };
         let rows = pool.clauses.present().rows().filter(|row| !is_shunned(row));
         let rows = rows.map(|row| (row, self.left_of(row).clone()));
-        let given = places(gang, rows.collect(), |part, row, left| self.fits(part, row, left))?;
+        let fits = |part: &Class, row, left: &Resources| self.fits_beside(class, part, row, left);
+        let given = places(gang, rows.collect(), fits)?;
         let uses = self.uses_on(class, given[0].row);
-        if !self.room.has(&uses) || !self.has_room_for_all(class, &given) {
+        if !self.room.has(&uses) {
             return None;
         }
         self.room.give(&uses);
@@ -299,15 +300,18 @@ impl<'a> Pass<'a> {
         Some(weight)
     }
 
-    /// Whether what a gang gets of each machine together leaves what is reserved there: each part
-    /// alone does.
-    fn has_room_for_all(&self, class: &Class, given: &[Given]) -> bool {
-        let mut sums: BTreeMap<u32, Resources> = BTreeMap::new();
-        for Given { row, part, .. } in given {
-            let sum = sums.entry(*row).or_default();
-            *sum = sum.plus(part);
-        }
-        sums.iter().all(|(row, sum)| self.leaves_reserved(class, *row, sum))
+    /// What a part of a gang gets of a machine of which the parts before it have left so much: all
+    /// of them together leave what is reserved there.
+    fn fits_beside(
+        &self,
+        gang: &Class,
+        part: &Class,
+        number: u32,
+        left: &Resources,
+    ) -> Option<Resources> {
+        let given = self.suits(part, number, left)?;
+        let before = self.left_of(number).minus(left).unwrap_or_default();
+        self.leaves_reserved(gang, number, &before.plus(&given)).then_some(given)
     }
 
     /// Whether a part of a machine is in the class's reservation, or leaves others what they have.

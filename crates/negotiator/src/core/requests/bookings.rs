@@ -99,10 +99,8 @@ impl Bookings {
     pub(crate) fn looked_at(&mut self, now: Now) {
         self.is_news = false;
         self.settled.retain(|_, booking| {
-            let over = Timestamp::from_secs(
-                booking.window.end.as_secs() + i64::try_from(FORGET.as_secs()).unwrap_or(0),
-            );
-            over > now.wall
+            let forget_s = i64::try_from(FORGET.as_secs()).unwrap_or(0);
+            booking.window.end.as_secs().saturating_add(forget_s) > now.wall.as_secs()
         });
         let edges = self.settled.values().flat_map(|booking| {
             let window = booking.window;

@@ -147,3 +147,36 @@ fn a_window_that_cannot_be_moved_stays_as_it_was() {
         "#]],
     );
 }
+
+#[test]
+fn the_parts_of_a_job_leave_a_reservation_together_and_use_their_own() {
+    check(
+        "machine a cpus=8 memory=4000
+         machine b cpus=4 memory=4000
+         book R1 100 1000 cpus=5
+
+         job ann 1 1 cpus=6; GangParts = \"free 2:RequestCpus=3\"",
+        expect![[r#"
+            R1 booked: a cpus=5
+            #1 1 on a: cpus=3 memory=128 part 0 of 2 holds 0
+            #2 1 on b: cpus=3 memory=128 part 1 of 2 holds 1
+        "#]],
+    );
+    check(
+        "machine a cpus=8 memory=4000
+         machine b cpus=8 memory=4000
+         book R1 100 1000 cpus=5
+         book R2 100 1000 cpus=5
+         job bob 1 1 cpus=6; PbsQueue = \"R1\"; GangParts = \"free 2:RequestCpus=3\"
+         job bob 2 1 cpus=4; PbsQueue = \"R2\"; GangParts = \"free 2:RequestCpus=2\"
+
+         wait 100",
+        expect![[r#"
+            R1 booked: a cpus=5
+            R2 booked: b cpus=5
+            1 waits: not yet: 2 machines could run it; all are busy (short of Cpus)
+            2 waits: not yet: 2 machines could run it; all are busy (short of Cpus)
+            #1 2 on b: cpus=4 memory=128 limit reservation R2 of s:0
+        "#]],
+    );
+}

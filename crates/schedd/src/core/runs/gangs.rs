@@ -53,21 +53,27 @@ impl Core {
         let Some(gang) = &record.gang else { return Vec::new() };
         let alone = members.others().next().is_none() || planted(Bug::PartLeftRunning);
         match (&gang.ended, &gang.lost) {
-            (Some((end, usage)), _) if alone => {
+            (Some((end, usage)), lost) if alone => {
+                // Who waits for all has not ended well when one of them was lost.
+                let lost = lost.as_ref().filter(|_| self.waits_for_all(run.job));
+                let end = lost.map_or(end, |lost| &lost.end);
                 let mut facts = self.run_over(now, run.job, end, usage.and(&gang.used));
                 let claim = record.claim;
                 facts.push(Fact::Claim(ClaimFact::Dropped { claim, release: true }));
                 facts
             }
-            (None, Some(lost)) => self.stopped_for(now, run.job, lost),
-            (Some(_), _) | (None, None) => Vec::new(),
+            (ended, Some(lost)) if ended.is_none() || self.waits_for_all(run.job) => {
+                self.stopped_for(now, run.job, lost)
+            }
+            (Some(_), _) | (None, _) => Vec::new(),
         }
     }
 
-    /// Whether the whole goes on although a part has ended so: a node of the parallel universe may.
+    /// Whether the whole goes on although a part has ended so: a node of the parallel universe may
+    /// end by itself, but not without its output.
     pub(crate) fn goes_on_without(&self, job: JobId, end: &RunEnd) -> bool {
         let is_parallel = self.job(job).is_some_and(|job| Universe::is_parallel(&job.described()));
-        is_parallel && matches!(end, RunEnd::Program(_) | RunEnd::OutputFailed { .. })
+        is_parallel && matches!(end, RunEnd::Program(_))
     }
 
     /// Whether the other parts are to end with the first: not those of a run that waits for all and
@@ -75,6 +81,11 @@ impl Core {
     pub(crate) fn ends_with_first(&self, job: JobId) -> bool {
         let Some(job) = self.job(job) else { return true };
         job.is_stopping() || !waits_for_all(job)
+    }
+
+    /// Whether the job is over with the last of its nodes.
+    pub(crate) fn waits_for_all(&self, job: JobId) -> bool {
+        self.job(job).is_some_and(waits_for_all)
     }
 
     /// A part is over, and so the whole is to be.
@@ -185,10 +196,14 @@ impl Lost {
                     format!("a part of it could not begin on {machine}: {path}: errno {errno}");
                 hold(reason, errno)
             }
-            RunEnd::Program(_)
-            | RunEnd::OutputFailed { .. }
-            | RunEnd::ScriptFailed { .. }
-            | RunEnd::UpToDate => {
+            RunEnd::OutputFailed { path, errno, .. } => {
+                let code = HoldCode::TransferOutputError;
+                let reason = format!(
+                    "the output of a part of it cannot be brought back from {machine}: {path}: errno {errno}"
+                );
+                StopCause::Hold(Hold { code, subcode: *errno, reason, since: now.wall })
+            }
+            RunEnd::Program(_) | RunEnd::ScriptFailed { .. } | RunEnd::UpToDate => {
                 hold(format!("the part of it on {machine} ended before the whole"), 0)
             }
             RunEnd::Vacated { .. } | RunEnd::Lost { .. } => StopCause::Vacate {

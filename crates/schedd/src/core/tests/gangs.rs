@@ -203,6 +203,18 @@ fn a_parallel_job_that_waits_for_all_ends_with_the_last_of_its_nodes_or_when_it_
     assert_eq!(orders(&trial.ends(exited(0))), ["recorded m"]);
     assert_eq!(trial.stands(), (2, None));
     assert_eq!((ends(&second_ended(&mut trial, &exited(7))), trial.stands()), (1, (4, None)));
+    // A node that is lost when the first has ended is not forgotten, nor is one that was vacated.
+    for end in
+        [RunEnd::Lost { reason: "gone".to_owned() }, RunEnd::vacated(VacateCode::ScheddVacate)]
+    {
+        let mut trial = running_with(&lines);
+        trial.ends(exited(0));
+        if matches!(end, RunEnd::Vacated { .. }) {
+            trial.acts("alice", Action::Vacate { fast: false });
+        }
+        let batch = second_ended(&mut trial, &end);
+        assert_eq!((ends(&batch), trial.stands()), (1, (1, None)), "{end:?}");
+    }
     let mut trial = running_with(&lines);
     trial.ends(exited(0));
     let removed = act("alice", remove(false), Select::Any(vec![Selector::Job(JOB)]));

@@ -190,5 +190,7 @@ fn settled(settings: QueueSettings) -> Fact {
 }
 
 fn check_window(now: Now, window: Window) -> Result<(), Denied> {
-    if window.start < window.end && now.wall < window.end { Ok(()) } else { Err(Denied::BadTimes) }
+    let is_near = window.end.as_secs() <= now.wall.as_secs().saturating_add(Window::AHEAD_S);
+    let is_one = window.start < window.end && now.wall < window.end && is_near;
+    if is_one { Ok(()) } else { Err(Denied::BadTimes) }
 }

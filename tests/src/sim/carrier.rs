@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use classad::Env;
-use model::{ClaimId, ProgramEnd, Resources, RunEnd, RunId, StartFailure, StartStage};
+use classad::{Env, Value};
+use model::{ClaimId, ProgramEnd, Resources, RunEnd, RunId, StartFailure, StartStage, attr};
 use startd::core::{
     BringBack, DiskUsed, Fetched, FromCarrier, Input, RunKey, StartProcess, Store, StoreFailure,
     Stored,
@@ -91,6 +91,8 @@ pub(crate) struct Files {
 struct Place {
     machine: usize,
     run: RunId,
+    /// Whether what is recorded of the run is told of it: it is no other part of a gang.
+    is_first: bool,
     slot: String,
     resources: Resources,
     travels: bool,
@@ -105,6 +107,7 @@ impl Place {
         Self {
             machine,
             run: start.run,
+            is_first: start.job.literal(attr::GANG_PART).and_then(Value::as_i64).unwrap_or(0) == 0,
             slot: start.slot.clone(),
             resources: start.resources.clone(),
             travels: start.freight.travels,
@@ -162,7 +165,7 @@ impl Files {
         if under_way.any(|place| place.run == run) {
             return Err(format!("run {run} is recorded as over ({end:?}), and its files travel"));
         }
-        let place = self.places.iter().find(|(_, place)| place.run == run);
+        let place = self.places.iter().find(|(_, place)| place.run == run && place.is_first);
         let stored = self.stored.get(&run);
         let fetched = place.and_then(|(key, _)| self.fetched.get(key));
         let fits = match end {

@@ -121,7 +121,12 @@ impl World {
         let most = machines.map(|m| {
             let total = &self.machines[m].kind.total;
             let by_memory = usize::try_from(total.memory_mib / 128).unwrap_or(usize::MAX);
-            by_memory.min(usize::try_from(total.cpus).unwrap_or(usize::MAX))
+            let arms = part.literal("RequestArm").and_then(classad::Value::as_i64);
+            let by_arms = arms.and_then(|arms| usize::try_from(arms).ok()).filter(|arms| *arms > 0);
+            let all_arms = total.custom.get("arm").copied().unwrap_or(0);
+            let by_arms = by_arms
+                .map_or(usize::MAX, |arms| usize::try_from(all_arms).unwrap_or(usize::MAX) / arms);
+            by_memory.min(by_arms).min(usize::try_from(total.cpus).unwrap_or(usize::MAX))
         });
         most.sum::<usize>() >= parts
     }

@@ -10,7 +10,7 @@ use model::{
     planted::{Bug, planted},
 };
 use proto::client::{Happening, Recorded};
-use proto::matchmaking::{FromSchedd, GangShare, Match};
+use proto::matchmaking::{FromSchedd, Match};
 
 use crate::core::job::timing::starts_at;
 use crate::core::policy::at_end;
@@ -662,9 +662,6 @@ impl Core {
         let Some(class) = self.classes.by_id.get(&matched.class) else { return };
         let (class_key, owner, universe) = (class.key.clone(), class.owner.clone(), class.universe);
         self.beside.note_asked(matched.id, universe);
-        // However many claims a job needs, it is one job that has them.
-        let counts = matched.gang.as_ref().is_none_or(GangShare::is_first);
-        self.classes.change(&class_key, &owner, |class| class.claiming += u32::from(counts));
         if let Some(share) = &matched.gang {
             self.gangs.note_asked(share, matched.id, true);
         }
@@ -678,6 +675,8 @@ impl Core {
             since_ms: at.boot_ms,
             shares: None,
         };
+        let counts = u32::from(claiming.counts());
+        self.classes.change(&claiming.class_key, &claiming.owner, |class| class.claiming += counts);
         self.claiming.insert(matched.id, claiming);
     }
 
@@ -727,13 +726,11 @@ impl Core {
         if let Some(machine) = self.machines.get_mut(&claiming.matched.machine) {
             machine.claiming.remove(&matched);
         }
-        let share = claiming.matched.gang.as_ref();
-        if let Some(share) = share {
+        if let Some(share) = &claiming.matched.gang {
             self.gangs.note_asked(share, matched, false);
         }
-        if claiming.shares.is_none() {
-            let counts = u32::from(share.is_none_or(GangShare::is_first));
-            let change = |class: &mut Class| class.claiming -= counts;
+        if claiming.counts() {
+            let change = |class: &mut Class| class.claiming -= 1;
             self.classes.change(&claiming.class_key, &claiming.owner, change);
         }
     }

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 
 use model::{JobId, JobState, Now, Universe};
 use proto::client::Counts;
-use proto::matchmaking::GangShare;
 
-use crate::core::state::core::{Claim, Cluster, Core};
+use crate::core::state::core::{Claim, Claiming, Cluster, Core};
 use crate::core::state::gangs::Members;
 
 impl Core {
@@ -261,11 +260,8 @@ impl Core {
             return Err(format!("the runs are counted as {kept:?}, the rows make {made:?}"));
         }
         for class in self.classes.by_id.values() {
-            let of_class = self.claiming.values().filter(|c| {
-                let gang = c.matched.gang.as_ref();
-                c.shares.is_none() && gang.is_none_or(GangShare::is_first)
-            });
-            let claiming = of_class.filter(|c| c.class_key == class.key).count();
+            let counts = |c: &&Claiming| c.counts() && c.class_key == class.key;
+            let claiming = self.claiming.values().filter(counts).count();
             if u64::from(class.claiming) != claiming as u64 {
                 return Err(format!("a class counts {} claimings of {claiming}", class.claiming));
             }

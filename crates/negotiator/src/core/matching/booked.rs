@@ -10,7 +10,7 @@ use model::queues::{QUEUE, ReservedPlace, Spread, Window};
 use model::{Cause, LimitAmount, LimitUse, MachineName, Now, Resources, ScheddName, attr};
 use proto::matchmaking::{Booking, Term};
 
-use crate::core::matching::reserve::{self, Holder, shorter};
+use crate::core::matching::reserve::{self, Holder, PAST_WINDOW_MS, shorter};
 use crate::core::matching::snapshot::Snapshot;
 use crate::core::requests::bookings::{Answers, Key, steady_ms};
 use crate::core::requests::demand::Class;
@@ -217,11 +217,13 @@ impl Booked {
         term
     }
 
-    /// What is kept of a machine, as what holds parts of it: until its window is over.
+    /// What is kept of a machine, as what holds parts of it: until its window is over, and what was
+    /// begun in it.
     pub(crate) fn holders(&self, row: u32) -> impl Iterator<Item = Holder> {
         self.spots.get(&row).into_iter().flatten().map(|spot| {
             let held = &self.all[spot.of];
-            let (part, ends_ms) = (spot.part.clone(), Some(held.until_ms));
+            let (part, ends_ms) =
+                (spot.part.clone(), Some(held.until_ms.saturating_add(PAST_WINDOW_MS)));
             let mark = Some(self.mark(spot.of).name);
             Holder { part, ends_ms, mark }
         })

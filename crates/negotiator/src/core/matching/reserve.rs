@@ -23,6 +23,10 @@ const GRANT_S: u64 = 15;
 /// From the end of a run's walltime to the moment at which its claim is over: the time to die.
 const DIE_S: u64 = 60;
 
+/// How long after the window of a reservation a claim in it may last, as its term says: what is
+/// offered late in it may begin as late, and has its time to die twice.
+pub(crate) const PAST_WINDOW_MS: u64 = (GRANT_S + 2 * DIE_S) * 1000;
+
 /// For how long runs may begin on a claim, where nothing is to be over soon: as long as the schedd
 /// would keep it, and no longer than a run, so that half of the time is never waited for in vain.
 const STARTS_S: u64 = 1200;

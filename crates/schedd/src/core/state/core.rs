@@ -14,7 +14,7 @@ use model::{
     spooling,
 };
 use proto::client::Counts;
-use proto::matchmaking::Match;
+use proto::matchmaking::{GangShare, Match};
 
 use crate::core::job::description::described;
 use crate::core::job::watch::Watch;
@@ -179,6 +179,14 @@ pub(crate) struct Claiming {
     pub(crate) since_ms: u64,
     /// The claim whose slot it is to share.
     pub(crate) shares: Option<ClaimId>,
+}
+
+impl Claiming {
+    /// Whether it is one of those for which a class's jobs wait: a share has its claim's, and
+    /// however many claims a job needs, it is one job that has them.
+    pub(crate) fn counts(&self) -> bool {
+        self.shares.is_none() && self.matched.gang.as_ref().is_none_or(GangShare::is_first)
+    }
 }
 
 impl Machine {

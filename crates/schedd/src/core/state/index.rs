@@ -522,7 +522,7 @@ impl Core {
             let record = &claim.record;
             classes.change(&record.class_key, &record.owner, |class| class.claims += 1);
         }
-        for claiming in self.claiming.values().filter(|claiming| claiming.shares.is_none()) {
+        for claiming in self.claiming.values().filter(|claiming| claiming.counts()) {
             classes.change(&claiming.class_key, &claiming.owner, |class| class.claiming += 1);
         }
         self.classes = classes;

@@ -1,6 +1,6 @@
 //! Programs on the other machines of a job: both ends of what passes between who wants one started
 //! and what starts it. [`serve`] is what a job runs on each of its machines but the first: nothing
-//! by itself, and what it is told to. [`run_there`] tells it.
+//! by itself, and what it is told to. [`There::start`] tells it.
 //!
 //! How the two are joined is the matter of the daemons between them (`proto::parts`).
 

@@ -218,14 +218,18 @@ impl Booked {
     }
 
     /// What is kept of a machine, as what holds parts of it: until its window is over, and what was
-    /// begun in it.
-    pub(crate) fn holders(&self, row: u32) -> impl Iterator<Item = Holder> {
+    /// begun in it, of which `inside` is there.
+    pub(crate) fn holders<'s>(
+        &'s self,
+        row: u32,
+        inside: &'s [Holder],
+    ) -> impl Iterator<Item = Holder> + 's {
         self.spots.get(&row).into_iter().flatten().map(|spot| {
-            let held = &self.all[spot.of];
-            let (part, ends_ms) =
-                (spot.part.clone(), Some(held.until_ms.saturating_add(PAST_WINDOW_MS)));
             let mark = Some(self.mark(spot.of).name);
-            Holder { part, ends_ms, mark }
+            let own = inside.iter().filter(|one| one.mark == mark).map(|one| one.ends_ms);
+            let until_ms = self.all[spot.of].until_ms.saturating_add(PAST_WINDOW_MS);
+            let later = |all: Option<u64>, ends: Option<u64>| Some(all?.max(ends?));
+            Holder { part: spot.part.clone(), ends_ms: own.fold(Some(until_ms), later), mark }
         })
     }
 

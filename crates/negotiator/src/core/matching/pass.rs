@@ -204,8 +204,9 @@ impl<'a> Pass<'a> {
         for row in rows {
             let mut holders = reserve::holders(pool, row, self.snapshot.now);
             holders.extend(given.get(&pool.row(row).state.machine).into_iter().flatten().cloned());
-            holders.retain(|holder| !self.booked.has(row, holder.mark.as_ref()));
-            holders.extend(self.booked.holders(row));
+            let (inside, mut holders): (Vec<Holder>, Vec<Holder>) =
+                holders.into_iter().partition(|one| self.booked.has(row, one.mark.as_ref()));
+            holders.extend(self.booked.holders(row, &inside));
             let total = &pool.nature(row).total;
             let before = first.as_ref().map_or(u64::MAX, |first| first.0);
             let found = first_fit(total, &holders, before, |left| self.suits(class, row, left));

@@ -1,6 +1,6 @@
 //! Carries facts out: the only function that changes the negotiator, with every index in step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::planted::{Bug, planted};
 use model::{ClassId, MachineName, MatchId, Now, ScheddName};
@@ -12,7 +12,7 @@ use crate::core::machines::pool::{Held, Offer};
 use crate::core::matching::booked::mark_of;
 use crate::core::matching::plan::MatchPlan;
 use crate::core::matching::reserve::end_of;
-use crate::core::requests::demand::Class;
+use crate::core::requests::demand::{Class, Declined};
 use crate::core::shares::policy::{DECLINE_PAUSE, MATCH_EXPIRY};
 use crate::core::state::core::Core;
 use crate::core::state::statistics::LastPass;
@@ -32,7 +32,7 @@ impl Core {
                 Change { bookings, ..change }
             }
             Fact::ScheddLeft { schedd } => {
-                for class in self.demand.schedds.remove(schedd).unwrap_or_default().into_values() {
+                for class in self.demand.remove_all(schedd) {
                     class.dissolve(&mut self.pool.clauses);
                 }
                 self.in_use.schedd_left(schedd, at);
@@ -141,9 +141,12 @@ impl Core {
             leaving
                 .extend(classes.keys().filter(|id| !changed.iter().any(|new| new.class == **id)));
         }
-        for class in leaving.iter().filter_map(|id| classes.remove(id)) {
+        for class in leaving.iter().filter_map(|id| self.demand.remove(schedd, *id)) {
             class.dissolve(&mut self.pool.clauses);
         }
+        let paused: Vec<Declined> =
+            changed.iter().map(|request| self.demand.take_paused(schedd, request.class)).collect();
+        let classes = self.demand.schedds.entry(schedd.clone()).or_default();
         let seen = seen.filter(|seen| seen.life == self.life).map_or(0, |seen| seen.number);
         for class in classes.values_mut() {
             class.unseen.retain(|number| *number > seen && !full);
@@ -151,14 +154,18 @@ impl Core {
                 class.told = None;
             }
         }
-        for request in changed {
+        for (request, paused) in changed.iter().zip(paused) {
             match classes.get_mut(&request.class) {
                 Some(class) if class.is_same_kind(request) => class.recount(request),
                 Some(_) | None => {
-                    let unseen = classes.get(&request.class).map(|old| old.unseen.clone());
+                    let old = classes.get(&request.class);
+                    let (unseen, declined) = old.map_or_else(
+                        || (BTreeSet::new(), paused),
+                        |old| (old.unseen.clone(), old.declined.clone()),
+                    );
                     let mut new =
                         Class::compile(request.clone(), &mut self.pool.clauses, &self.pool.rows);
-                    new.unseen = unseen.unwrap_or_default();
+                    (new.unseen, new.declined) = (unseen, declined);
                     if let Some(old) = classes.insert(request.class, new) {
                         old.dissolve(&mut self.pool.clauses);
                     }
@@ -221,9 +228,12 @@ impl Core {
     fn end_offer(&mut self, number: u64, declined: Option<Now>) {
         let Some(offer) = self.pool.end_offer(number) else { return };
         self.due = true;
-        let classes = self.demand.schedds.get_mut(&offer.schedd);
-        let Some(class) = classes.and_then(|classes| classes.get_mut(&offer.class)) else { return };
-        if class.unseen.remove(&number) {
+        if !self.demand.schedds.contains_key(&offer.schedd) {
+            return;
+        }
+        if let Some(class) = self.demand.class_mut(&offer.schedd, offer.class)
+            && class.unseen.remove(&number)
+        {
             class.fresh = true;
         }
         if let (Some(at), Some(row)) = (declined, self.pool.find(&offer.machine)) {

@@ -23,7 +23,14 @@ pub struct Demand {
     pub(crate) schedds: BTreeMap<ScheddName, BTreeMap<ClassId, Class>>,
     /// Machines that some class leaves alone.
     avoided: BTreeSet<MachineName>,
+    /// What classes that are gone would leave alone if they came back: one with a single job is
+    /// gone while that has a match.
+    paused: BTreeMap<(ScheddName, ClassId), Declined>,
 }
+
+/// Machines of which a match was declined: by which ad of theirs, and until when they are left
+/// alone, in milliseconds of the steady clock.
+pub(crate) type Declined = BTreeMap<MachineName, (u64, u64)>;
 
 /// The idle jobs of one class of one schedd.
 #[derive(Clone, Debug)]
@@ -55,7 +62,7 @@ pub(crate) struct Class {
     pub(crate) fresh: bool,
     /// Machines of which a match was declined: by which ad of theirs, and until when they are left
     /// alone.
-    pub(crate) declined: BTreeMap<MachineName, (u64, u64)>,
+    pub(crate) declined: Declined,
     /// The reason that its schedd was told last.
     pub(crate) told: Option<IdleReason>,
     /// What was found out about the class and the pool as it would be if nothing ran.
@@ -106,10 +113,35 @@ impl Demand {
         (machine, sequence): (MachineName, u64),
         until_boot_ms: u64,
     ) {
-        if let Some(class) = self.class_mut(schedd, class) {
-            class.declined.insert(machine.clone(), (sequence, until_boot_ms));
-            self.avoided.insert(machine);
+        let declined = match self.schedds.get_mut(schedd).and_then(|all| all.get_mut(&class)) {
+            Some(class) => &mut class.declined,
+            None => self.paused.entry((schedd.clone(), class)).or_default(),
+        };
+        declined.insert(machine.clone(), (sequence, until_boot_ms));
+        self.avoided.insert(machine);
+    }
+
+    /// A class is gone.
+    pub(crate) fn remove(&mut self, schedd: &ScheddName, class: ClassId) -> Option<Class> {
+        let gone = self.schedds.get_mut(schedd)?.remove(&class)?;
+        if !gone.declined.is_empty() {
+            self.paused.insert((schedd.clone(), class), gone.declined.clone());
         }
+        Some(gone)
+    }
+
+    /// What a class that comes leaves alone.
+    pub(crate) fn take_paused(&mut self, schedd: &ScheddName, class: ClassId) -> Declined {
+        if self.paused.is_empty() {
+            return Declined::new();
+        }
+        self.paused.remove(&(schedd.clone(), class)).unwrap_or_default()
+    }
+
+    /// A schedd and all its classes are gone.
+    pub(crate) fn remove_all(&mut self, schedd: &ScheddName) -> impl Iterator<Item = Class> {
+        self.paused.retain(|(of, _), _| of != schedd);
+        self.schedds.remove(schedd).unwrap_or_default().into_values()
     }
 
     /// Whether some class leaves the machine alone.
@@ -156,9 +188,14 @@ impl Demand {
                 class.told = None;
             }
         }
+        self.paused.retain(|_, declined| {
+            declined.retain(|_, (_, until)| *until > now.boot_ms);
+            !declined.is_empty()
+        });
         if !self.avoided.is_empty() {
-            self.avoided =
-                self.classes().flat_map(|class| class.declined.keys().cloned()).collect();
+            let left_alone = self.classes().map(|class| &class.declined);
+            let left_alone = left_alone.chain(self.paused.values());
+            self.avoided = left_alone.flat_map(|declined| declined.keys().cloned()).collect();
         }
     }
 
@@ -204,7 +241,7 @@ impl Class {
             unsteady: false,
             unseen: BTreeSet::new(),
             fresh: true,
-            declined: BTreeMap::new(),
+            declined: Declined::new(),
             told: None,
             standing: None,
             request,

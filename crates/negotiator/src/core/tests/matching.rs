@@ -364,3 +364,24 @@ fn a_match_of_another_life_is_not_declined() {
     "#]],
     );
 }
+
+#[test]
+fn a_job_alone_in_its_class_leaves_a_machine_alone_that_declined_it() {
+    check(
+        "machine a cpus=1 memory=1000
+         job ann 1 1
+
+         gone 1
+         declined 1
+         job ann 1 1
+
+         wait 4
+
+         wait 2",
+        expect![[r#"
+            #1 1 on a: cpus=1 memory=128
+            1 waits: not yet: 1 machine could run it; all are busy (short of Cpus)
+            #2 1 on a: cpus=1 memory=128
+        "#]],
+    );
+}

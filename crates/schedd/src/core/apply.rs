@@ -492,7 +492,7 @@ impl Core {
             });
         }
         let record = self.claims.get(&id).map(|held| &held.record);
-        let slot = record.map(|record| (record.machine.clone(), Arc::clone(&record.slot)));
+        let slot = record.map(|record| (record.machine.clone(), record.place()));
         if let Some((machine, slot)) = slot {
             self.regroup(&machine, &slot);
         }
@@ -518,7 +518,7 @@ impl Core {
             machine.add_lease(lease_s);
         }
         let record = held.record.clone();
-        self.regroup(&record.machine, &record.slot);
+        self.regroup(&record.machine, &record.place());
         self.note_places();
         change.claim = Some((claim, Some(record)));
     }

@@ -170,6 +170,10 @@ impl Core {
         if has_each {
             return self.follows_for_each(now, cluster, news);
         }
+        // What was decided is carried out, also when what it was decided by is no longer known.
+        if self.is_vain(id) {
+            return Vec::new();
+        }
         let Some(first) = cluster.waiting_jobs().next() else { return Vec::new() };
         let Some(waits) = said(&first.described()) else { return Vec::new() };
         let outcome = outcome(&waits, |one| self.standing(one, ProcId(0)));
@@ -177,7 +181,7 @@ impl Core {
         if let Outcome::Never(never) = &outcome
             && cluster.waiting > self.config.slice as u64
         {
-            facts.extend(self.removed_in_slices(cluster, *never));
+            facts.push(Self::removed_in_slices(cluster, *never));
             return facts;
         }
         for job in cluster.waiting_jobs() {
@@ -186,15 +190,19 @@ impl Core {
         facts
     }
 
-    /// The removal of all jobs of a cluster that wait, a slice at a time, if it has not begun. They
-    /// are held: none of them starts meanwhile.
-    fn removed_in_slices(&self, cluster: &Cluster, never: Dependency) -> Option<Fact> {
+    /// The removal of all jobs of a cluster that wait, a slice at a time. They are held: none of
+    /// them starts meanwhile.
+    fn removed_in_slices(cluster: &Cluster, never: Dependency) -> Fact {
         let (id, user) = (cluster.record.cluster, cluster.owner().clone());
+        let target = Target::Vain { cluster: id, never: never.to_string() };
+        Fact::Act(ActFact::Follows { user, target })
+    }
+
+    /// Whether those of a cluster that wait are being removed, a slice at a time.
+    fn is_vain(&self, id: ClusterId) -> bool {
         let is_it =
             |target: &Target| matches!(target, Target::Vain { cluster, .. } if *cluster == id);
-        let known = self.follows_already(is_it);
-        let target = Target::Vain { cluster: id, never: never.to_string() };
-        (!known).then_some(Fact::Act(ActFact::Follows { user, target }))
+        self.follows_already(is_it)
     }
 
     /// The same for jobs that wait each for its own: only those that it concerns are looked at.

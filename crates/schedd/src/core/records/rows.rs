@@ -294,6 +294,15 @@ impl ClaimRecord {
         self.gang.as_ref().is_some_and(|gang| !gang.share.is_first())
     }
 
+    /// Under which name its slot is kept. A claim of a gang shares it with none, also where the
+    /// machine has forgotten the claim and given a slot of that name to another.
+    pub(crate) fn place(&self) -> Arc<str> {
+        match &self.gang {
+            None => Arc::clone(&self.slot),
+            Some(_) => format!("{} {}", self.slot, self.claim).into(),
+        }
+    }
+
     /// Whether its run is over, and recorded when the other parts are.
     pub fn has_ended(&self) -> bool {
         self.gang.as_ref().is_some_and(|gang| gang.ended.is_some())

@@ -11,7 +11,7 @@ use proto::claiming::{ClaimGranted, ClaimStatus, FromStartd, RunStatus, StopHow,
 
 use crate::core::records::rows::{ClaimRecord, GangClaim};
 use crate::core::runs::over::how_to_stop;
-use crate::core::state::core::{Claim, Core, JobRef, Machine};
+use crate::core::state::core::{Claim, Claiming, Core, JobRef, Machine};
 use crate::core::words::{ClaimFact, Fact, MachineFact, Rejection, Repeat, RunFact};
 
 impl Core {
@@ -229,7 +229,7 @@ impl Core {
             limits: claiming.matched.limits.clone(),
             term: claiming.matched.term,
             owner: claiming.owner.clone(),
-            class_key: self.key_for(name, &granted.slot).unwrap_or(&claiming.class_key).clone(),
+            class_key: self.key_for(name, granted, claiming).clone(),
             universe: claiming.universe,
             granted: granted.beat,
             ordinal: 0,
@@ -248,9 +248,16 @@ impl Core {
     }
 
     /// A claim that shares a slot is of the class of the one that had it before.
-    fn key_for(&self, name: &MachineName, slot: &str) -> Option<&Arc<str>> {
-        let first = self.machines.get(name)?.slots.get(slot)?.first()?;
-        Some(&self.claims.get(first)?.record.class_key)
+    fn key_for<'s>(
+        &'s self,
+        name: &MachineName,
+        granted: &ClaimGranted,
+        claiming: &'s Claiming,
+    ) -> &'s Arc<str> {
+        let first = || self.machines.get(name)?.slots.get(&*granted.slot)?.first();
+        let shared = || Some(&self.claims.get(first()?)?.record.class_key);
+        let alone = &claiming.class_key;
+        if claiming.matched.gang.is_some() { alone } else { shared().unwrap_or(alone) }
     }
 
     /// The claim is no more, and nothing of a run on it is alive.

@@ -352,7 +352,7 @@ impl Core {
         let machine = self.machine(&record.machine, &record.address, now);
         machine.claims.insert(id);
         machine.add_lease(record.lease_s);
-        machine.slots.entry(record.slot.clone()).or_default().insert(id);
+        machine.slots.entry(record.place()).or_default().insert(id);
         if let Some(run) = record.run {
             self.beside.note_run(record.universe, true);
             if !record.is_other_part() {
@@ -367,7 +367,7 @@ impl Core {
         let shared = shared.first().and_then(|other| self.claims.get(other));
         let (work_until_ms, brisk) = shared
             .map_or((work_until(&record, now), false), |other| (other.work_until_ms, other.brisk));
-        let (machine, slot, run) = (record.machine.clone(), record.slot.clone(), record.run);
+        let (machine, slot, run) = (record.machine.clone(), record.place(), record.run);
         let claim = Claim {
             record,
             work_until_ms,
@@ -404,10 +404,10 @@ impl Core {
         if let Some(machine) = self.machines.get_mut(&record.machine) {
             machine.claims.remove(&id);
             machine.remove_lease(record.lease_s);
-            let held = machine.slots.entry(record.slot.clone()).or_default();
+            let held = machine.slots.entry(record.place()).or_default();
             held.remove(&id);
             if held.is_empty() {
-                machine.slots.remove(&record.slot);
+                machine.slots.remove(&record.place());
             }
         }
         if let Some(run) = record.run {
@@ -426,7 +426,7 @@ impl Core {
             class.ahead.remove(&id);
             class.brisk.remove(&id);
         });
-        self.regroup(&record.machine, &record.slot);
+        self.regroup(&record.machine, &record.place());
         for other in others {
             self.note_turn(other);
             if let Some(other) = self.claims.get_mut(&other) {
@@ -438,7 +438,7 @@ impl Core {
 
     fn shared_with(&self, record: &ClaimRecord, id: ClaimId) -> Vec<ClaimId> {
         let machine = self.machines.get(&record.machine);
-        let slot = machine.and_then(|machine| machine.slots.get(&record.slot));
+        let slot = machine.and_then(|machine| machine.slots.get(&record.place()));
         slot.into_iter().flatten().filter(|other| **other != id).copied().collect()
     }
 

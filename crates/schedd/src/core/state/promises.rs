@@ -143,7 +143,7 @@ impl Core {
     /// The other claims of a claim's slot.
     pub(crate) fn companions(&self, id: ClaimId) -> impl Iterator<Item = (ClaimId, &Claim)> {
         let slot = self.claims.get(&id).and_then(|claim| {
-            self.machines.get(&claim.record.machine)?.slots.get(&claim.record.slot)
+            self.machines.get(&claim.record.machine)?.slots.get(&claim.record.place())
         });
         let others = slot.into_iter().flatten().filter(move |other| **other != id);
         others.filter_map(|other| Some((*other, self.claims.get(other)?)))

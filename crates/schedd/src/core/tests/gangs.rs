@@ -150,6 +150,36 @@ fn the_end_is_recorded_when_nothing_of_the_others_is_left() {
 }
 
 #[test]
+fn a_slot_that_a_machine_gave_anew_is_no_part_of_a_gang_that_is_not_over() {
+    let mut trial = running();
+    let gone = FromStartd::ClaimGone { claim: SECOND, reason: "unused".to_owned() };
+    said(&mut trial, |_| gone.clone());
+    trial.submit(SubmitToken([7; 16]), spec(1, "RequestCpus = 1"));
+    let classes = trial.core.classes.by_id.iter();
+    let (class, key) = classes.map(|(id, class)| (*id, class.key.clone())).next_back().unwrap();
+    let matched = MatchId { life: 9, number: 3 };
+    let offer = Match {
+        id: matched,
+        class,
+        machine: other(),
+        address: "<10.0.0.1:9618>".to_owned(),
+        resources: Resources { cpus: 1, ..Resources::default() },
+        limits: Vec::new(),
+        term: None,
+        gang: None,
+    };
+    trial.take(&[Input::FromNegotiator(ToSchedd::Matches(vec![offer]))]);
+    let third = ClaimId { journal: 8, number: 2 };
+    said(&mut trial, |trial| {
+        let FromStartd::ClaimGranted(granted) = second_granted(trial) else { unreachable!() };
+        FromStartd::ClaimGranted(Box::new(ClaimGranted { matched, claim: third, ..*granted }))
+    });
+    let record = &trial.core.claims[&third].record;
+    assert_eq!(record.class_key, key);
+    assert_eq!(record.run.map(|run| run.job), Some(JobId::new(2, 0)));
+}
+
+#[test]
 fn a_part_that_is_lost_ends_the_whole_and_one_that_cannot_begin_holds_the_job() {
     let lost = RunEnd::Lost { reason: "gone".to_owned() };
     for (end, expected) in [

@@ -174,8 +174,7 @@ impl Core {
         if self.is_vain(id) {
             return Vec::new();
         }
-        let Some(first) = cluster.waiting_jobs().next() else { return Vec::new() };
-        let Some(waits) = said(&first.described()) else { return Vec::new() };
+        let Some(waits) = waited_for_by(cluster) else { return Vec::new() };
         let outcome = outcome(&waits, |one| self.standing(one, ProcId(0)));
         let mut facts = Vec::from_iter(Self::follows_for_later(cluster, &outcome));
         if let Outcome::Never(never) = &outcome
@@ -307,6 +306,16 @@ impl Core {
         }
         (!words.is_empty()).then(|| words.join(","))
     }
+}
+
+/// What the jobs of a cluster that wait for others wait for; if none is there, those of a factory
+/// that are still to come.
+fn waited_for_by(cluster: &Cluster) -> Option<Waits> {
+    if let Some(first) = cluster.waiting_jobs().next() {
+        return said(&first.described());
+    }
+    let edited = cluster.later_edits.as_deref().filter(|edits| edits.get(WAITS_FOR).is_some());
+    cluster.is_factory().then(|| said(edited.unwrap_or(&cluster.ad))).flatten()
 }
 
 /// A job that waits for what is still to come waits for this instead.

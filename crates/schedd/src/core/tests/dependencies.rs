@@ -274,6 +274,20 @@ fn the_jobs_that_are_still_to_come_go_with_those_of_which_another_runs() {
 }
 
 #[test]
+fn what_a_factorys_jobs_wait_for_may_leave_while_none_of_them_is_there() {
+    let mut trial = Trial::with_jobs(1, "");
+    let factory = format!("JobStatus = 5\n{WAITS_FOR} = \"after:1\"\nJobMaterializeLimit = 1");
+    trial.submit(SubmitToken([2; 16]), spec(2, &factory));
+    let gone = [Selector::Job(JobId::new(2, 0)), Selector::Cluster(ClusterId(1))];
+    let gone = gone.map(|one| {
+        act("alice", Action::Remove { reason: None, force: false }, Select::Any(vec![one]))
+    });
+    trial.take(&gone);
+    let ad = trial.core.job_ad(trial.now, JobId::new(2, 1)).unwrap();
+    assert_eq!(ad.literal("JobStatus").and_then(classad::Value::as_i64), Some(1));
+}
+
+#[test]
 fn jobs_that_wait_each_for_its_own_cannot_come_later() {
     let mut trial = array(2, &[]);
     for limit in ["JobMaterializeLimit = 1", "JobMaterializeMaxIdle = 1"] {

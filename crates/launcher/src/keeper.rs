@@ -41,7 +41,7 @@ use crate::cgroup::{Cgroups, RunCgroup};
 use crate::child::{ProcessPlan, path_of_stage};
 use crate::config::RunAs;
 use crate::link::{FrameStream, LinkError, Reading};
-use crate::record::{self, RecordEntry, Records};
+use crate::record::{RecordEntry, Records, RunFile};
 use crate::steps::Steps;
 use crate::sys::{self, ChildStack, Reaped, Rusage, SpawnError, Status};
 use crate::tree;
@@ -132,7 +132,7 @@ struct Keeper {
 /// The run being kept.
 struct Run {
     key: RunKey,
-    file: File,
+    file: RunFile,
     cgroup: Option<RunCgroup>,
     steps: Steps,
     current: Current,
@@ -363,7 +363,7 @@ impl Keeper {
                 run.current = Current::Alive { pid };
                 let entry = run.entry(pid, before_boot_ms);
                 // Should the disk be full, the end is still told while a launcher listens.
-                let _ = record::append(&mut run.file, &entry);
+                let _ = run.file.append(&entry);
                 if matches!(step, Step::Main) {
                     self.start_companion(&mut run, pid);
                 }
@@ -407,8 +407,7 @@ impl Keeper {
         let started_boot_ms = sys::boot_clock_ms();
         match self.execute(&companion, run.cgroup.as_ref()) {
             Ok(pid) => {
-                let _ =
-                    record::append(&mut run.file, &RecordEntry::Script { pid, started_boot_ms });
+                let _ = run.file.append(&RecordEntry::Script { pid, started_boot_ms });
             }
             Err(outcome) => {
                 run.steps.companion_failed(outcome);
@@ -491,7 +490,7 @@ impl Keeper {
             // An empty cgroup that stays behind harms nobody.
             let _ = cgroup.remove();
         }
-        let _ = record::append(&mut run.file, &RecordEntry::Ended(end.clone()));
+        let _ = run.file.append(&RecordEntry::Ended(end.clone()));
         self.report(&Report::Ended { run_key: run.key, end });
     }
 

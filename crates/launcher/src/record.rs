@@ -1,4 +1,5 @@
-//! The run files: `state_dir/runs/KEY`, one per run, to which entries are only appended.
+//! The run files: `state_dir/runs/KEY`, one per run: entries one behind another, and a mark behind
+//! the last.
 //!
 //! The launcher creates the file before it hands the run to a keeper, so no restarted launcher can
 //! take a run that is about to start for one that was never asked for. The keeper appends what
@@ -9,12 +10,13 @@
 //! A file that is done with is kept for a later run (`state_dir/spare/N`), up to [`SPARES_MAX`]: a
 //! file system that passes over the places of what was removed in the last minute (ext4) takes the
 //! longer to make one the more were removed, and at a thousand runs a second that was most of what
-//! the launcher did.
+//! the launcher did. It is written over and never emptied: what was emptied ext4 writes to the disk
+//! when it is closed. The mark ([`LAST`]) tells what was written now from what is left of before.
 
 use std::cell::Cell;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -45,6 +47,12 @@ pub(crate) struct ProcessId {
 /// The most files that are kept for later runs.
 const SPARES_MAX: u32 = 512;
 
+/// The smallest page of memory that Linux has, less the mark.
+const PAGE_BYTES: u64 = 4096 - 4;
+
+/// What stands behind the last entry: a frame of no bytes, which is no entry.
+const LAST: [u8; 4] = [0; 4];
+
 /// The directory of run files.
 #[derive(Debug, Clone)]
 pub(crate) struct Records {
@@ -67,34 +75,25 @@ impl Records {
         Ok(Self { dir, spare_dir, spares: Cell::new(0) })
     }
 
-    /// Creates a run's file, which must not exist. There is none after an error: an empty one would
-    /// be a run that nobody asked for.
+    /// Creates a run's file, of a key that has none ([`Records::keys`] tells which have). There is
+    /// none after an error: an empty one would be a run that nobody asked for.
     pub(crate) fn create(&self, key: &RunKey, first: &RecordEntry) -> io::Result<()> {
-        if let Some(spare) = self.take_spare() {
-            return self.create_of_spare(&spare, key, first);
-        }
         let mut options = OpenOptions::new();
-        let mut file = options.create_new(true).append(true).mode(0o600).open(self.path(key))?;
-        append(&mut file, first).inspect_err(|_| {
-            // Nothing better can be done about a file that cannot be removed either.
-            let _ = fs::remove_file(self.path(key));
-        })
-    }
-
-    /// The file has its first entry before it has the run's name. Nobody else makes files here, so
-    /// that none can come between the look and the renaming.
-    fn create_of_spare(&self, spare: &Path, key: &RunKey, first: &RecordEntry) -> io::Result<()> {
         let path = self.path(key);
-        let made = || {
-            if fs::symlink_metadata(&path).is_ok() {
-                return Err(ErrorKind::AlreadyExists.into());
-            }
-            let mut file = OpenOptions::new().write(true).truncate(true).open(spare)?;
-            append(&mut file, first)?;
-            fs::rename(spare, &path)
+        let Some(spare) = self.take_spare() else {
+            let file = options.create_new(true).write(true).mode(0o600).open(&path)?;
+            return RunFile { file, end: 0 }.append(first).inspect_err(|_| {
+                // Nothing better can be done about a file that cannot be removed either.
+                let _ = fs::remove_file(&path);
+            });
+        };
+        let mut made = || {
+            RunFile { file: options.write(true).open(&spare)?, end: 0 }.append(first)?;
+            // It has its first entry before it has the run's name.
+            fs::rename(&spare, &path)
         };
         // What stays behind under a spare's name would be in the way of a later one.
-        made().inspect_err(|_| drop(fs::remove_file(spare)))
+        made().inspect_err(|_| drop(fs::remove_file(&spare)))
     }
 
     fn take_spare(&self) -> Option<PathBuf> {
@@ -112,14 +111,18 @@ impl Records {
     }
 
     /// Opens a run's file to append to.
-    pub(crate) fn open_run(&self, key: &RunKey) -> io::Result<File> {
-        OpenOptions::new().append(true).open(self.path(key))
+    pub(crate) fn open_run(&self, key: &RunKey) -> io::Result<RunFile> {
+        let mut file = OpenOptions::new().read(true).write(true).open(self.path(key))?;
+        let mut written = Vec::new();
+        file.read_to_end(&mut written)?;
+        let (_, length) = entries(&written);
+        Ok(RunFile { file, end: u64::try_from(length).map_err(io::Error::other)? })
     }
 
     /// The entries of a run; none if there is no readable file.
     pub(crate) fn load(&self, key: &RunKey) -> io::Result<Vec<RecordEntry>> {
         match fs::read(self.path(key)) {
-            Ok(bytes) => Ok(entries(&bytes)),
+            Ok(bytes) => Ok(entries(&bytes).0),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(error),
         }
@@ -152,19 +155,37 @@ impl Records {
     }
 }
 
-/// Appends one entry in one write.
-pub(crate) fn append(file: &mut File, entry: &RecordEntry) -> io::Result<()> {
-    let mut bytes = Vec::new();
-    wire::encode(entry, &mut bytes).map_err(io::Error::other)?;
-    file.write_all(&bytes)
+/// A run's file, open to be written on.
+pub(crate) struct RunFile {
+    file: File,
+    /// Where the next entry goes.
+    end: u64,
 }
 
-/// The entries up to the first that is incomplete or damaged: what a power failure spoilt belongs
-/// to an older boot.
-fn entries(bytes: &[u8]) -> Vec<RecordEntry> {
+impl RunFile {
+    /// Appends one entry in one write. After an error the next one takes its place.
+    pub(crate) fn append(&mut self, entry: &RecordEntry) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        wire::encode(entry, &mut bytes).map_err(io::Error::other)?;
+        let next = self.end + u64::try_from(bytes.len()).map_err(io::Error::other)?;
+        bytes.extend_from_slice(&LAST);
+        if next > PAGE_BYTES {
+            // Between two pages a SIGKILL does tear a write: then nothing of before may stand behind.
+            self.file.set_len(self.end)?;
+        }
+        self.file.write_all_at(&bytes, self.end)?;
+        self.end = next;
+        Ok(())
+    }
+}
+
+/// The entries up to the mark, or the first that is incomplete or damaged (what a power failure
+/// spoilt belongs to an older boot), and how many bytes they have.
+fn entries(bytes: &[u8]) -> (Vec<RecordEntry>, usize) {
     let mut decoder = Decoder::default();
     decoder.feed(bytes);
-    std::iter::from_fn(|| decoder.next_frame().ok().flatten()).collect()
+    let entries = std::iter::from_fn(|| decoder.next_frame().ok().flatten()).collect();
+    (entries, bytes.len() - decoder.rest())
 }
 
 #[cfg(test)]
@@ -179,16 +200,18 @@ mod tests {
         let keeper = ProcessId { pid: 7, start_ticks: 9 };
         let first = RecordEntry::Assigned { keeper, boot_id: "b".into(), uid: 0 };
         records.create(&key, &first).unwrap();
-        assert!(records.create(&key, &first).is_err(), "a run key is used once");
         let second = RecordEntry::Started { pid: 8, started_ms: 1, started_boot_ms: 2 };
-        append(&mut records.open_run(&key).unwrap(), &second).unwrap();
+        records.open_run(&key).unwrap().append(&second).unwrap();
         assert_eq!(records.load(&key).unwrap(), [first.clone(), second]);
 
         let path = state.path().join("runs/1.0-1");
         let whole = fs::read(&path).unwrap();
-        fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+        fs::write(&path, &whole[..whole.len() - LAST.len() - 1]).unwrap();
         assert_eq!(records.load(&key).unwrap(), std::slice::from_ref(&first));
         fs::write(&path, [&whole[..], &[0xff; 9]].concat()).unwrap();
+        assert_eq!(records.load(&key).unwrap().len(), 2);
+        // As a launcher before this one left it, whose keeper still writes behind it.
+        fs::write(&path, &whole[..whole.len() - LAST.len()]).unwrap();
         assert_eq!(records.load(&key).unwrap().len(), 2);
         fs::write(&path, []).unwrap();
         assert_eq!(records.load(&key).unwrap(), []);
@@ -209,7 +232,7 @@ mod tests {
         let first = RecordEntry::Assigned { keeper, boot_id: "b".into(), uid: 0 };
         records.create(&one, &first).unwrap();
         let ended = RecordEntry::Started { pid: 8, started_ms: 1, started_boot_ms: 2 };
-        append(&mut records.open_run(&one).unwrap(), &ended).unwrap();
+        records.open_run(&one).unwrap().append(&ended).unwrap();
         records.remove(&one).unwrap();
         assert_eq!(records.keys().unwrap(), []);
 
@@ -217,11 +240,17 @@ mod tests {
         assert_eq!(records.load(&two).unwrap(), std::slice::from_ref(&first));
         assert_eq!(fs::read_dir(state.path().join("spare")).unwrap().count(), 0);
 
+        // Longer than what was there, and longer than a page.
+        let long = RecordEntry::Assigned { keeper, boot_id: "b".repeat(4090), uid: 0 };
+        for entry in [&ended, &long, &ended] {
+            records.open_run(&two).unwrap().append(entry).unwrap();
+        }
+        assert_eq!(records.load(&two).unwrap(), [first.clone(), ended.clone(), long, ended]);
+        records.remove(&two).unwrap();
         records.create(&three, &first).unwrap();
-        records.remove(&three).unwrap();
-        assert!(records.create(&two, &first).is_err(), "a run key is used once, of a spare too");
-        assert_eq!(records.load(&two).unwrap(), [first]);
-        assert_eq!(fs::read_dir(state.path().join("spare")).unwrap().count(), 0);
+        assert_eq!(records.load(&three).unwrap(), [first]);
+        let length = fs::metadata(state.path().join("runs/3.0-1")).unwrap().len();
+        assert!(length > 4096, "it is written over, not emptied");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::io;
 use crate::cgroup::Cgroups;
 use crate::config::RunAs;
 use crate::keeper::Report;
-use crate::record::{ProcessId, RecordEntry, Records, append};
+use crate::record::{ProcessId, RecordEntry, Records};
 use crate::sys;
 use crate::tree::Mark;
 use crate::wire::{
@@ -235,7 +235,7 @@ impl Runs {
             started_ms: None,
             ended_ms: sys::wall_clock_ms(),
         };
-        append(&mut self.records.open_run(run_key)?, &RecordEntry::Ended(end.clone()))?;
+        self.records.open_run(run_key)?.append(&RecordEntry::Ended(end.clone()))?;
         Ok(self.end(run_key, end))
     }
 

@@ -677,6 +677,11 @@ impl Decoder {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// How many bytes were fed and are of no frame that was taken.
+    pub(crate) fn rest(&self) -> usize {
+        self.buffer.len() - self.taken
+    }
+
     /// The next whole frame, if there is one.
     ///
     /// # Errors

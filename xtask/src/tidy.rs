@@ -6,6 +6,7 @@
 
 mod arrows;
 mod attributes;
+mod code;
 mod comments;
 mod dependencies;
 mod linked;

@@ -244,6 +244,31 @@ impl Expr {
         Expr::binary(BinaryOp::Or, self, other)
     }
 
+    /// `self == other`; neither is put in parentheses.
+    pub fn equals(self, other: impl Into<Expr>) -> Expr {
+        Expr::binary(BinaryOp::Equal, self, other.into())
+    }
+
+    /// `self =?= other`; neither is put in parentheses.
+    pub fn is(self, other: impl Into<Expr>) -> Expr {
+        Expr::binary(BinaryOp::Is, self, other.into())
+    }
+
+    /// `self =!= other`; neither is put in parentheses.
+    pub fn is_not(self, other: impl Into<Expr>) -> Expr {
+        Expr::binary(BinaryOp::Isnt, self, other.into())
+    }
+
+    /// `self > other`; neither is put in parentheses.
+    pub fn exceeds(self, other: impl Into<Expr>) -> Expr {
+        Expr::binary(BinaryOp::Greater, self, other.into())
+    }
+
+    /// `a || b || ...`; `false` of none.
+    pub fn any(of: impl IntoIterator<Item = Expr>) -> Expr {
+        of.into_iter().reduce(Expr::or).unwrap_or_else(|| Expr::from(false))
+    }
+
     /// `left op right`, where `left` may be a chain that the operator continues.
     pub(crate) fn binary(op: BinaryOp, left: Expr, right: Expr) -> Expr {
         let continued = match left.node() {

@@ -74,7 +74,12 @@ impl Patience {
 pub(crate) fn passes(refusal: &Refusal) -> bool {
     match refusal {
         Refusal::NotReserved(_) | Refusal::Busy(_) => true,
-        Refusal::Limit { .. } | Refusal::Invalid(_) | Refusal::Denied(_) => false,
+        Refusal::Limit { .. }
+        | Refusal::Invalid(_)
+        | Refusal::NotRunning(_)
+        | Refusal::HasLeft(_)
+        | Refusal::Failed(_)
+        | Refusal::Denied(_) => false,
     }
 }
 

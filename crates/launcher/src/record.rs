@@ -170,7 +170,7 @@ impl RunFile {
         let next = self.end + u64::try_from(bytes.len()).map_err(io::Error::other)?;
         bytes.extend_from_slice(&LAST);
         if next > PAGE_BYTES {
-            // Between two pages a SIGKILL does tear a write: then nothing of before may stand behind.
+            // Between two pages a SIGKILL does tear a write: nothing of before may stand behind.
             self.file.set_len(self.end)?;
         }
         self.file.write_all_at(&bytes, self.end)?;

@@ -24,10 +24,6 @@ pub const HELD_BESIDES: &str = "HeldBesides";
 /// The attribute that a schedd shows of a job for which others wait, as PBS writes it.
 pub const WAITED_FOR: &str = "WaitedForByJobs";
 
-/// How a schedd's refusal begins of a submission that names a job which is not in the queue, or
-/// which does not wait for what is to come.
-pub const HAS_LEFT: &str = "wait for a job that has left the queue";
-
 /// How the reason begins of a job that was removed because what it waits for can never be.
 pub const REASON: &str = "the job's dependency ";
 

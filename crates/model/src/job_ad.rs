@@ -10,7 +10,10 @@ mod streams;
 mod tool;
 mod transfer;
 
-use classad::{ClassAd, Value};
+use classad::{ClassAd, Expr, Value};
+
+use crate::attr;
+use crate::ids::ClusterId;
 
 pub use checkpoint::{Checkpoint, CheckpointEnd};
 pub use deferral::{Deferral, is_deferred};
@@ -22,6 +25,11 @@ pub use transfer::{
     FileLimits, Input, OnEvict, OwnPlugin, Transfer, files_travel, goes_on_behind,
     initial_directory, keeps_files, on_evict, skips_if_up_to_date,
 };
+
+/// The condition on a job's ad that it is of a node of this DAG.
+pub fn is_of_dag(job: ClusterId) -> Expr {
+    Expr::attr(attr::DAGMAN_JOB_ID).equals(job.0)
+}
 
 /// A text that says something.
 pub(crate) fn text<'a>(job: &'a ClassAd, name: &str) -> Option<&'a str> {

@@ -745,6 +745,15 @@ pub enum Refusal {
     /// The request makes no sense to this daemon.
     #[error("{0}")]
     Invalid(String),
+    /// It is about a run, and the job has none now.
+    #[error("{0}")]
+    NotRunning(String),
+    /// It names a job that has left the queue, where one that may still change is meant.
+    #[error("{0}")]
+    HasLeft(String),
+    /// The daemon could not do its part: its disk or its file failed. Its log says more.
+    #[error("{0}")]
+    Failed(String),
     /// A queue, or what is said of it, does not allow it.
     #[error("{0}")]
     Denied(Denied),

@@ -110,16 +110,16 @@ impl Told {
             let ends_ms = offer.term.map(|term| made_ms + u64::from(term.ends_s) * 1000);
             (ends_ms, &offer.resources)
         });
-        let still_there =
-            claims.chain(offers).filter(|(ends, _)| ends.is_none_or(|ends| ends > kept.from_ms));
-        let taken =
-            still_there.fold(Resources::default(), |all, (_, resources)| all.plus(resources));
+        let is_there = |(ends, _): &(Option<u64>, _)| ends.is_none_or(|ends| ends > kept.from_ms);
+        let still_there: Vec<_> = claims.chain(offers).filter(is_there).collect();
+        let taken = still_there.iter().fold(Resources::default(), |all, (_, part)| all.plus(part));
         let left = ad.total.minus(&taken);
         if left.as_ref().is_some_and(|left| left.covers(&kept.part)) {
             return Ok(());
         }
         Err(format!(
-            "{:?} of {} is kept from {} ms, and what is not over by then leaves {left:?}",
+            "{:?} of {} is kept from {} ms, and what is not over by then leaves {left:?}: \
+             {still_there:?}",
             kept.part, kept.machine, kept.from_ms
         ))
     }

@@ -493,9 +493,7 @@ impl World {
                 self.users.submissions[nth].abandoned = true;
             }
             // What it depends on has left: its user would look into the history.
-            (Purpose::Submit(nth), Answer::Refused(Refusal::Invalid(why)))
-                if why.starts_with(model::depend::HAS_LEFT) =>
-            {
+            (Purpose::Submit(nth), Answer::Refused(Refusal::HasLeft(_))) => {
                 self.users.submissions[nth].abandoned = true;
             }
             (Purpose::Act { by, action, selected }, Answer::Acted(results)) => {

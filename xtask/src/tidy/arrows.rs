@@ -6,7 +6,6 @@
 //! none themselves. Tests make none. What the compiler resolves by inference (a method of a type
 //! that is never named) is not seen.
 
-mod code;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,8 +13,6 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-
-pub(super) use code::without_tests;
 
 use super::source::Source;
 use tree::{Module, Tree};

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::arrows::without_tests;
+use super::code::without_tests;
 use super::source::Source;
 
 /// Where the names are.

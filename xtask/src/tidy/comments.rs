@@ -1,7 +1,7 @@
 //! Rules about comments: none is wider than code may be, none says nothing, and what is public at
 //! the top of a file says what it is.
 
-use super::arrows::without_tests;
+use super::code::without_tests;
 use super::source::Source;
 
 /// A block of so few words says something only if one of them is a name, a number or a unit.

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use super::code::without_tests;
 use super::source::Source;
 
 const FUNCTION_LINES: usize = 70;
@@ -25,7 +26,7 @@ pub(super) fn check(sources: &[Source], root: &Path) -> Result<Vec<String>> {
 fn measure(sources: &[Source]) -> BTreeMap<String, usize> {
     let mut large = BTreeMap::new();
     for source in sources {
-        let code = source.text.split("\n#[cfg(test)]\n").next().unwrap_or_default();
+        let code = &without_tests(&source.text);
         let lines = code.lines().count();
         if lines > FILE_LINES {
             large.insert(source.path.clone(), lines);

@@ -9,10 +9,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use classad::{ClassAd, Expr, Value};
+use classad::{ClassAd, Value};
 use client::asynchronous::{Following, Schedd};
 use client::{Action, FrontEnd, Query, Select, Selector};
 use futures_util::FutureExt;
+use model::job_ad::is_of_dag;
 use model::{ClusterId, Now, Seq, attr};
 use proto::client::Recorded;
 use proto::command::AskError;
@@ -71,9 +72,8 @@ pub fn run(setup: Setup) -> Result<i32, ShellError> {
                 let reason =
                     "Startup Error: DAGMan failed to parse DAG file. Was likely in recovery mode.";
                 let action = Action::Remove { reason: Some(reason.to_owned()), force: false };
-                if let Ok(expr) = format!("{} == {job}", attr::DAGMAN_JOB_ID).parse() {
-                    schedd.act(FrontEnd::DagMan, action, Select::Constraint(expr)).await?;
-                }
+                let nodes = Select::Constraint(is_of_dag(job));
+                schedd.act(FrontEnd::DagMan, action, nodes).await?;
                 Err(error)
             }
             Err(error) => Err(error),
@@ -493,14 +493,7 @@ impl Engine {
 
     /// Removes what the DAG has in the queue, with what is on the way there.
     async fn remove_all(&mut self, reason: String) -> Went {
-        let constraint = format!("{} == {}", attr::DAGMAN_JOB_ID, self.setup.job);
-        let select = match constraint.parse::<Expr>() {
-            Ok(expr) => Select::Constraint(expr),
-            Err(error) => {
-                self.records.say(now().wall, [format!("ERROR: {constraint}: {error}")]);
-                return Went::Well;
-            }
-        };
+        let select = Select::Constraint(is_of_dag(self.setup.job));
         let settled = self.submissions.settle();
         match unless_ended(&mut self.ending, settled).await {
             Some(inputs) => self.inputs.extend(inputs),
@@ -715,7 +708,7 @@ pub(super) async fn known_jobs(
         if finished && !with_past {
             continue;
         }
-        let constraint = format!("{} == {job}", attr::DAGMAN_JOB_ID).parse::<Expr>().ok();
+        let constraint = Some(is_of_dag(job));
         let projection = OWN_JOBS.into_iter().map(Into::into).collect();
         let query = Query { constraint, projection, finished, ..Query::of(Select::All) };
         for ad in schedd.jobs(query).await? {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use classad::{ClassAd, Expr, Value};
 use client::{Query, RealSite, Select, Selector};
 use jobspec::htcondor::{Description as SubmitDescription, SubmitOptions};
+use model::job_ad::is_of_dag;
 use model::{ClusterId, ClusterSpec, SubmitToken, attr};
 use sha2::Digest;
 
@@ -111,7 +112,7 @@ impl Submitter {
         }
         // Without a number everybody's history would be looked through, and nothing is known then.
         let last = match (retry.checked_sub(1).filter(|_| asks), last) {
-            (Some(before), Some(cluster)) => Some(self.attempt(&node, before, cluster)?),
+            (Some(before), Some(cluster)) => Some(self.attempt(&node, before, cluster)),
             (None, _) | (_, None) => None,
         };
         Ok(Prepared {
@@ -130,22 +131,17 @@ impl Submitter {
     }
 
     /// The jobs of an attempt, which are over.
-    fn attempt(&self, node: &Node<'_>, retry: u32, cluster: ClusterId) -> Result<Query, String> {
+    fn attempt(&self, node: &Node<'_>, retry: u32, cluster: ClusterId) -> Query {
         let select = Select::Any(vec![Selector::Cluster(cluster)]);
-        let name = Expr::from(node.name());
-        let (dag, attempt) = (attr::DAGMAN_JOB_ID, NODE_RETRY);
-        let constraint = format!(
-            "{dag} == {} && {} == {name} && {attempt} == {retry}",
-            self.dag,
-            attr::DAG_NODE_NAME
-        );
-        let constraint: Expr = constraint.parse().map_err(|error| format!("{error}"))?;
-        Ok(Query {
+        let of_node = Expr::attr(attr::DAG_NODE_NAME).equals(node.name());
+        let of_attempt = Expr::attr(NODE_RETRY).equals(retry);
+        let constraint = is_of_dag(self.dag).and(of_node).and(of_attempt);
+        Query {
             constraint: Some(constraint),
             projection: vec![attr::RESIDENT_SET_SIZE.into()],
             finished: true,
             ..Query::of(select)
-        })
+        }
     }
 
     /// The site of a node's folder.

@@ -142,7 +142,17 @@ fn came_of(one: &Prepared, jobs: u32, taken: Result<ClusterId, NotTaken<String>>
         Ok(cluster) => Input::Submitted { node, retry, cluster, jobs },
         Err(NotTaken::NotMade(why)) => Input::SubmitFailed { node, retry, lasting: true, why },
         Err(NotTaken::Refused(refusal)) => {
-            let lasting = matches!(refusal, Refusal::Invalid(_));
+            let lasting = match &refusal {
+                Refusal::Invalid(_)
+                | Refusal::NotRunning(_)
+                | Refusal::HasLeft(_)
+                | Refusal::Failed(_) => true,
+                // Also what is too much now, or not allowed now, as condor_dagman tries it again.
+                Refusal::NotReserved(_)
+                | Refusal::Busy(_)
+                | Refusal::Limit { .. }
+                | Refusal::Denied(_) => false,
+            };
             Input::SubmitFailed { node, retry, lasting, why: refusal.to_string() }
         }
     }

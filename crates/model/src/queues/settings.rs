@@ -243,20 +243,6 @@ impl QueueSettings {
         self.resources.get(name).and_then(custom_of)
     }
 
-    /// The nodes that are to be given no jobs, as managers have named them.
-    pub fn offline(&self) -> impl Iterator<Item = &str> {
-        let nodes = self.nodes.iter().filter(|(_, node)| node.get("state") == Some("offline"));
-        nodes.map(|(name, _)| name.as_str())
-    }
-
-    /// Whether jobs may start on this machine.
-    pub fn is_offline(&self, machine: &str) -> bool {
-        let is = |name: &str| {
-            self.nodes.get(name).is_some_and(|node| node.get("state") == Some("offline"))
-        };
-        is(machine) || machine.split_once('.').is_some_and(|(short, _)| is(short))
-    }
-
     /// With all of these changes, or none.
     ///
     /// # Errors
@@ -286,8 +272,9 @@ impl QueueSettings {
             (Object::Node(name), change) => {
                 let node = self.nodes.entry(name.clone()).or_default();
                 alter(Of::Node, node, change)?;
-                if node.get("state") == Some("free") {
-                    node.0.remove("state");
+                // Whether it is offline the negotiator keeps.
+                if node.get("state").is_some() {
+                    return Err(Denied::InvalidRequest);
                 }
                 if node.0.is_empty() {
                     self.nodes.remove(name);
@@ -604,10 +591,12 @@ mod tests {
     }
 
     #[test]
-    fn a_node_is_offline_until_it_is_free_again() {
+    fn that_a_node_is_offline_is_not_for_the_queue_to_keep() {
         let node = |change| edit(Object::Node("n1".to_owned()), change);
-        let off = made().changed(&[node(set("state", "offline"))]).unwrap();
-        assert!(off.is_offline("n1") && off.is_offline("n1.domain") && !off.is_offline("n2"));
-        assert_eq!(off.changed(&[node(set("state", "free"))]).unwrap(), made());
+        for state in ["offline", "free"] {
+            let kept = made().changed(&[node(set("state", state))]);
+            assert_eq!(kept.unwrap_err(), Denied::InvalidRequest);
+        }
+        assert_eq!(made().changed(&[node(set("state", "up"))]).unwrap_err(), Denied::BadValue);
     }
 }

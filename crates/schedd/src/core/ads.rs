@@ -23,7 +23,7 @@ const MEMORY_USAGE: &str = "((ResidentSetSize + 1023) / 1024)";
 
 /// A job's ad as the negotiator and the machines see it before it is matched: without what changes
 /// by itself.
-pub(super) fn matching_ad(job: JobRef<'_>, _now: Now, core: &Core) -> Arc<ClassAd> {
+pub(super) fn matching_ad(job: JobRef<'_>, core: &Core) -> Arc<ClassAd> {
     let (record, shared) = (&job.cluster.record, &job.cluster.ad);
     Arc::new(own_ad(record, shared, job.job, job.edits(), &core.config).into_ad())
 }
@@ -50,7 +50,7 @@ impl<'a> JobAds<'a> {
     pub(super) fn ad(&mut self, job: JobRef<'_>) -> ClassAd {
         let (core, now) = (self.core, self.now);
         let record = job.record();
-        let mut ad = whole_ad(job.cluster, &record, &core.config);
+        let mut ad = whole_ad(&job.cluster.record, &job.cluster.ad, &record, &core.config);
         ad.set(Own::SERVER_TIME, now.wall.as_secs());
         if let JobState::Idle { .. } = record.state {
             let reason = core.idle_reason(job, now);
@@ -134,18 +134,18 @@ fn set_place(ad: &mut Written, core: &Core, claim: ClaimId) {
 }
 
 /// As [`job_ad`], for a job as this record has it.
-pub(super) fn record_ad(
-    cluster: &Cluster,
-    record: &JobRecord,
-    _now: Now,
-    config: &CoreConfig,
-) -> ClassAd {
-    whole_ad(cluster, record, config).into_ad()
+pub(super) fn record_ad(cluster: &Cluster, record: &JobRecord, config: &CoreConfig) -> ClassAd {
+    whole_ad(&cluster.record, &cluster.ad, record, config).into_ad()
 }
 
-fn whole_ad(cluster: &Cluster, record: &JobRecord, config: &CoreConfig) -> Written {
+fn whole_ad(
+    cluster: &ClusterRecord,
+    shared: &Arc<ClassAd>,
+    record: &JobRecord,
+    config: &CoreConfig,
+) -> Written {
     let edits = record.edits.as_deref();
-    let mut ad = own_ad(&cluster.record, &cluster.ad, record.job, edits, config);
+    let mut ad = own_ad(cluster, shared, record.job, edits, config);
     set_state(&mut ad, record);
     set_tally(&mut ad, record);
     set_travel(&mut ad, record, config);
@@ -174,12 +174,7 @@ impl<'a> HistoryAds<'a> {
 
     /// Of this job.
     pub fn ad(&self, record: &JobRecord) -> ClassAd {
-        let edits = record.edits.as_deref();
-        let mut ad = own_ad(self.cluster, &self.shared, record.job, edits, self.config);
-        set_state(&mut ad, record);
-        set_tally(&mut ad, record);
-        set_travel(&mut ad, record, self.config);
-        ad.into_ad()
+        whole_ad(self.cluster, &self.shared, record, self.config).into_ad()
     }
 }
 
@@ -503,8 +498,7 @@ impl Core {
     pub(super) fn idle_reason(&self, job: JobRef<'_>, now: Now) -> IdleReason {
         let not_yet = |cause| IdleReason { verdict: Verdict::NotYet, cause };
         if let Some(until_ms) = self.backing_off.get(&job.job) {
-            if let Some(time) =
-                start_of(&record_ad(job.cluster, &job.record(), now, &self.config), now)
+            if let Some(time) = start_of(&record_ad(job.cluster, &job.record(), &self.config), now)
                 && self.time_to_wait(job.job, now).is_some()
             {
                 return not_yet(Cause::Deferred { seconds: time.since(now.wall).as_secs() });

@@ -114,10 +114,10 @@ impl Core {
 
     fn of_claim(&self, now: Now, fact: &ClaimFact, change: &Change) -> Vec<Effect> {
         match fact {
-            ClaimFact::Requested(matched) => self.claim_effects(now, matched),
+            ClaimFact::Requested(matched) => self.claim_effects(matched),
             ClaimFact::ShareRequested { claim, matched } => {
                 let machine = self.claims.get(claim).map(|held| held.record.machine.clone());
-                let request = self.request_claim(now, *matched);
+                let request = self.request_claim(*matched);
                 machine.zip(request).map(|(m, message)| tell(&m, message)).into_iter().collect()
             }
             ClaimFact::Promised { claim, .. } => {
@@ -214,7 +214,7 @@ impl Core {
             Repeat::StartRun(claim) => self.start_run(now, *claim),
             Repeat::StopRun(claim, how) => self.stop_run(*claim, *how),
             Repeat::PauseRun(claim) => self.pause_run(*claim),
-            Repeat::RequestClaim(matched) => self.request_claim(now, *matched),
+            Repeat::RequestClaim(matched) => self.request_claim(*matched),
             Repeat::Message(message) => Some((**message).clone()),
         }
     }
@@ -270,7 +270,7 @@ impl Core {
         let mut record = job.record();
         record.tally.note(&state, &event, Some(held));
         record.state = state.next(&event).ok()?;
-        let mut ad = ads::record_ad(job.cluster, &record, now, &self.config);
+        let mut ad = ads::record_ad(job.cluster, &record, &self.config);
         ad.set(attr::SERVER_TIME, now.wall.as_secs());
         Some(ad)
     }
@@ -289,16 +289,16 @@ impl Core {
         Some(ToStartd::PauseRun { claim: id, secret: record.secret, run, pause })
     }
 
-    fn claim_effects(&self, now: Now, matched: &Match) -> Vec<Effect> {
+    fn claim_effects(&self, matched: &Match) -> Vec<Effect> {
         let (machine, address) = (matched.machine.clone(), matched.address.clone());
-        let message = self.request_claim(now, matched.id);
+        let message = self.request_claim(matched.id);
         // On a connection that is open already the request can go out at once; on a new one the
         // startd's `Status` asks for it.
         let request = message.map(|message| tell(&machine, message));
         [Effect::Connect { machine: machine.clone(), address }].into_iter().chain(request).collect()
     }
 
-    fn request_claim(&self, now: Now, matched: MatchId) -> Option<ToStartd> {
+    fn request_claim(&self, matched: MatchId) -> Option<ToStartd> {
         let claiming = self.claiming.get(&matched)?;
         if claiming.shares.is_some() {
             return Some(ToStartd::RequestClaim(Box::new(RequestClaim {
@@ -323,10 +323,10 @@ impl Core {
             ad: match claiming.matched.gang {
                 // A machine is asked about what is to be there.
                 Some(_) => {
-                    let ad = ads::matching_ad(self.job(first)?, now, self);
+                    let ad = ads::matching_ad(self.job(first)?, self);
                     Arc::new(model::asking(&ad, &claiming.matched.resources))
                 }
-                None => ads::matching_ad(self.job(first)?, now, self),
+                None => ads::matching_ad(self.job(first)?, self),
             },
             shares: None,
         })))

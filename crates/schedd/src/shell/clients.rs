@@ -11,7 +11,7 @@ use proto::client::{
     Acted, Answer, AskSchedd, DaemonIdentity, FilesAsk, Query, Refusal, Request, Response, Select,
 };
 use proto::frame::{self, FrameError, MAX_FRAME_BYTES};
-use proto::net::{Connection, Incoming, Listener, NetError, Peer, Receiver, Role, Sender};
+use proto::net::{Connection, Incoming, Listener, NetError, Peer, Receiver, Role, Sender, chain};
 use proto::together::{MAX_BYTES_TOGETHER, MAX_TOGETHER, NewCluster, Together};
 use proto::visit::VisitAnswer;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
@@ -580,5 +580,7 @@ fn too_many() -> Refusal {
 }
 
 fn cannot_read(error: &StoreError) -> Answer {
-    Answer::Refused(Refusal::Invalid(error.to_string()))
+    let why = chain(error);
+    tracing::error!(%why, "a question is not answered");
+    Answer::Refused(Refusal::Failed(why))
 }

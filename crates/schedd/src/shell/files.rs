@@ -3,12 +3,12 @@
 //! they are, and whether the job waits for them, the core says first.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::error::Error;
 use std::io;
 
 use model::{ClusterId, JobId, ProcId};
 use proto::client::Refusal;
 use proto::files::{FilesError, Found, Inbox, Piece, Pieces, Root};
+use proto::net::chain;
 use tokio::task::spawn_blocking;
 
 use crate::shell::spool::{Spool, Turn};
@@ -48,12 +48,7 @@ pub(super) enum TravelError {
 
 impl From<TravelError> for Refusal {
     fn from(error: TravelError) -> Self {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            text = format!("{text}: {error}");
-            cause = error.source();
-        }
+        let text = chain(&error);
         match error {
             TravelError::Taken(_) => Self::Busy(text),
             TravelError::Files(_)

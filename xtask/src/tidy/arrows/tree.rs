@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::code;
+use crate::tidy::code;
 use crate::tidy::source::Source;
 
 /// A module that is a file, by the names that lead to it from the crate's root.

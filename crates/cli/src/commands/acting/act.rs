@@ -6,7 +6,7 @@ use clap::Args;
 use classad::{AttrName, Expr};
 use client::{AskError, Schedd};
 use jiff::tz::TimeZone;
-use model::attr;
+use model::{ClusterId, JobStatus, attr};
 use proto::client::{ActResult, Acted, Action, Query, Select, Selector};
 
 use crate::line::call::Call;
@@ -57,9 +57,6 @@ impl Part {
     }
 }
 
-/// What must be true of jobs with `-held`.
-const HELD: &str = "JobStatus == 5";
-
 /// Does `action` to the target's jobs and says what came of it.
 ///
 /// # Errors
@@ -67,7 +64,8 @@ const HELD: &str = "JobStatus == 5";
 /// If no jobs are named, or the schedd cannot be asked.
 pub fn run(target: &Target, action: &Action, words: &Words, call: &Call) -> Result<Outcome> {
     target.at.check()?;
-    let also = target.held.then_some(HELD);
+    let is_held = || Expr::attr(attr::JOB_STATUS).equals(JobStatus::Held.number());
+    let also = target.held.then(is_held);
     let parts = parts(&target.jobs, target.constraint.as_ref(), target.all)?;
     let mut client = connect::schedd()?;
     let with_totals = target.totals;
@@ -75,7 +73,7 @@ pub fn run(target: &Target, action: &Action, words: &Words, call: &Call) -> Resu
     for part in parts {
         let front_end = call.dialect.front_end();
         let acted = client
-            .act_through(front_end, action.clone(), selected(&part, also)?)
+            .act_through(front_end, action.clone(), selected(&part, also.clone()))
             .map_err(unknown)?;
         if call.dialect == Dialect::Updraft {
             acts.whys.push(why_not(&mut client, &part, &acted, words)?);
@@ -161,20 +159,19 @@ pub fn parts(jobs: &[String], constraint: Option<&String>, all: bool) -> Result<
     Ok(parts)
 }
 
-fn selected(part: &Part, also: Option<&str>) -> Result<Select> {
-    let Some(also) = also else { return Ok(part.select()) };
+fn selected(part: &Part, also: Option<Expr>) -> Select {
+    let Some(also) = also else { return part.select() };
+    let of_cluster = |cluster: ClusterId| Expr::attr(attr::CLUSTER_ID).equals(cluster.0);
     let part = match part {
-        Part::One(Selector::Cluster(cluster)) => format!("ClusterId == {cluster}"),
+        Part::One(Selector::Cluster(cluster)) => of_cluster(*cluster),
         Part::One(Selector::Job(job)) => {
-            format!("ClusterId == {} && ProcId == {}", job.cluster, job.proc)
+            of_cluster(job.cluster).and(Expr::attr(attr::PROC_ID).equals(job.proc.0))
         }
-        Part::One(Selector::Owner(name)) => {
-            format!("Owner == {}", Expr::from(classad::Value::from(name.as_str())))
-        }
-        Part::Constraint(_, expr) => expr.to_string(),
-        Part::All => "true".to_owned(),
+        Part::One(Selector::Owner(name)) => Expr::attr(attr::OWNER).equals(name.as_str()),
+        Part::Constraint(_, expr) => expr.clone(),
+        Part::All => return Select::Constraint(also),
     };
-    Ok(Select::Constraint(connect::constraint(&format!("({part}) && ({also})"))?))
+    Select::Constraint(part.parenthesised().and(also.parenthesised()))
 }
 
 #[cfg(test)]

@@ -118,24 +118,22 @@ impl Asked {
 
     /// Only those in one of these queues.
     pub(super) fn in_queues<'q>(mut self, queues: impl Iterator<Item = &'q str>) -> Self {
-        let quoted = |text: &str| Value::from(text).to_new();
-        let is_it =
-            |queue: &str| format!("({QUEUE} ?: {}) =?= {}", quoted(FIRST_QUEUE), quoted(queue));
-        let any: Vec<String> = queues.map(is_it).collect();
-        self.of_clusters = any.join(" || ").parse().ok();
+        // A job that says none is in the first.
+        let is_it = |queue: &str| match Expr::attr(QUEUE).is(queue) {
+            is if queue == FIRST_QUEUE => is.or(Expr::attr(QUEUE).is(Value::Undefined)),
+            is => is,
+        };
+        self.of_clusters = Some(Expr::any(queues.map(is_it)));
         self
     }
 
     /// Of jobs that are no arrays, only those that stand so.
     pub(super) fn in_states(mut self, statuses: &[JobStatus]) -> Self {
-        let is_it = |status: &JobStatus| format!("{} == {}", attr::JOB_STATUS, status.number());
-        let any: Vec<String> = statuses.iter().map(is_it).collect();
-        let array = format!(
-            "({} ?: 1) > 1 || {} isnt undefined",
-            attr::TOTAL_SUBMIT_PROCS,
-            attr::PBS_ARRAY_INDICES
-        );
-        self.of_singles = format!("{array} || {}", any.join(" || ")).parse().ok();
+        let stands =
+            statuses.iter().map(|status| Expr::attr(attr::JOB_STATUS).equals(status.number()));
+        let has_many = Expr::attr(attr::TOTAL_SUBMIT_PROCS).exceeds(1);
+        let is_array = Expr::attr(attr::PBS_ARRAY_INDICES).is_not(Value::Undefined);
+        self.of_singles = Some(Expr::any([has_many, is_array].into_iter().chain(stands)));
         self
     }
 

@@ -1,7 +1,7 @@
 //! `pbsnodes`: machines as PBS's nodes. What they are the negotiator says, and which of them are to
 //! be given no jobs, the schedd.
 
-use classad::AttrName;
+use classad::{AttrName, Expr};
 use client::{Home, Query, Select};
 use jobspec::pbs::code;
 use model::queues::{Change, Denied, Edit, Object};
@@ -83,10 +83,10 @@ pub(super) fn look(here: &Here) -> Result<Vec<Node>, u8> {
     let slots = negotiator.machines(Query::of(Select::All)).map_err(|error| cannot(&error))?;
     let mut schedd = here.connect()?;
     let settings = schedd.queues().map_err(|error| cannot(&error))?;
-    let is_it = |status: JobStatus| format!("{} == {}", attr::JOB_STATUS, status.number());
-    let runs = format!("{} || {}", is_it(JobStatus::Running), is_it(JobStatus::Suspended));
+    let runs = [JobStatus::Running, JobStatus::Suspended];
+    let runs = runs.map(|status| Expr::attr(attr::JOB_STATUS).equals(status.number()));
     let query = Query {
-        constraint: runs.parse().ok(),
+        constraint: Some(Expr::any(runs)),
         projection: nodes::OF_JOBS.iter().copied().map(AttrName::from).collect(),
         ..Query::of(Select::All)
     };
@@ -134,26 +134,19 @@ fn set(here: &Here, line: &Line, nodes: &[Node]) -> u8 {
             exit = code::FAILED;
             continue;
         };
-        let set = |name: &str, value: &str| Change::Set {
-            name: name.to_owned(),
-            value: value.to_owned(),
+        if line.any("or")
+            && let Err(exit) = set_state(here, &node.name, line.has('o'), line.value('C'))
+        {
+            return exit;
+        }
+        let name_of = || "comment".to_owned();
+        let change = match line.value('C') {
+            Some("") => Change::Unset { name: name_of() },
+            Some(comment) => Change::Set { name: name_of(), value: comment.to_owned() },
+            None => continue,
         };
-        let mut changes = Vec::new();
-        if line.any("or") {
-            if let Err(exit) = set_state(here, &node.name, line.has('o'), line.value('C')) {
-                return exit;
-            }
-            // What an earlier release has kept in the queue.
-            changes.push(set("state", "free"));
-        }
-        match line.value('C') {
-            Some("") => changes.push(Change::Unset { name: "comment".to_owned() }),
-            Some(comment) => changes.push(set("comment", comment)),
-            None => {}
-        }
-        let object = Object::Node(node.name.clone());
-        let edits = changes.into_iter().map(|change| Edit { object: object.clone(), change });
-        if let Err(error) = schedd.arrange(Arrange::Settings(edits.collect())) {
+        let edit = Edit { object: Object::Node(node.name.clone()), change };
+        if let Err(error) = schedd.arrange(Arrange::Settings(vec![edit])) {
             match denied(&error) {
                 Some(denied) => complain(&format!("Error marking node {name} - {denied}\n")),
                 None => return here.cannot_connect(&error),

@@ -228,11 +228,10 @@ impl<'a> Manager<'a> {
             }
             let mut edits = Vec::new();
             for change in &changes {
-                let change = match of {
-                    Of::Node => self.node_change(&name, change)?,
-                    Of::Server | Of::Queue | Of::Resource => change.clone(),
-                };
-                edits.push(Edit { object: object.clone(), change });
+                if of == Of::Node && self.is_state(&name, change)? {
+                    continue;
+                }
+                edits.push(Edit { object: object.clone(), change: change.clone() });
             }
             match self.schedd.arrange(Arrange::Settings(edits)) {
                 Ok(()) => {}
@@ -246,29 +245,22 @@ impl<'a> Manager<'a> {
         result
     }
 
-    /// What the queue is to keep of a change of a node: whether it is offline the negotiator knows.
-    fn node_change(&self, node: &str, change: &Change) -> Result<Change, u8> {
-        let free = || Change::Set { name: "state".to_owned(), value: "free".to_owned() };
-        match change {
-            Change::Set { name, value } if name == "state" && value == "offline" => {
-                super::pbsnodes::set_state(self.here, node, true, None)?;
-                Ok(free())
-            }
-            Change::Set { name, value } if name == "state" && value == "free" => {
-                super::pbsnodes::set_state(self.here, node, false, None)?;
-                Ok(free())
-            }
-            Change::Unset { name } if name == "state" => {
-                super::pbsnodes::set_state(self.here, node, false, None)?;
-                Ok(change.clone())
-            }
+    /// Carries out a change of whether a node is offline, which the negotiator keeps; whether it is
+    /// one.
+    fn is_state(&self, node: &str, change: &Change) -> Result<bool, u8> {
+        let is_offline = match change {
+            Change::Set { name, value } if name == "state" && value == "offline" => true,
+            Change::Set { name, value } if name == "state" && value == "free" => false,
+            Change::Unset { name } if name == "state" => false,
             Change::Create
             | Change::Delete
             | Change::Set { .. }
             | Change::Unset { .. }
             | Change::Add { .. }
-            | Change::Remove { .. } => Ok(change.clone()),
-        }
+            | Change::Remove { .. } => return Ok(false),
+        };
+        super::pbsnodes::set_state(self.here, node, is_offline, None)?;
+        Ok(true)
     }
 
     /// What resources of the pool's own there are, and how many, is in the pool's configuration

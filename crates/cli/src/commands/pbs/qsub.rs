@@ -129,11 +129,7 @@ fn attempt(
     let taken = Home::from_environment()
         .submit_cluster(token, |cluster| make(cluster).unwrap_or_else(|_| none()));
     taken.map_err(|error| match error {
-        SubmitError::Ask(AskError::Refused(Refused::Invalid(why)))
-            if why.starts_with(model::depend::HAS_LEFT) =>
-        {
-            Failure::Ended
-        }
+        SubmitError::Ask(AskError::Refused(Refused::HasLeft(_))) => Failure::Ended,
         SubmitError::Ask(AskError::Refused(Refused::Denied(denied))) => {
             Failure::Lasting(Refusal::new(denied.exit(), denied))
         }

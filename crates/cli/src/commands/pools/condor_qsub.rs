@@ -110,8 +110,7 @@ pub fn run(args: &QsubArgs, call: &Call) -> Result<Outcome> {
         match submitted {
             Ok(submitted) => break (printed, submitted),
             // One that it is to wait for has ended since it was looked at.
-            Err(SubmitError::Ask(AskError::Refused(Refusal::Invalid(why))))
-                if attempts > 0 && why.starts_with(depend::HAS_LEFT) => {}
+            Err(SubmitError::Ask(AskError::Refused(Refusal::HasLeft(_)))) if attempts > 0 => {}
             Err(error) => return Err(error.into()),
         }
     };

@@ -115,7 +115,7 @@ fn the_job(word: &str) -> Result<JobId> {
 /// The job does not run, and still may.
 fn is_not_yet(error: &anyhow::Error) -> bool {
     let asked = error.downcast_ref::<AskError>();
-    matches!(asked, Some(AskError::Refused(Refusal::Invalid(why))) if why.contains("it does not run"))
+    matches!(asked, Some(AskError::Refused(Refusal::NotRunning(_))))
 }
 
 /// The terminal as it was, put back when this is dropped.

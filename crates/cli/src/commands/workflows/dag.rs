@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::path::Path;
 use std::str::FromStr;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use classad::{ClassAd, Expr, Value};
 use client::{Home, Query, Schedd, Select, Selector};
@@ -92,10 +92,9 @@ const OF_DAGMANS: [&str; 5] =
 
 /// Of the jobs that a query finds, those beside the schedd: only they may run DAGs.
 fn dagmans(schedd: &mut Schedd, query: Query) -> Result<Vec<ClassAd>> {
-    let beside = format!("{} == {}", attr::JOB_UNIVERSE, Universe::Scheduler.number());
-    let constraint: Expr = beside.parse().map_err(|error| anyhow!("{beside}: {error}"))?;
+    let beside = Expr::attr(attr::JOB_UNIVERSE).equals(Universe::Scheduler.number());
     let projection = OF_DAGMANS.into_iter().map(Into::into).collect();
-    Ok(schedd.jobs(Query { constraint: Some(constraint), projection, ..query })?)
+    Ok(schedd.jobs(Query { constraint: Some(beside), projection, ..query })?)
 }
 
 fn cluster_of(ad: &ClassAd) -> Option<ClusterId> {

@@ -12,7 +12,7 @@ use classad::{ClassAd, Env, Expr, Value};
 use client::{Home, Query, Select};
 use dagman::record::Names;
 use dagman::shell::Knobs;
-use model::job_ad::{Streams, initial_directory};
+use model::job_ad::{Streams, initial_directory, is_of_dag};
 use model::{ClusterId, JobStatus, attr};
 use proto::plain_file;
 
@@ -271,12 +271,12 @@ impl Looking {
 /// The ads of a DAG's jobs, in the queue and past it: of all its nodes, or only some.
 fn jobs_of(job: ClusterId, nodes: Option<&[&str]>, wanted: &[&str]) -> Result<Vec<ClassAd>> {
     let mut schedd = Home::from_environment().schedd()?;
-    let mut constraint = format!("{} == {job}", attr::DAGMAN_JOB_ID);
+    let mut constraint = is_of_dag(job);
     if let Some(nodes) = nodes {
-        let names: Vec<String> = nodes.iter().map(|node| Expr::from(*node).to_string()).collect();
-        constraint += &format!(" && member({}, {{{}}})", attr::DAG_NODE_NAME, names.join(", "));
+        let names = Expr::list(nodes.iter().map(|node| Expr::from(*node)));
+        let is_one = Expr::call("member", [Expr::attr(attr::DAG_NODE_NAME), names]);
+        constraint = constraint.and(is_one);
     }
-    let constraint = constraint.parse().map_err(|error| anyhow!("{constraint}: {error}"))?;
     let projection = wanted.iter().map(|name| (*name).into()).collect();
     let query = Query { constraint: Some(constraint), projection, ..Query::of(Select::All) };
     let mut ads = schedd.jobs(Query { finished: true, ..query.clone() })?;

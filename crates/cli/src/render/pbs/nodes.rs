@@ -98,7 +98,6 @@ pub fn nodes(slots: &[ClassAd], jobs: &[Job], settings: &QueueSettings, here: &H
         node.comment = comment.map(str::to_owned);
         node.state = match () {
             () if drained.contains_key(node.name.as_str()) => "offline",
-            () if settings.is_offline(&node.name) => "offline",
             () if node.cpus[0] >= node.cpus[1] => "job-busy",
             () => "free",
         };

@@ -26,7 +26,7 @@ pub(crate) fn after_exit(
     }
     let mut record = job.record();
     record.tally.note_end(end, usage);
-    let mut ad = ads::record_ad(job.cluster, &record, now, &core.config);
+    let mut ad = ads::record_ad(job.cluster, &record, &core.config);
     // Also beside the schedd, where the job's ad shows none: `max_retries` has an end (in HTCondor
     // 25.14 it has none there).
     ad.set(attr::NUM_JOB_COMPLETIONS, i64::from(record.tally.completions));
@@ -75,7 +75,7 @@ fn wants_to_stay(
     record: &crate::core::records::rows::JobRecord,
     now: Now,
 ) -> bool {
-    let ad = ads::record_ad(job.cluster, record, now, &core.config);
+    let ad = ads::record_ad(job.cluster, record, &core.config);
     ad.eval(attr::LEAVE_JOB_IN_QUEUE, None, &env(now)).truth() == Some(true)
 }
 

@@ -8,6 +8,7 @@
 //! in the history.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use classad::ClassAd;
@@ -27,6 +28,12 @@ use crate::core::words::{ActFact, ClusterFact, Fact, FactoryStep, JobFact, Round
 /// Why they are let go.
 const RELEASE_REASON: &str = "what the job waited for has been";
 
+/// The refusal of a submission that names a job which is not in the queue, or which does not wait
+/// for what is to come.
+pub(crate) fn has_left(what: impl Display) -> Refusal {
+    Refusal::HasLeft(format!("wait for a job that has left the queue: {what}"))
+}
+
 impl Core {
     /// Refuses to wait for what is not in the queue: it may have ended while the submission came.
     pub(crate) fn check_waits(&self, spec: &ClusterSpec) -> Result<(), Refusal> {
@@ -37,7 +44,7 @@ impl Core {
         }
         let unknown = |waits: &&Dependency| !self.clusters.contains_key(&waits.on);
         if let Some(gone) = waits.others.iter().find(unknown) {
-            return Err(Refusal::Invalid(format!("{}: {}", depend::HAS_LEFT, gone.on)));
+            return Err(has_left(gone.on));
         }
         let foreign = |waits: &&Dependency| match waits.part {
             Part::Index(_) => true,
@@ -272,21 +279,21 @@ impl Core {
         count: u32,
     ) -> Result<Vec<Fact>, Refusal> {
         let Some(text) = text else { return Ok(Vec::new()) };
-        let invalid = |why: String| Err(Refusal::Invalid(why));
         let Some(all) = depend::read_before(text) else {
-            return invalid(format!("{} names no jobs that wait", depend::LETS_GO));
+            let why = format!("{} names no jobs that wait", depend::LETS_GO);
+            return Err(Refusal::Invalid(why));
         };
         let mut facts = Vec::new();
         for before in all {
             let cluster = self.clusters.get(&before.job);
             let Some(cluster) = cluster.filter(|cluster| cluster.owner() == owner) else {
-                return invalid(format!("{}: {}", depend::HAS_LEFT, before.job));
+                return Err(has_left(before.job));
             };
             let known = facts.len();
             let waiting = cluster.waiting_jobs();
             facts.extend(waiting.filter_map(|job| waits_besides(job, new, count, before)));
             if facts.len() == known {
-                return invalid(format!("{}: {before}", depend::HAS_LEFT));
+                return Err(has_left(before));
             }
         }
         Ok(facts)

@@ -20,7 +20,7 @@ impl Core {
     /// What follows for a job from the first of these policies that is true.
     pub(crate) fn policy_facts(&self, now: Now, job: JobRef<'_>, asked: &[Policy]) -> Vec<Fact> {
         let record = job.record();
-        let mut ad = ads::record_ad(job.cluster, &record, now, &self.config);
+        let mut ad = ads::record_ad(job.cluster, &record, &self.config);
         if record.state.running().is_some() {
             // As HTCondor's shadow does, the run that is under way counts.
             let since = record.tally.last_start.unwrap_or(now.wall);

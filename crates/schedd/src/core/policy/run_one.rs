@@ -13,6 +13,7 @@ use model::{
 };
 use proto::client::Refusal;
 
+use crate::core::policy::dependencies::has_left;
 use crate::core::records::acts::Target;
 use crate::core::state::core::{Cluster, Core, JobRef};
 use crate::core::words::{ActFact, Actor, Event, Fact, JobFact};
@@ -37,7 +38,7 @@ impl Core {
         };
         match others.into_iter().find(|id| !waits(id)) {
             None => Ok(()),
-            Some(gone) => Err(Refusal::Invalid(format!("{}: {gone}", depend::HAS_LEFT))),
+            Some(gone) => Err(has_left(gone)),
         }
     }
 

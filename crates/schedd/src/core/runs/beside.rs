@@ -116,7 +116,7 @@ impl Core {
         let Some(job) = class.idle.first().and_then(|(_, job)| self.job(job)) else {
             return Vec::new();
         };
-        let ad = ads::matching_ad(job, room.now, self);
+        let ad = ads::matching_ad(job, self);
         if let Some(clause) = failing_clause(&ad, &room.ad, room.now) {
             let reason = IdleReason { verdict: Verdict::Never, cause: clause };
             let told = self.newly_waiting(id, &reason);
@@ -161,8 +161,7 @@ impl Core {
             return true;
         }
         let room = room.get_or_insert_with(|| Room::new(self, now));
-        self.job(job)
-            .is_some_and(|job| room.takes(class.universe, &ads::matching_ad(job, now, self)))
+        self.job(job).is_some_and(|job| room.takes(class.universe, &ads::matching_ad(job, self)))
     }
 
     /// When a class that waits is looked at again, or the startd of this machine is asked again.

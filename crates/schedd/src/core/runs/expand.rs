@@ -39,7 +39,7 @@ impl Core {
         let slot = self.claims.get(&claim).and_then(|claim| claim.slot_ad.clone());
         let slot =
             slot.ok_or_else(|| Box::new(Fact::Claim(ClaimFact::Dropped { claim, release: true })))?;
-        let ad = ads::record_ad(job.cluster, &job.record(), now, &self.config);
+        let ad = ads::record_ad(job.cluster, &job.record(), &self.config);
         let mut changes = machine_attrs(&ad, &slot, now);
         let expanded =
             expanded(&ad, &slot, now).map_err(|name| Box::new(cannot(job.job, &name, now)))?;

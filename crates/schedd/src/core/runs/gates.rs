@@ -4,10 +4,9 @@
 
 use std::sync::Arc;
 
-use classad::{ClassAd, Expr};
 use model::queues::QueueSettings;
 use model::{
-    Cause, IdleReason, UserName, Verdict, attr,
+    Cause, IdleReason, UserName, Verdict,
     planted::{Bug, planted},
 };
 
@@ -63,17 +62,10 @@ impl Core {
         change: &mut Change,
     ) {
         let bookings_change = bookings_of(&self.settings) != bookings_of(settings);
-        let nodes_change = !self.settings.offline().eq(settings.offline());
         self.settings = Arc::clone(settings);
         change.settings = Some(Arc::clone(settings));
         self.look_at_queues();
-        if nodes_change {
-            // What each class needs is told anew: it needs another machine.
-            self.classes.changed.extend(self.classes.by_id.keys().copied());
-        }
-        if (nodes_change || bookings_change)
-            && let Some(negotiator) = &mut self.negotiator
-        {
+        if bookings_change && let Some(negotiator) = &mut self.negotiator {
             negotiator.introduced = false;
         }
     }
@@ -86,29 +78,7 @@ impl Core {
     /// Whether the claim's machine is not to be given new jobs.
     pub(crate) fn is_offline(&self, claim: &Claim) -> bool {
         let (machine, beside) = (&claim.record.machine, claim.record.universe.is_beside());
-        !beside && (self.drained.contains(machine) || self.settings.is_offline(machine.as_str()))
-    }
-
-    /// What a class needs, of machines that may be given jobs.
-    pub(crate) fn without_offline(&self, ad: Arc<ClassAd>) -> Arc<ClassAd> {
-        let not_there = self.settings.offline().map(|name| {
-            let quoted = classad::Value::from(name).to_new();
-            format!("TARGET.{} =!= {quoted}", attr::MACHINE)
-        });
-        let clauses: Vec<String> = not_there.collect();
-        if clauses.is_empty() {
-            return ad;
-        }
-        let own = ad.get(attr::REQUIREMENTS).map_or_else(|| "true".to_owned(), ToString::to_string);
-        let text = format!("({own}) && {}", clauses.join(" && "));
-        match Expr::parse(&text) {
-            Ok(requirements) => {
-                let mut changed = (*ad).clone();
-                changed.set(attr::REQUIREMENTS, requirements);
-                Arc::new(changed)
-            }
-            Err(_) => ad,
-        }
+        !beside && self.drained.contains(machine)
     }
 }
 

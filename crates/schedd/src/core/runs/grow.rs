@@ -62,7 +62,7 @@ impl Core {
         let Some(slot) = job.record().tally.slot_resources.filter(|_| running) else {
             return Vec::new();
         };
-        let ad = ads::record_ad(job.cluster, &job.record(), now, &self.config);
+        let ad = ads::record_ad(job.cluster, &job.record(), &self.config);
         let over = |growing: &&Growing| {
             (growing.used)(usage) > (growing.given)(&slot) && growing.is_wanted(&ad)
         };

@@ -118,7 +118,7 @@ impl Core {
         let all = self.classes.by_id.keys().filter(|_| full);
         for id in self.classes.changed.iter().filter(|_| !full).chain(all) {
             let request =
-                self.classes.by_id.get(id).and_then(|class| self.request(*id, class, &gates, now));
+                self.classes.by_id.get(id).and_then(|class| self.request(*id, class, &gates));
             let told = negotiator.told.get(id);
             match request {
                 Some(request) if full || told != Some(&told_of(&request)) => changed.push(request),
@@ -165,21 +165,14 @@ impl Core {
         Some(negotiator.told_all_ms.saturating_add(every))
     }
 
-    fn request(
-        &self,
-        id: ClassId,
-        class: &Class,
-        gates: &Gates<'_>,
-        now: Now,
-    ) -> Option<ClassRequest> {
+    fn request(&self, id: ClassId, class: &Class, gates: &Gates<'_>) -> Option<ClassRequest> {
         if class.universe.is_beside() {
             return None;
         }
         let idle = u32::try_from(self.wanted(class, gates)).unwrap_or(u32::MAX);
         let (priority, first) = class.idle.first().filter(|_| idle > 0)?;
-        let ad = ads::matching_ad(self.job(first)?, now, self);
+        let ad = ads::matching_ad(self.job(first)?, self);
         let owner = model::submitter(&ad, &class.owner);
-        let ad = self.without_offline(ad);
         Some(ClassRequest { class: id, owner, priority, first, idle, ad })
     }
 }

@@ -25,7 +25,7 @@ impl Core {
 
     fn skip(&self, id: JobId, now: Now) -> Vec<Fact> {
         let Some(job) = self.job(id) else { return Vec::new() };
-        let (ad, env) = (ads::matching_ad(job, now, self), env(now));
+        let (ad, env) = (ads::matching_ad(job, self), env(now));
         if !ad.eval(IS_NOOP, None, &env).is_true() {
             return Vec::new();
         }

@@ -1,6 +1,6 @@
 //! Jobs that wait for others, and jobs of which only one runs.
 
-use model::depend::{HAS_LEFT, WAITS_FOR};
+use model::depend::WAITS_FOR;
 
 use crate::core::tests::*;
 
@@ -247,8 +247,8 @@ fn nobody_runs_instead_of_another_users_jobs() {
         trial.take(&[Input::Reserve { by: by.clone(), token }]);
         let submit = Input::Submit { by, token, cluster: ClusterId(2), spec };
         let answer = trial.take(&[submit]).answers.remove(0).unwrap();
-        let refused = format!("{HAS_LEFT}: 1");
-        assert_eq!(answer, Answer::Refused(Refusal::Invalid(refused)));
+        let refused = "wait for a job that has left the queue: 1".to_owned();
+        assert_eq!(answer, Answer::Refused(Refusal::HasLeft(refused)));
     }
 }
 

@@ -52,7 +52,7 @@ impl Core {
         if !self.is_timed(job) {
             return None;
         }
-        let tab = crontab(&self.ad_of(job, now), now)?.ok()?;
+        let tab = crontab(&self.ad_of(job), now)?.ok()?;
         self.next_time(&tab, now).ok()
     }
 
@@ -63,7 +63,7 @@ impl Core {
     /// How long an idle job waits before it is offered for matching, if it does.
     pub(crate) fn time_to_wait(&self, job: JobId, now: Now) -> Option<Duration> {
         let job = self.job(job).filter(|job| self.is_timed(*job))?;
-        let ad = self.ad_of(job, now);
+        let ad = self.ad_of(job);
         let from_s = Deferral::of(&ad, &env(now))?.prepared_from_s()?;
         let from = Timestamp::from_millis(from_s.saturating_mul(1000));
         (from > now.wall).then(|| from.since(now.wall))
@@ -77,7 +77,7 @@ impl Core {
         let idle = jobs.filter(|record| matches!(record.state, JobState::Idle { .. }));
         let missed = idle.filter(|record| {
             let Some(job) = self.job(record.job) else { return false };
-            let ad = self.ad_of(job, now);
+            let ad = self.ad_of(job);
             let last_s = Deferral::of(&ad, &env(now)).and_then(|deferral| deferral.last_s());
             last_s.is_some_and(|last_s| last_s < now.wall.as_secs())
                 && self.cron_time(job, now).is_some()
@@ -89,8 +89,8 @@ impl Core {
         self.timed.contains(&job.job.cluster)
     }
 
-    fn ad_of(&self, job: JobRef<'_>, now: Now) -> ClassAd {
-        ads::record_ad(job.cluster, &job.record(), now, &self.config)
+    fn ad_of(&self, job: JobRef<'_>) -> ClassAd {
+        ads::record_ad(job.cluster, &job.record(), &self.config)
     }
 }
 

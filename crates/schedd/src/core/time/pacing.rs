@@ -49,7 +49,7 @@ impl Core {
         if !class.paces || class.universe.is_beside() || !facts.iter().any(starts) {
             return None;
         }
-        let ad = ads::matching_ad(self.job(id)?, now, self);
+        let ad = ads::matching_ad(self.job(id)?, self);
         let seconds = ad.eval(START_DELAY, None, &env(now)).as_f64()?;
         let pause = Duration::from_secs_f64(Some(seconds).filter(|n| *n > 0.0)?.min(LONGEST_S));
         let until_ms = Some(now.deadline(pause));

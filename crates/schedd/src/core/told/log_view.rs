@@ -77,7 +77,7 @@ impl Core {
                 {
                     let ad = ads::job_ad(job, now, self);
                     let kinds = self.entries(job, &ad, what, now);
-                    let ad = self.told_with(job, ad, what, now);
+                    let ad = self.told_with(job, ad, what);
                     self.push(log, job, &ad, now, kinds);
                 }
             }
@@ -153,13 +153,13 @@ impl Core {
 
     /// What is told of a job beside the entries of an event: at the end of a run, with how that
     /// ended.
-    fn told_with(&self, job: JobRef<'_>, ad: ClassAd, what: &JobEvent, now: Now) -> ClassAd {
+    fn told_with(&self, job: JobRef<'_>, ad: ClassAd, what: &JobEvent) -> ClassAd {
         if let JobEvent::RunOver { end, usage, .. } = what
             && ad.get(attr::JOB_AD_INFORMATION_ATTRS).is_some()
         {
             let mut record = job.record();
             record.tally.note_end(end, *usage);
-            return ads::record_ad(job.cluster, &record, now, &self.config);
+            return ads::record_ad(job.cluster, &record, &self.config);
         }
         ad
     }

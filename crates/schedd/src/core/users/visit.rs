@@ -14,14 +14,15 @@ impl Core {
     ///
     /// If it does not run, or is somebody else's.
     pub fn place_of_run(&self, by: &Actor, job: JobId) -> Result<(&MachineName, &str), Refusal> {
-        let refused = |why: &str| Refusal::Invalid(format!("visit job {job}: {why}"));
+        let said = |why: &str| format!("visit job {job}: {why}");
+        let refused = |why: &str| Refusal::Invalid(said(why));
         let found = self.job(job).ok_or_else(|| refused("it is not in the queue"))?;
         if !by.superuser && *found.cluster.owner() != by.user {
             return Err(refused("it is somebody else's"));
         }
         let claim = found.state().running().map(|running| running.claim);
         let claim = claim.and_then(|claim| self.claims.get(&claim));
-        let claim = claim.ok_or_else(|| refused("it does not run"))?;
+        let claim = claim.ok_or_else(|| Refusal::NotRunning(said("it does not run")))?;
         Ok((&claim.record.machine, &claim.record.address))
     }
 }

@@ -76,7 +76,10 @@ pub(crate) async fn place_for(
     let place = place.await.map_err(|_| stopping())?.ok_or(NoEntry::NoRun(job));
     let entered = place
         .and_then(|place| asker.may_enter(job, &place.owner, Uid::effective()).map(|()| place));
-    entered.map_err(|why| Refusal::Invalid(why.to_string()))
+    entered.map_err(|why| match why {
+        NoEntry::NoRun(_) => Refusal::NotRunning(why.to_string()),
+        NoEntry::NotYours(_) | NoEntry::Root(_) => Refusal::Invalid(why.to_string()),
+    })
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use model::job_ad::{Stream, Streams, initial_directory};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use proto::client::{Answer, ReadFrom, Refusal, RunFile};
+use proto::net::chain;
 use proto::plain_file;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
@@ -62,15 +63,8 @@ pub(crate) async fn answer(
     };
     match spawn_blocking(move || read(&place.scratch, &wanted)).await {
         Ok(Ok((offset, bytes))) => Answer::FilePart { offset, bytes },
-        Ok(Err(error)) => Answer::Refused(Refusal::Invalid(in_one_line(&error))),
+        Ok(Err(error)) => Answer::Refused(Refusal::Invalid(chain(&error))),
         Err(_) => Answer::Refused(Refusal::Busy("the startd is stopping".to_owned())),
-    }
-}
-
-fn in_one_line(error: &TailError) -> String {
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
     }
 }
 

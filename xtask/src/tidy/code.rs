@@ -6,21 +6,20 @@ pub(super) fn of(text: &str) -> String {
     without_words(&without_tests(text))
 }
 
-/// Test modules stand at the end of a file, or in files of their own.
-pub(in crate::tidy) fn without_tests(text: &str) -> String {
+/// A text without the items that are compiled for tests alone. rustfmt closes an item of a file
+/// where it began: at the beginning of a line.
+pub(super) fn without_tests(text: &str) -> String {
     let mut kept = String::new();
-    let mut lines = text.lines().peekable();
+    let mut lines = text.lines();
     while let Some(line) = lines.next() {
-        if line != "#[cfg(test)]" {
-            kept.push_str(line);
-            kept.push('\n');
+        if line == "#[cfg(test)]" {
+            let is_last =
+                |line: &&str| *line == "}" || !line.starts_with([' ', '#']) && line.ends_with(';');
+            lines.find(is_last);
             continue;
         }
-        let is_file = lines.peek().is_some_and(|next| next.contains("mod ") && next.ends_with(';'));
-        if !is_file {
-            break;
-        }
-        lines.next();
+        kept.push_str(line);
+        kept.push('\n');
     }
     kept
 }
@@ -91,6 +90,8 @@ mod tests {
             ("m('\"', '\\'', '\\n') + 'a'\n", "m(, , ) + \n"),
             ("fn f<'a>(x: &'a str)\n", "fn f<'a>(x: &'a str)\n"),
             ("a\n#[cfg(test)]\nmod tests;\nb\n#[cfg(test)]\nmod more {\n}\n", "a\nb\n"),
+            ("#[cfg(test)]\n#[test]\nfn f() {\n    g();\n}\nfn h() {}\n", "fn h() {}\n"),
+            ("#[cfg(test)]\nuse a::{\n    b,\n};\nfn h() {}\n", "fn h() {}\n"),
         ] {
             assert_eq!(of(text), code, "{text}");
         }

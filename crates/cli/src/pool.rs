@@ -7,10 +7,12 @@ pub mod configuration;
 pub mod doctor;
 mod failure;
 mod guard;
+pub mod many_users;
 pub mod membership;
 mod restore;
 mod supervisor;
 pub mod trust;
+pub mod units;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -28,8 +30,9 @@ use proto::whole_file::{self, OURS_ALONE};
 use serde::{Deserialize, Serialize};
 
 use crate::pool::configuration::{Changed, ConfigurationError, Effective};
+use crate::pool::many_users::{ManyUsers, ManyUsersError, only_root_where_many};
 use crate::pool::membership::{JoinError, Joined, Standing};
-use client::home::{DaemonRole, Home};
+use client::home::{DaemonRole, Home, ROOT_SUPERVISOR};
 use client::lock;
 use client::{AskError, Negotiator, Schedd, Startd};
 
@@ -62,6 +65,9 @@ pub struct PoolSettings {
     /// What the folder is to other machines.
     #[serde(default)]
     pub standing: Standing,
+    /// As whom its processes run, if it is many users'; all of it is one user's otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub many_users: Option<ManyUsers>,
     /// What the configuration came to when it was taken last: what daemons read.
     #[serde(default)]
     pub configuration: Effective,
@@ -130,6 +136,9 @@ pub enum PoolError {
     /// Its folder is not to be trusted.
     #[error(transparent)]
     Untrusted(#[from] trust::Untrusted),
+    /// It is many users', or should be.
+    #[error(transparent)]
+    ManyUsers(#[from] ManyUsersError),
     /// Its queue was not copied or put back.
     #[error(transparent)]
     Backup(#[from] schedd::BackupError),
@@ -182,7 +191,7 @@ pub struct ProcessStatus {
 ///
 /// If its folder cannot be used or a daemon does not come up.
 pub fn start(home: &Home, wanted: &PoolSettings, program: &Path) -> Result<Started, PoolError> {
-    make_folders(home)?;
+    make_folders(home, wanted.many_users)?;
     failure::forget(home);
     let supervised = home.is_supervised();
     let before = settings(home)?.standing;
@@ -193,10 +202,13 @@ pub fn start(home: &Home, wanted: &PoolSettings, program: &Path) -> Result<Start
     }
     let all = standing.daemons();
     let dead = all.iter().filter(|role| !matches!(holder(home, role.name()), Ok(Some(_)))).count();
-    if !supervised {
-        supervisor::start_role(home, program, SUPERVISOR)
-            .map_err(|source| PoolError::File { path: home.log(SUPERVISOR), source })?;
-    } else if before != standing {
+    for name in supervisors(home) {
+        if holder(home, name)?.is_none() {
+            supervisor::start_role(home, program, name)
+                .map_err(|source| PoolError::File { path: home.log(name), source })?;
+        }
+    }
+    if supervised && before != standing {
         restart_listeners(home)?;
     }
     let up = wait_until_up(home);
@@ -211,6 +223,19 @@ pub fn start(home: &Home, wanted: &PoolSettings, program: &Path) -> Result<Start
         (true, n) => Started::Revived { processes: n },
         (false, n) => Started::Revived { processes: n + 1 },
     })
+}
+
+/// Who starts the pool's daemons again: of many users' pool, the launcher's is root's as it is.
+fn supervisors(home: &Home) -> &'static [&'static str] {
+    if home.is_of_many_users() { &[ROOT_SUPERVISOR, SUPERVISOR] } else { &[SUPERVISOR] }
+}
+
+/// The daemons that a supervisor starts again.
+pub fn supervised_by(home: &Home, name: &str, standing: &Standing) -> Vec<DaemonRole> {
+    let all = standing.daemons().iter().copied();
+    let of_many = home.is_of_many_users();
+    all.filter(|role| !of_many || (*role == DaemonRole::Launcher) == (name == ROOT_SUPERVISOR))
+        .collect()
 }
 
 /// Makes those that listen for other machines do so as the settings say now.
@@ -246,7 +271,7 @@ pub fn join(
     wanted: &PoolSettings,
     program: &Path,
 ) -> Result<(String, Joined), PoolError> {
-    make_folders(home)?;
+    make_folders(home, None)?;
     failure::forget(home);
     let name = name_to_join(home, token, name)?;
     let joined = membership::join(home, token, &name)?;
@@ -297,7 +322,11 @@ pub enum Runs {
 ///
 /// If a process can neither be asked nor made to end.
 pub fn stop(home: &Home, runs: Runs) -> Result<bool, PoolError> {
-    let mut any = end_process(home, SUPERVISOR)?;
+    only_root_where_many(home, "stop")?;
+    let mut any = false;
+    for name in supervisors(home) {
+        any |= end_process(home, name)?;
+    }
     if runs == Runs::GoOn {
         // Asked to end it ends its runs first. It may be killed at any moment.
         any |= holder(home, DaemonRole::Startd.name())?.is_some();
@@ -328,6 +357,7 @@ pub struct Reconfigured {
 ///
 /// If the pool does not run, or the configuration is wrong: then nothing changes.
 pub fn reconfigure(home: &Home) -> Result<Reconfigured, PoolError> {
+    only_root_where_many(home, "reconfigure")?;
     if !home.is_supervised() {
         return Err(PoolError::NotRunning { dir: home.dir().to_owned() });
     }
@@ -365,6 +395,7 @@ pub fn configuration_changes(home: &Home) -> Result<Vec<Changed>, PoolError> {
 fn kill_daemon(home: &Home, role: DaemonRole) -> Result<(), PoolError> {
     let daemon = role.name();
     let Some(pid) = holder(home, daemon)? else { return Ok(()) };
+    many_users::check_process(home, settings(home)?.many_users, daemon, pid)?;
     match kill(Pid::from_raw(pid), Signal::SIGKILL) {
         Ok(()) | Err(Errno::ESRCH) => {}
         Err(source) => return Err(PoolError::Signal { daemon, pid, source }),
@@ -386,14 +417,35 @@ fn kill_daemon(home: &Home, role: DaemonRole) -> Result<(), PoolError> {
 ///
 /// If a lock cannot be read.
 pub fn status(home: &Home) -> Result<Vec<ProcessStatus>, PoolError> {
-    let mut all =
-        vec![ProcessStatus { name: SUPERVISOR, pid: holder(home, SUPERVISOR)?, identity: None }];
+    if home.is_of_many_users() && !many_users::are_root() {
+        return Ok(answering(home));
+    }
+    let mut all = Vec::new();
+    let launcher = holder(home, DaemonRole::Launcher.name())?;
+    for name in supervisors(home).iter().copied() {
+        let pid = holder(home, name)?;
+        // Where systemd keeps the launcher nobody else does.
+        if name == SUPERVISOR || pid.is_some() || launcher.is_none() {
+            all.push(ProcessStatus { name, pid, identity: None });
+        }
+    }
     for role in settings(home)?.standing.daemons().iter().copied() {
         let pid = holder(home, role.name())?;
         let identity = pid.and_then(|_| identify(home, role).ok().flatten());
         all.push(ProcessStatus { name: role.name(), pid, identity });
     }
     Ok(all)
+}
+
+/// Those daemons of a pool of many users that a user can ask how they are: locks are not his to see.
+fn answering(home: &Home) -> Vec<ProcessStatus> {
+    let asked = [DaemonRole::Negotiator, DaemonRole::Startd, DaemonRole::Schedd];
+    let status = |role: DaemonRole| {
+        let identity = identify(home, role).ok().flatten();
+        let pid = identity.as_ref().and_then(|identity| i32::try_from(identity.pid).ok());
+        ProcessStatus { name: role.name(), pid, identity }
+    };
+    asked.map(status).into()
 }
 
 /// The settings that the pool was started with.
@@ -412,8 +464,15 @@ pub fn settings(home: &Home) -> Result<PoolSettings, PoolError> {
     }
 }
 
-fn make_folders(home: &Home) -> Result<(), PoolError> {
+fn make_folders(home: &Home, many: Option<ManyUsers>) -> Result<(), PoolError> {
     use std::os::unix::fs::DirBuilderExt;
+    if let Some(many) = many {
+        return Ok(many_users::make_folders(home, many)?);
+    }
+    only_root_where_many(home, "start")?;
+    if let Some(many) = settings(home)?.many_users {
+        return Ok(many_users::make_folders(home, many)?);
+    }
     trust::check(home)?;
     for path in home.folders() {
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
@@ -427,6 +486,10 @@ fn keep_settings(home: &Home, wanted: &PoolSettings, runs: bool) -> Result<(), P
     let mut new = settings(home)?;
     new.cpus = wanted.cpus.or(new.cpus);
     new.memory_mib = wanted.memory_mib.or(new.memory_mib);
+    new.many_users = wanted.many_users.or(new.many_users);
+    if new.many_users.is_some() && !matches!(wanted.standing, Standing::Alone) {
+        return Err(ManyUsersError::Listens.into());
+    }
     match (&wanted.standing, &new.standing) {
         (Standing::Alone, _) => {}
         (Standing::Listens { .. }, Standing::Joined { .. }) => {
@@ -446,7 +509,8 @@ fn write_settings(home: &Home, new: &PoolSettings) -> Result<(), PoolError> {
     let path = home.settings();
     let text = serde_json::to_vec_pretty(new)
         .map_err(|source| PoolError::Settings { path: path.clone(), source })?;
-    let written = whole_file::replace(&path, OURS_ALONE, &text);
+    let mode = if new.many_users.is_some() { many_users::SETTINGS_MODE } else { OURS_ALONE };
+    let written = whole_file::replace(&path, mode, &text);
     written.map_err(|source| PoolError::File { path, source })
 }
 
@@ -522,6 +586,7 @@ fn identify(home: &Home, role: DaemonRole) -> Result<Option<DaemonIdentity>, Ask
 )]
 fn end_process(home: &Home, name: &'static str) -> Result<bool, PoolError> {
     let Some(pid) = holder(home, name)? else { return Ok(false) };
+    many_users::check_process(home, settings(home)?.many_users, name, pid)?;
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {
         match kill(Pid::from_raw(pid), signal) {
             Ok(()) | Err(Errno::ESRCH) => {}

@@ -1,9 +1,11 @@
 //! Where a pool keeps its things: one folder, chosen by `UPDRAFT_HOME`, else by HTCondor's
 //! `CONDOR_CONFIG`, else by the links by which the program was called, else the user's state
-//! folder. It names paths, and knows nothing of what is in them but for those.
+//! folder, if he has a pool there, else the machine's pool of many users, if it has one. It names
+//! paths, and knows nothing of what is in them but for those.
 
 use std::env;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::lock;
@@ -19,7 +21,13 @@ pub const CONFIGURATION_VARIABLE: &str = "CONDOR_CONFIG";
 /// The file beside links under other programs' names that names the pool which they mean.
 pub const LINKS_POOL: &str = ".updraft-pool";
 
-/// The folder of one personal pool.
+/// The folder of the machine's pool of many users.
+pub const SYSTEM_DIR: &str = "/var/lib/updraft";
+
+/// The supervisor of the launcher in a pool of many users, which is root's as the launcher is.
+pub const ROOT_SUPERVISOR: &str = "launcher-supervisor";
+
+/// The folder of one pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Home(PathBuf);
 
@@ -100,6 +108,15 @@ fn pool_beside(link: &Path) -> Option<PathBuf> {
     Some(PathBuf::from(text.trim())).filter(|folder| folder.is_absolute())
 }
 
+/// Whether the environment names a pool.
+fn is_chosen() -> bool {
+    let set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+    let config = || env::var_os(CONFIGURATION_VARIABLE).map(PathBuf::from);
+    set(HOME_VARIABLE)
+        || config().is_some_and(|file| of_configuration(&file).is_some())
+        || env::var_os("PATH").is_some_and(|path| of_links(Path::new(&path)).is_some())
+}
+
 impl Home {
     /// The folder `dir`.
     pub fn at(dir: &Path) -> Self {
@@ -108,6 +125,16 @@ impl Home {
 
     /// The pool that the environment chooses.
     pub fn from_environment() -> Self {
+        let own = Self::own();
+        let system = Self(PathBuf::from(SYSTEM_DIR));
+        if is_chosen() || own.settings().exists() || !system.is_of_many_users() {
+            return own;
+        }
+        system
+    }
+
+    /// The same, where a pool is made: the machine's is not meant if it is not named.
+    pub fn own() -> Self {
         let var =
             |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let state = || var("XDG_STATE_HOME").or_else(|| Some(var("HOME")?.join(".local/state")));
@@ -115,7 +142,24 @@ impl Home {
             .or_else(|| of_configuration(&var(CONFIGURATION_VARIABLE)?))
             .or_else(|| of_links(&var("PATH")?))
             .or_else(|| Some(state()?.join("updraft")));
-        Self(dir.unwrap_or_else(|| PathBuf::from("/var/lib/updraft")))
+        Self(dir.unwrap_or_else(|| PathBuf::from(SYSTEM_DIR)))
+    }
+
+    /// Whether it is a pool of many users: only root can make what says so.
+    pub fn is_of_many_users(&self) -> bool {
+        self.root_dir().is_dir()
+    }
+
+    /// What is root's in a pool of many users: the launcher's socket, locks and logs. Nobody else
+    /// may write there, so that root opens nothing that somebody has put in its place.
+    pub fn root_dir(&self) -> PathBuf {
+        self.0.join("root")
+    }
+
+    /// The folder of what one process of the pool has: a pool of many users has two of each.
+    fn of_process(&self, name: &str, usual: PathBuf) -> PathBuf {
+        let is_roots = name == DaemonRole::Launcher.name() || name == ROOT_SUPERVISOR;
+        if is_roots && self.is_of_many_users() { self.root_dir() } else { usual }
     }
 
     /// The folder itself.
@@ -145,12 +189,12 @@ impl Home {
 
     /// The socket of a daemon.
     pub fn socket(&self, role: DaemonRole) -> PathBuf {
-        self.run_dir().join(format!("{}.sock", role.name()))
+        self.of_process(role.name(), self.run_dir()).join(format!("{}.sock", role.name()))
     }
 
     /// The lock that a daemon holds while it lives; it contains its process number.
     pub fn lock(&self, name: &str) -> PathBuf {
-        self.run_dir().join(format!("{name}.lock"))
+        self.of_process(name, self.run_dir()).join(format!("{name}.lock"))
     }
 
     /// The lock that a pool's supervisor holds: the one who starts its daemons again when they die.
@@ -160,7 +204,12 @@ impl Home {
 
     /// Whether somebody starts the pool's daemons again when they die.
     pub fn is_supervised(&self) -> bool {
-        matches!(lock::holder(&self.supervisor_lock()), Ok(Some(_)))
+        match lock::holder(&self.supervisor_lock()) {
+            Ok(holder) => holder.is_some(),
+            // Of many users' pool the locks are not a user's to see, and its daemons are started
+            // again like any others.
+            Err(error) => error.kind() == ErrorKind::PermissionDenied && self.is_of_many_users(),
+        }
     }
 
     /// Where daemons write their logs.
@@ -170,7 +219,12 @@ impl Home {
 
     /// The log of a daemon.
     pub fn log(&self, name: &str) -> PathBuf {
-        self.log_dir().join(format!("{name}.log"))
+        // Whoever starts processes as others opens their logs: of that one only.
+        let usual = match name == "supervisor" && self.is_of_many_users() {
+            true => self.root_dir(),
+            false => self.log_dir(),
+        };
+        self.of_process(name, usual).join(format!("{name}.log"))
     }
 
     /// What a daemon keeps over restarts.

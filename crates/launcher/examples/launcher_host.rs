@@ -21,6 +21,7 @@ fn main() -> ExitCode {
     let mut config = Config {
         socket,
         state_dir,
+        users_dir: None,
         identity: RunAs::Own,
         containment: ContainmentWish::Subreaper,
         runs_max: RUNS_MAX,

@@ -39,6 +39,7 @@ fn host(dir: &Path) -> Result<(), Box<dyn Error>> {
     Ok(launcher::run(Config {
         socket: dir.join("launcher.sock"),
         state_dir: dir.join("state"),
+        users_dir: None,
         identity: RunAs::Own,
         containment: ContainmentWish::Subreaper,
         runs_max: 1024,

@@ -33,15 +33,19 @@
 //! | `steps.rs` | which of a run's programs has its turn |
 //! | `child.rs` | turns a start request into what the new process needs, laid out for `execve` |
 //! | `record.rs` | the run files |
+//! | `folders.rs` | the directories that only root may write to, and each user's own in one of them |
 //! | `tree.rs` | process trees as `/proc` shows them |
 //! | `cgroup.rs` | one cgroup v2 per run, where there is one to be had |
 //! | `link.rs` | a framed, buffered, non-blocking stream |
+//! | `client.rs` | a client that asks for one process; not executed by the launcher |
 //! | `sys.rs` | every `unsafe` line |
 
 mod cgroup;
 mod child;
+pub mod client;
 mod config;
 mod fleet;
+mod folders;
 mod keeper;
 mod link;
 mod record;

@@ -312,6 +312,9 @@ fn check_identity(start: &Start, identity: RunAs) -> Result<(), Refusal> {
         RunAs::Users { .. } if uid == 0 || gid == 0 => {
             return refuse("a shared pool never runs a job as root or in root's group");
         }
+        RunAs::Users { client_uid, .. } if uid == client_uid => {
+            return refuse("it is the pool's own user, whose processes speak for the pool");
+        }
         RunAs::Users { uid_min, .. } if uid < uid_min => {
             return refuse(&format!("uids below {uid_min} are the system's"));
         }

@@ -391,8 +391,9 @@ fn prepare_and_execute(loan: &Loan<'_>) -> SpawnError {
             // SAFETY: no argument.
             check(Stage::Session, unsafe { libc::setsid() })
         })
-        .and_then(|()| set_limits(plan))
         .and_then(|()| plan.user.as_ref().map_or(Ok(()), become_user))
+        // As the user: nobody is given more than root's launcher was, or another's precedence.
+        .and_then(|()| set_limits(plan))
         .and_then(|()| {
             // SAFETY: plain integers, and a C string that lives in the plan.
             unsafe {

@@ -494,10 +494,6 @@ pub enum Stage {
     Clone,
     /// Making a session.
     Session,
-    /// Setting the resource limits.
-    Limits,
-    /// Setting the scheduling priority.
-    Nice,
     /// Setting the groups.
     Groups,
     /// Setting the gid.
@@ -506,6 +502,10 @@ pub enum Stage {
     Uid,
     /// Giving up new privileges.
     NoNewPrivs,
+    /// Setting the resource limits.
+    Limits,
+    /// Setting the scheduling priority.
+    Nice,
     /// Entering the working directory.
     Chdir,
     /// Opening descriptor 0.

@@ -11,7 +11,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 
 /// A lock that is held until this is dropped or the process ends, however it ends.
@@ -59,7 +59,9 @@ pub fn wait_until_free(path: &Path) -> io::Result<()> {
 ///
 /// If the file cannot be read.
 pub fn holder(path: &Path) -> io::Result<Option<i32>> {
-    let file = match OpenOptions::new().read(true).write(true).open(path) {
+    // It may be a folder in which somebody else puts what he likes.
+    let flags = (OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW).bits();
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),

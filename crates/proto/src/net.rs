@@ -10,6 +10,7 @@
 //! one user started serves that user, and machines that joined it ([`Admission`]).
 
 pub mod address;
+mod crowd;
 pub(crate) mod error;
 pub mod keep;
 pub(crate) mod peer;
@@ -34,11 +35,12 @@ use tokio::time::sleep;
 use tokio_util::codec::{Framed, FramedRead, FramedWrite, LengthDelimitedCodec};
 
 pub use self::address::Address;
+use self::crowd::{Crowd, InCrowd};
 pub(crate) use self::error::{GREETING, in_time};
 pub use self::error::{NetError, chain};
 pub use self::keep::{BackOff, Reconnecting};
 pub(crate) use self::peer::hello;
-pub use self::peer::{Hello, PROTOCOL, Peer, PeerIdentity, Role, user_name};
+pub use self::peer::{Hello, PROTOCOL, Peer, PeerIdentity, Role, named_by_number, user_name};
 pub(crate) use self::stream::ShortPath;
 use self::stream::{Accepting, Arrived, ReadHalf, Stream, WriteHalf};
 use self::tls::rooms::Room;
@@ -55,6 +57,9 @@ pub enum Admission {
     OnlyUid(u32),
     /// Only processes of this user, and as daemons only those of the pool: a personal pool.
     Pool { uid: u32, daemons: Arc<[Registered]> },
+    /// Every user of this machine, and as daemons only those of the pool, which are processes of
+    /// this user: a pool of many users.
+    Everybody { uid: u32, daemons: Arc<[Registered]> },
     /// Only machines of the pool, over TLS; and newcomers, if the gate has them.
     Nodes(Arc<Gate>),
 }
@@ -73,7 +78,7 @@ impl Admission {
     /// The number of the user whose pool it is.
     pub fn uid(&self) -> u32 {
         match self {
-            Self::OnlyUid(uid) | Self::Pool { uid, .. } => *uid,
+            Self::OnlyUid(uid) | Self::Pool { uid, .. } | Self::Everybody { uid, .. } => *uid,
             Self::Nodes(_) => Uid::effective().as_raw(),
         }
     }
@@ -85,7 +90,17 @@ impl Admission {
                 let peer = Peer { identity: identity.clone(), role: Role::Command, generation: 0 };
                 Err(NetError::NotAdmitted { uid: peer.uid(), only: *only })
             }
-            Self::OnlyUid(_) | Self::Pool { .. } | Self::Nodes(_) => Ok(()),
+            Self::OnlyUid(_) | Self::Pool { .. } | Self::Everybody { .. } | Self::Nodes(_) => {
+                Ok(())
+            }
+        }
+    }
+
+    /// The permissions of a socket: who may come is asked of the kernel.
+    const fn socket_mode(&self) -> u32 {
+        match self {
+            Self::Everybody { .. } => 0o666,
+            Self::OnlyUid(_) | Self::Pool { .. } | Self::Nodes(_) => 0o600,
         }
     }
 
@@ -99,8 +114,8 @@ impl Admission {
             _ if !identity.may_be(role, self.uid()) => {
                 Err(NetError::Impostor { identity: Box::new(identity.clone()), role: role.clone() })
             }
-            Self::Pool { daemons, .. }
-                if !matches!(role, Role::Command | Role::Visitor | Role::Task) =>
+            Self::Pool { daemons, .. } | Self::Everybody { daemons, .. }
+                if !matches!(role, Role::Command | Role::Visitor | Role::Task | Role::Helper) =>
             {
                 // What passes on for a startd is that startd.
                 let holder_of = match role {
@@ -114,7 +129,9 @@ impl Admission {
                     holder => Err(NetError::Unregistered { role: role.clone(), pid, holder }),
                 }
             }
-            Self::OnlyUid(_) | Self::Pool { .. } | Self::Nodes(_) => Ok(()),
+            Self::OnlyUid(_) | Self::Pool { .. } | Self::Everybody { .. } | Self::Nodes(_) => {
+                Ok(())
+            }
         }
     }
 }
@@ -149,6 +166,8 @@ pub struct Listener {
     admission: Admission,
     hello: Hello,
     places: Arc<Semaphore>,
+    /// How many of the places each user has, where there are several users.
+    users: Option<Crowd>,
     _looking: Option<Looking>,
 }
 
@@ -170,16 +189,21 @@ impl Listener {
         let looking = match (address, &admission) {
             (Address::Unix(_), _) => None,
             (Address::Tcp(_), Admission::Nodes(gate)) => Some(gate.keep_looking()),
-            (Address::Tcp(_), Admission::OnlyUid(_) | Admission::Pool { .. }) => {
+            (
+                Address::Tcp(_),
+                Admission::OnlyUid(_) | Admission::Pool { .. } | Admission::Everybody { .. },
+            ) => {
                 return Err(NetError::Unauthenticated(address.clone()));
             }
         };
         let listen = |source| NetError::Listen { address: address.clone(), source };
-        let socket = Accepting::at(address).map_err(listen)?;
+        let socket = Accepting::at(address, admission.socket_mode()).map_err(listen)?;
         let descriptors = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
         let places = usize::try_from(CONNECTIONS.min(descriptors / 4)).unwrap_or(1);
+        let many = matches!(admission, Admission::Everybody { .. });
+        let users = many.then(|| Crowd::of_at_most(places / 4));
         let places = Arc::new(Semaphore::new(places));
-        Ok(Self { socket, admission, hello: hello(role), places, _looking: looking })
+        Ok(Self { socket, admission, hello: hello(role), places, users, _looking: looking })
     }
 
     /// Where it listens: of a port that was chosen by the system, which one.
@@ -204,11 +228,30 @@ impl Listener {
         loop {
             match self.socket.accept().await {
                 Ok(arrived) => {
+                    // Who has too many open is hung up on: the kernel says who it is.
+                    let Ok(user) = self.user_of(&arrived) else { continue };
                     let (admission, hello) = (self.admission.clone(), self.hello.clone());
-                    return Incoming { arrived, admission, hello, place };
+                    return Incoming { arrived, admission, hello, place, user };
                 }
                 Err(_) => sleep(ACCEPT_AGAIN).await,
             }
+        }
+    }
+}
+
+impl Listener {
+    /// What a user has of the places, where that is counted.
+    fn user_of(&self, arrived: &Arrived) -> io::Result<Option<InCrowd>> {
+        match (&self.users, arrived) {
+            (Some(users), Arrived::Unix(stream)) => {
+                let uid = stream.peer_cred()?.uid();
+                // The pool's own daemons are as many as there are.
+                if uid == self.admission.uid() {
+                    return Ok(None);
+                }
+                users.enter(uid).map(Some).ok_or_else(|| io::ErrorKind::QuotaExceeded.into())
+            }
+            (Some(_) | None, _) => Ok(None),
         }
     }
 }
@@ -220,6 +263,7 @@ pub struct Incoming {
     admission: Admission,
     hello: Hello,
     place: OwnedSemaphorePermit,
+    user: Option<InCrowd>,
 }
 
 impl Incoming {
@@ -230,7 +274,7 @@ impl Incoming {
     /// If it may not connect, says that it is what it may not be or a daemon that another process
     /// is, speaks another protocol, takes too long, or goes away.
     pub async fn greet(self) -> Result<Connection, NetError> {
-        let Self { arrived, admission, hello, place } = self;
+        let Self { arrived, admission, hello, place, user } = self;
         let (stream, identity, pid, membered, guest) = match (arrived, &admission) {
             (Arrived::Unix(stream), _) => {
                 let who = stream.peer_cred()?;
@@ -241,7 +285,10 @@ impl Incoming {
                 let membered = gate.watch(&identity);
                 (Stream::Tls(Box::new(stream)), identity, None, membered, Some(guest))
             }
-            (Arrived::Tcp(stream), Admission::OnlyUid(_) | Admission::Pool { .. }) => {
+            (
+                Arrived::Tcp(stream),
+                Admission::OnlyUid(_) | Admission::Pool { .. } | Admission::Everybody { .. },
+            ) => {
                 return Err(NetError::Unauthenticated(Address::Tcp(stream.local_addr()?)));
             }
         };
@@ -250,6 +297,7 @@ impl Incoming {
         admission.admit_as(&connection.peer, pid)?;
         connection.receiver.membered = membered;
         connection.receiver.place = Some(place);
+        connection.receiver.user = user;
         connection.receiver.guest = guest.and_then(|guest| guest.newcomer);
         Ok(connection)
     }
@@ -560,6 +608,8 @@ pub struct Receiver {
     frames: FramedRead<ReadHalf, LengthDelimitedCodec>,
     /// What the connection has of the listener's places.
     place: Option<OwnedSemaphorePermit>,
+    /// And of those of its peer's user.
+    user: Option<InCrowd>,
     /// And of those for newcomers.
     guest: Option<Room>,
     /// That its peer is in the pool, if it is a machine: it has nothing to say from when it is not.
@@ -619,7 +669,7 @@ async fn shake(
     let frames = FramedWrite::new(write, frame::codec());
     let mut sender = Sender { frames, patience: GREETING };
     let frames = FramedRead::new(read, frame::codec());
-    let mut receiver = Receiver { frames, place: None, guest: None, membered: None };
+    let mut receiver = Receiver { frames, place: None, user: None, guest: None, membered: None };
     sender.send(ours).await?;
     let theirs = in_time(GREETING, "shake hands", receiver.recv()).await?;
     let theirs: Hello = theirs.ok_or(NetError::NoHello)?;
@@ -630,9 +680,12 @@ async fn shake(
         Role::Command | Role::Visitor | Role::Visited(_) => COMMAND_READS,
         // What they say is read by users' programs, which may stop.
         Role::Task | Role::Part(_) => PARTS_READ,
-        Role::Schedd(_) | Role::Negotiator | Role::Startd(_) | Role::Files(_) | Role::Newcomer => {
-            DAEMON_READS
-        }
+        Role::Schedd(_)
+        | Role::Negotiator
+        | Role::Startd(_)
+        | Role::Files(_)
+        | Role::Newcomer
+        | Role::Helper => DAEMON_READS,
     };
     Ok(Connection { peer: Peer { identity, role, generation }, sender, receiver })
 }
@@ -687,6 +740,10 @@ mod tests {
             (node(NodeRole::Execute), &Role::Task, false),
             (PeerIdentity::of(8), &Role::Task, true),
             (PeerIdentity::of(8), &Role::Part("m".to_owned()), false),
+            (PeerIdentity::of(8), &Role::Helper, true),
+            (PeerIdentity::of(7), &Role::Helper, false),
+            (PeerIdentity::of(0), &Role::Helper, false),
+            (node(NodeRole::Execute), &Role::Helper, false),
             (node(NodeRole::Execute), &Role::Startd("n".to_owned()), false),
             (node(NodeRole::Execute), &Role::Schedd("m".to_owned()), false),
             (node(NodeRole::Execute), &Role::Negotiator, false),

@@ -40,6 +40,7 @@ pub use crate::core::told::log_files::{LogEntry, LogTo};
 pub use crate::core::told::mail_view::{MailEntry, MailNews};
 pub(crate) use crate::core::users::query::project;
 pub(crate) use crate::core::users::spool::files_folder;
+pub(crate) use crate::core::users::submit::not_as_owner_yet;
 pub use ads::HistoryAds;
 pub use batch::{Batch, run_batch};
 pub use words::{

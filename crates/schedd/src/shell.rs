@@ -39,5 +39,5 @@ pub mod server;
 mod spool;
 pub mod store;
 mod turns;
-mod userlog;
+pub(crate) mod userlog;
 mod visits;

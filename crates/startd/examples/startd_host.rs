@@ -40,6 +40,7 @@ fn launcher(dir: &Path) -> Result<(), launcher::Error> {
     launcher::run(launcher::Config {
         socket: dir.join("launcher.sock"),
         state_dir: dir.join("launcher"),
+        users_dir: None,
         identity: RunAs::Own,
         containment: ContainmentWish::Subreaper,
         runs_max: RUNS_MAX,
@@ -56,6 +57,7 @@ async fn startd(dir: &Path) -> Result<(), server::Error> {
         launcher: dir.join("launcher.sock"),
         state_dir: dir.to_owned(),
         execute_dir: dir.join("execute"),
+        helpers: None,
         admission: Admission::OnlyUid(nix::unistd::geteuid().as_raw()),
         address: "<127.0.0.1:0>".to_owned(),
         settings: startd::MachineSettings {

@@ -8,16 +8,21 @@
 //! - `links`: the connections to schedds, negotiator and launcher.
 //! - `machine`: what is found out about it, once and again, and what its administrator wants
 //!   otherwise.
+//! - `owners`: the files of runs in a pool of many users, and `helper`: the process of a user that
+//!   touches them.
 //! - `run`: folders and processes of runs. `files`: what travels to them and back.
 
 mod engine;
 mod files;
+mod helper;
 mod journal;
 mod links;
 pub(crate) mod machine;
+mod owners;
 mod run;
 pub mod server;
 
 pub use files::wire::serve_stdin;
+pub use helper::{HelperConfig, HelperError, help};
 pub use machine::detect::submit_machine;
 pub use run::environment::added_variables;

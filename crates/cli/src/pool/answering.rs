@@ -31,6 +31,9 @@ pub fn nobody_answers(home: &Home) -> String {
 
 /// Whose the pool is, if it is somebody else's.
 pub fn whose(home: &Home) -> Option<String> {
+    if home.is_of_many_users() {
+        return None;
+    }
     let owner = fs::metadata(home.dir()).ok()?.uid();
     let me = Uid::current().as_raw();
     let name = |uid| proto::net::user_name(uid).to_string();

@@ -11,7 +11,7 @@ use client::home::{DaemonRole, Home};
 const END_BYTES: u64 = 4096;
 
 fn path(home: &Home, role: DaemonRole) -> PathBuf {
-    home.run_dir().join(format!("{}.failed", role.name()))
+    home.lock(role.name()).with_extension("failed")
 }
 
 /// Notes that the daemon does not start. If that cannot be written (the disk is full), who waits is

@@ -26,7 +26,7 @@ const OWNER: &str = "owner";
 ///
 /// If the pool's folder cannot be used or the guard cannot be started.
 pub fn own(home: &Home, program: &Path) -> Result<lock::Lock, PoolError> {
-    super::make_folders(home)?;
+    super::make_folders(home, None)?;
     let path = home.lock(OWNER);
     let taken = lock::take(&path).and_then(|taken| {
         taken.ok_or_else(|| io::Error::other("the pool is private to another command"))

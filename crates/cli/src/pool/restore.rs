@@ -8,7 +8,7 @@ use client::home::{DaemonRole, Home};
 use client::lock::{self, Lock};
 use tokio::runtime::Builder;
 
-use super::{POLL, PoolError, end_process, kill_daemon};
+use super::{POLL, PoolError, end_process, kill_daemon, many_users};
 
 /// Copies the queue, whether the pool runs or not.
 ///
@@ -16,6 +16,7 @@ use super::{POLL, PoolError, end_process, kill_daemon};
 ///
 /// If there is no queue, or the copy cannot be written.
 pub fn backup(home: &Home, to: &Path) -> Result<(), PoolError> {
+    many_users::not_as_root(home)?;
     let state = home.state_dir(DaemonRole::Schedd);
     blocking(home, schedd::backup(&state, to))
 }
@@ -30,8 +31,9 @@ pub fn backup(home: &Home, to: &Path) -> Result<(), PoolError> {
 /// If the copy cannot be read or is damaged: then nothing was ended and nothing has changed. If it
 /// cannot be put in its place.
 pub fn restore(home: &Home, from: &Path, nothing_runs: bool) -> Result<(), PoolError> {
+    many_users::no_restore(home)?;
     blocking(home, schedd::check_backup(from))?;
-    super::make_folders(home)?;
+    super::make_folders(home, None)?;
     let no_schedd = without_schedd(home)?;
     end_process(home, DaemonRole::Startd.name())?;
     let state = home.state_dir(DaemonRole::Schedd);

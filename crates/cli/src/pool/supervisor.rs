@@ -1,4 +1,4 @@
-//! Keeps a personal pool's daemons alive: starts each, and starts it again when it dies, within a
+//! Keeps a pool's daemons alive: starts each, and starts it again when it dies, within a
 //! second, backing off while it keeps dying. It does not stop them: `pool stop` does, after it has
 //! stopped the supervisor.
 //!
@@ -8,12 +8,13 @@
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use client::home::{DaemonRole, Home};
+use client::home::{DaemonRole, Home, ROOT_SUPERVISOR};
 use client::lock;
 use nix::fcntl::OFlag;
 
@@ -44,8 +45,8 @@ const HOPELESS: u32 = 3;
 /// # Errors
 ///
 /// If another supervisor holds the pool, or its folder cannot be used.
-pub fn run(home: &Home, all: &[DaemonRole]) -> io::Result<()> {
-    let Some(_held) = lock::take(&home.lock(NAME))? else {
+pub fn run(home: &Home, name: &str, all: &[DaemonRole]) -> io::Result<()> {
+    let Some(_held) = lock::take(&home.lock(name))? else {
         return Err(io::Error::other(format!(
             "supervise {}: another supervisor does so already",
             home.dir().display()
@@ -129,10 +130,36 @@ fn role_command(home: &Home, program: &Path, name: &str) -> io::Result<Command> 
     let mut command = Command::new(program);
     command.args(["daemon", name, "--home"]).arg(home.dir());
     log_to(&mut command, &home.log(name))?;
+    become_its_user(&mut command, home, name)?;
     // A group of its own: an interrupt typed at a terminal is not for the daemons.
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    command.process_group(0);
     Ok(command)
 }
+
+/// In a pool of many users what root starts has nothing of who has started the pool, and what is not
+/// root's is the pool's own user's from its first instruction.
+fn become_its_user(command: &mut Command, home: &Home, name: &str) -> io::Result<()> {
+    if !home.is_of_many_users() || !super::many_users::are_root() {
+        return Ok(());
+    }
+    let kept = KEPT.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+    let kept: Vec<_> = kept.collect();
+    command.env_clear().env("PATH", PATH).envs(kept).current_dir("/");
+    if name == ROOT_SUPERVISOR || name == DaemonRole::Launcher.name() {
+        return Ok(());
+    }
+    let settings = super::settings(home).map_err(io::Error::other)?;
+    let many = settings.many_users.ok_or_else(|| io::Error::other("whose it is is not known"))?;
+    // With no other group: that is what the standard library does where root becomes somebody.
+    command.uid(many.uid).gid(many.gid);
+    Ok(())
+}
+
+/// What daemons find in their environment that root's was.
+const KEPT: [&str; 4] = ["UPDRAFT_LOG", "UPDRAFT_MAIL", "TZ", "LANG"];
+
+/// Where they find programs.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 fn log_to(command: &mut Command, path: &PathBuf) -> io::Result<()> {
     // Never where somebody else's link leads.

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use client::home::Home;
 use nix::unistd::{getegid, geteuid};
 
+use crate::pool::many_users::{self, ManyUsersError};
+
 /// Why it may not.
 #[derive(Debug, thiserror::Error)]
 pub enum Untrusted {
@@ -18,6 +20,9 @@ pub enum Untrusted {
     /// Others may write to it.
     #[error("use {}: others may write to it (mode {mode:03o}): chmod go-w {}", path.display(), path.display())]
     Writable { path: PathBuf, mode: u32 },
+    /// It is many users', and not root's alone.
+    #[error(transparent)]
+    ManyUsers(#[from] ManyUsersError),
     /// It cannot be looked at.
     #[error("use {}", path.display())]
     Unreadable {
@@ -33,6 +38,9 @@ pub enum Untrusted {
 ///
 /// If any of it is not ours, or others may write to it.
 pub fn check(home: &Home) -> Result<(), Untrusted> {
+    if home.is_of_many_users() {
+        return Ok(many_users::check(home)?);
+    }
     let all = [
         home.dir().to_owned(),
         home.config(),

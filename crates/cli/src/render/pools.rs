@@ -163,6 +163,39 @@ impl Tell for Status {
     }
 }
 
+/// The units by which systemd keeps a pool of many users.
+#[derive(Debug, Serialize)]
+pub struct Units {
+    pub units: Vec<Unit>,
+}
+
+/// One of them.
+#[derive(Debug, Serialize)]
+pub struct Unit {
+    pub name: &'static str,
+    pub text: String,
+    /// Where it was written, if it was.
+    pub file: Option<PathBuf>,
+}
+
+impl Tell for Units {
+    fn tell(&self, _: Dialect) -> Said {
+        let mut out = String::new();
+        for Unit { name, text, file } in &self.units {
+            match file {
+                Some(file) => out += &format!("{} is written.\n", file.display()),
+                None => out += &format!("# {name}\n{text}\n"),
+            }
+        }
+        if self.units.iter().any(|unit| unit.file.is_some()) {
+            out += "Make the pool's folder once, and let systemd start it:\n  \
+                    updraft pool start --system && updraft pool stop\n  \
+                    systemctl daemon-reload && systemctl enable --now updraft-launcher updraft\n";
+        }
+        Said::out(out)
+    }
+}
+
 /// A queue that was copied, from or to a file.
 #[derive(Debug, Serialize)]
 pub struct Copied {

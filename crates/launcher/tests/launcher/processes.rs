@@ -507,7 +507,7 @@ fn a_shared_pool_runs_a_job_as_its_user_for_good() {
         return;
     }
     let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
-    let mut host = Host::with_options(&["--users", "65534"]);
+    let mut host = Host::with_options(&["--users", "64321"]);
     let script =
         "grep -E '^(Uid|Gid|Groups|NoNewPrivs|CapEff)' /proc/self/status | tr -s '\\t ' ' '";
     let open_dir = tempfile::tempdir().unwrap();
@@ -536,6 +536,15 @@ fn a_shared_pool_runs_a_job_as_its_user_for_good() {
     let failed = Outcome::StartFailed { stage: Stage::Stdout, path, errno };
     assert_eq!(host.client.ended("closed").outcome, failed);
 
+    // Nobody gets a precedence that he could not take himself.
+    request.run_key = key("nice");
+    request.stdout = Stdio::Null;
+    request.limits.nice = Some(-5);
+    host.client.start(request.clone());
+    let ended = host.client.ended("nice").outcome;
+    assert!(matches!(ended, Outcome::StartFailed { stage: Stage::Nice, .. }), "{ended:?}");
+    request.limits.nice = None;
+
     // A group that is not the user's, root, and the system's users are refused.
     request.run_key = key("group");
     request.gid = 12;
@@ -544,7 +553,7 @@ fn a_shared_pool_runs_a_job_as_its_user_for_good() {
         Outcome::StartFailed { stage: Stage::User, path: OsBytes::default(), errno: libc::EPERM };
     assert_eq!(host.client.ended("group").outcome, failed);
     request.run_key = key("system");
-    for (uid, gid) in [(0, 0), (0, 65534), (65534, 0), (1, 1)] {
+    for (uid, gid) in [(0, 0), (0, 65534), (65534, 0), (1, 1), (64321, 64321)] {
         (request.uid, request.gid) = (uid, gid);
         let answer = host.client.ask(RequestBody::Start(Box::new(request.clone())));
         assert!(matches!(answer, Err(Refusal::Identity { .. })), "{uid} {gid}: {answer:?}");

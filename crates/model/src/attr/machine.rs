@@ -29,6 +29,7 @@ attrs! {
     OP_SYS_NAME = "OpSysName";
     OP_SYS_SHORT_NAME = "OpSysShortName";
     FILE_SYSTEM_DOMAIN = "FileSystemDomain";
+    RUNS_AS_OWNERS = "RunsAsOwners";
     UID_DOMAIN = "UidDomain";
     HAS_FILE_TRANSFER = "HasFileTransfer";
     HAS_JOB_TRANSFER_PLUGINS = "HasJobTransferPlugins";

@@ -112,7 +112,8 @@ async fn talk(
         | Role::Task
         | Role::Part(_)
         | Role::Visitor
-        | Role::Visited(_)) => Err(Closed::WrongRole { role }),
+        | Role::Visited(_)
+        | Role::Helper) => Err(Closed::WrongRole { role }),
     }
 }
 

@@ -50,6 +50,9 @@ pub enum Role {
     Visited(String),
     /// Somebody who wants to join the pool, or asks whether he has.
     Newcomer,
+    /// A process of a user that does for a daemon what is to be done with that user's files
+    /// ([`crate::helpers`]).
+    Helper,
 }
 
 /// Who is at the other end.
@@ -96,11 +99,13 @@ impl PeerIdentity {
     }
 
     /// Whether such a peer may be what it says it is, in a pool of this user. Of this machine
-    /// anybody who is admitted may ask as a command, and a daemon is a process of the pool's own
-    /// user, or of root. A machine elsewhere is what its certificate says, under its own name.
+    /// anybody who is admitted may ask as a command or help with his own files, and a daemon is a
+    /// process of the pool's own user, or of root. A machine elsewhere is what its certificate says, under its own name.
     pub fn may_be(&self, role: &Role, pool_uid: u32) -> bool {
         match (self, role) {
             (Self::Local { .. }, Role::Command | Role::Visitor | Role::Task) => true,
+            // It is its user's, whose files it touches. The pool's own user has none.
+            (Self::Local { .. }, Role::Helper) => !self.is_local(pool_uid) && !self.is_local(0),
             (
                 Self::Local { .. },
                 Role::Schedd(_) | Role::Negotiator | Role::Startd(_) | Role::Part(_),
@@ -141,8 +146,13 @@ const NOBODY: u32 = 65_534;
 pub fn user_name(uid: u32) -> UserName {
     match User::from_uid(Uid::from_raw(uid)) {
         Ok(Some(user)) => UserName::new(&user.name),
-        Ok(None) | Err(_) => UserName::new(&format!("uid{uid}")),
+        Ok(None) | Err(_) => named_by_number(uid),
     }
+}
+
+/// What a user is called whom the system has no name for.
+pub fn named_by_number(uid: u32) -> UserName {
+    UserName::new(&format!("uid{uid}"))
 }
 
 /// What this program says first.

@@ -77,8 +77,8 @@ impl Stream {
 }
 
 impl Accepting {
-    /// Listens at an address, replacing a dead Unix socket.
-    pub(crate) fn at(address: &Address) -> io::Result<Self> {
+    /// Listens at an address, replacing a dead Unix socket; a new one has these permissions.
+    pub(crate) fn at(address: &Address, mode: u32) -> io::Result<Self> {
         match address {
             Address::Unix(path) => {
                 match fs::remove_file(path) {
@@ -87,7 +87,7 @@ impl Accepting {
                 }
                 let short = ShortPath::of(path)?;
                 let socket = UnixListener::bind(short.path())?;
-                fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+                fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
                 Ok(Self::Unix(socket, path.clone()))
             }
             Address::Tcp(at) => {
@@ -214,7 +214,8 @@ mod tests {
 
     #[tokio::test]
     async fn both_ends_of_a_silent_tcp_connection_are_asked_for() {
-        let accepting = Accepting::at(&Address::Tcp("127.0.0.1:0".parse().unwrap())).unwrap();
+        let accepting =
+            Accepting::at(&Address::Tcp("127.0.0.1:0".parse().unwrap()), 0o600).unwrap();
         let address = accepting.address().unwrap();
         let Address::Tcp(at) = address else { panic!("{address}") };
         let (ours, theirs) = tokio::join!(TcpStream::connect(at), accepting.accept());

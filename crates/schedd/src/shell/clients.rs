@@ -1,7 +1,7 @@
 //! Users' commands: one task a connection, which takes requests and writes answers. What changes
 //! the queue goes through the engine; history and the record are read beside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,9 @@ use proto::client::{
     Acted, Answer, AskSchedd, DaemonIdentity, FilesAsk, Query, Refusal, Request, Response, Select,
 };
 use proto::frame::{self, FrameError, MAX_FRAME_BYTES};
-use proto::net::{Connection, Incoming, Listener, NetError, Peer, Receiver, Role, Sender, chain};
+use proto::net::{
+    Connection, Incoming, Listener, NetError, Peer, Receiver, Role, Sender, chain, named_by_number,
+};
 use proto::together::{MAX_BYTES_TOGETHER, MAX_TOGETHER, NewCluster, Together};
 use proto::visit::VisitAnswer;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
@@ -22,10 +24,11 @@ use super::parts::{self, PartsError, Switchboard};
 use super::recent::Recent;
 use super::spool::Spool;
 use super::store::StoreError;
-use crate::core::{Actor, Input, SpoolStep};
+use crate::core::{Actor, Input, SpoolStep, not_as_owner_yet};
 use crate::shell::engine::{ACT_PARTS, ActPart, EngineInput, PageRequest};
 use crate::shell::files::{self, Arriving, Leaving, TravelError};
 use crate::shell::places::{Place, Places};
+use crate::shell::userlog::LogHelpers;
 use crate::shell::visits::Visits;
 
 /// Requests that may wait while one is answered: commands ask one thing after the other.
@@ -63,6 +66,40 @@ pub(crate) struct ClientContext {
     pub(crate) board: Arc<Switchboard>,
     pub(crate) pool_uid: u32,
     pub(crate) visits: Arc<Visits>,
+    /// In a pool of many users: who may act on everybody's jobs, beside root.
+    pub(crate) superusers: Option<BTreeSet<String>>,
+    /// What writes users' logs as these users, in such a pool.
+    pub(crate) log_helpers: Option<Arc<LogHelpers>>,
+}
+
+impl ClientContext {
+    /// Who somebody is, and whether everything is his to do.
+    fn actor(&self, peer: &Peer) -> Actor {
+        let (uid, user) = (peer.uid(), peer.user());
+        let named = self.superusers.as_ref().is_some_and(|all| all.contains(user.as_str()));
+        Actor { user, superuser: uid == 0 || uid == self.pool_uid || named }
+    }
+
+    /// Jobs are their users' by name: who has none could be taken for who is called like his number.
+    fn check_name(&self, peer: &Peer) -> Result<(), Refusal> {
+        let (uid, user) = (peer.uid(), peer.user());
+        if self.superusers.is_none() || named_by_number(uid) != user {
+            return Ok(());
+        }
+        Err(Refusal::Invalid(format!("serve user {uid}: this machine has no name for that user")))
+    }
+
+    /// Why somebody may not have jobs in this queue, if he may not: what runs as root, or as the
+    /// pool, would be more than a job.
+    fn no_jobs_of(&self, peer: &Peer) -> Option<String> {
+        let why = match peer.uid() {
+            _ if self.superusers.is_none() => return None,
+            0 => "root's jobs are not run in a pool of many users",
+            uid if uid == self.pool_uid => "it is the user of the pool's own processes",
+            _ => return None,
+        };
+        Some(format!("submit jobs of {}: {why}; submit them as a user of your own", peer.user()))
+    }
 }
 
 /// Why a connection ended early.
@@ -112,9 +149,15 @@ async fn attend(
         let served = parts::attend(connection, machine, (&context.engine, &context.board));
         return Ok(served.await?);
     }
+    if let (Role::Helper, Some(helpers)) = (&connection.peer.role, &context.log_helpers) {
+        drop(room);
+        helpers.serve(connection).await;
+        return Ok(());
+    }
     let uid = connection.peer.uid();
-    let place = places.take(uid, room);
-    let by = actor(&connection.peer, uid == 0 || uid == context.pool_uid);
+    let place = context.check_name(&connection.peer).and_then(|()| places.take(uid, room));
+    let by = context.actor(&connection.peer);
+    let no_jobs = context.no_jobs_of(&connection.peer);
     if connection.peer.role == Role::Visitor {
         return visit(connection, by, place, context).await;
     }
@@ -124,6 +167,7 @@ async fn attend(
     let mut client = ClientConnection {
         context,
         by,
+        no_jobs,
         sender,
         place,
         gone,
@@ -183,13 +227,11 @@ fn number(answer: Answer) -> Result<ClusterId, Refusal> {
     }
 }
 
-fn actor(peer: &Peer, superuser: bool) -> Actor {
-    Actor { user: peer.user(), superuser }
-}
-
 struct ClientConnection<'a> {
     context: &'a ClientContext,
     by: Actor,
+    /// Why it may not submit anything, if it may not.
+    no_jobs: Option<String>,
     sender: Sender,
     /// Why it has none, if it has none.
     place: Result<Place, Refusal>,
@@ -220,7 +262,10 @@ impl ClientConnection<'_> {
                 let answer = self.stage(token, procs);
                 self.say(id, answer).await
             }
-            AskSchedd::Submit { token, cluster, spec } => match self.with_staged(token, *spec) {
+            AskSchedd::Submit { token, cluster, spec } => match self
+                .with_staged(token, *spec)
+                .and_then(|spec| self.check_may_run(&spec).map(|()| spec))
+            {
                 Ok(spec) => {
                     self.through_core(
                         id,
@@ -290,18 +335,33 @@ impl ClientConnection<'_> {
         self.say(id, answer).await
     }
 
+    /// Whether these jobs are to be taken in this pool.
+    fn check_may_run(&self, spec: &ClusterSpec) -> Result<(), Refusal> {
+        if let Some(why) = &self.no_jobs {
+            return Err(Refusal::Invalid(why.clone()));
+        }
+        match self.context.superusers {
+            Some(_) => not_as_owner_yet(spec).map_or(Ok(()), |why| Err(Refusal::Invalid(why))),
+            None => Ok(()),
+        }
+    }
+
     async fn submit_together(&mut self, id: u64, together: Together) -> Result<(), Broken> {
         if together.bytes() > MAX_BYTES_TOGETHER {
             let what = format!("submit clusters of {} bytes at once", together.bytes());
             let limit = MAX_BYTES_TOGETHER.to_string();
             return self.say(id, Answer::Refused(Refusal::Limit { what, limit })).await;
         }
+        let clusters: Vec<NewCluster> = together.into_clusters().collect();
+        if let Some(refusal) = clusters.iter().find_map(|new| self.check_may_run(&new.spec).err()) {
+            return self.say(id, Answer::Refused(refusal)).await;
+        }
         let by = self.by.clone();
         let submit = |NewCluster { token, cluster, spec }| {
             let (by, spec) = (by.clone(), Arc::new(spec));
             Input::Submit { by, token, cluster, spec }
         };
-        self.several(id, together.len(), together.into_clusters().map(submit)).await
+        self.several(id, clusters.len(), clusters.into_iter().map(submit)).await
     }
 
     /// Inputs that each get a number. They reach the engine one behind the other, and so become

@@ -394,7 +394,8 @@ impl Engine {
         let taken = take_apart(waiting);
         let now = clock::now();
         let batch = run_batch(&mut self.core, now, &taken.inputs);
-        let texts = self.numbered(logtext::of_entries(&batch.log, &self.log_forms));
+        let texts =
+            self.numbered(logtext::of_entries(&batch.log, &self.log_forms, self.logs.written_by()));
         let letters = self.mail.letters(&batch.mail);
         self.commit(&batch.dirty, &texts, &letters, &taken).await?;
         self.note_machines(&batch.effects)?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use classad::AttributeOrder;
 use model::userlog::{AdForm, DateForm, EntryId, LogForm, LogStyle, UserLogEvent};
 
-use super::userlog::LogBatch;
+use super::userlog::{LogBatch, name_of};
 use crate::core::{LogEntry, LogTo};
 
 /// The forms of logs.
@@ -18,10 +18,25 @@ pub struct LogForms {
     pub pool: LogForm,
 }
 
+/// Who writes users' logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WrittenBy {
+    /// The schedd's own user.
+    Us,
+    /// A process of each log's owner.
+    Owners,
+}
+
 /// The texts of a batch's entries, gathered by log, in order.
-pub(crate) fn of_entries(entries: &[LogEntry], forms: &LogForms) -> LogBatch {
+pub(crate) fn of_entries(entries: &[LogEntry], forms: &LogForms, by: WrittenBy) -> LogBatch {
     let mut batch = LogBatch::default();
     for entry in entries {
+        let log = match (by, entry.to) {
+            (WrittenBy::Owners, LogTo::User { .. } | LogTo::Workflow | LogTo::Stream) => {
+                name_of(&entry.owner, &entry.path)
+            }
+            (WrittenBy::Us, _) | (WrittenBy::Owners, LogTo::Pool) => Arc::clone(&entry.path),
+        };
         let (form, ads) = match entry.to {
             LogTo::User { xml: true } => (&forms.users, Some(AdForm::Xml)),
             LogTo::User { xml: false } => (&forms.users, forms.users.ads),
@@ -29,7 +44,7 @@ pub(crate) fn of_entries(entries: &[LogEntry], forms: &LogForms) -> LogBatch {
             LogTo::Pool => (&forms.pool, forms.pool.ads),
             LogTo::Stream => {
                 if let UserLogEvent::Generic { text } = &entry.event {
-                    batch.add(Arc::clone(&entry.path), text);
+                    batch.add(log, text);
                 }
                 continue;
             }
@@ -38,7 +53,7 @@ pub(crate) fn of_entries(entries: &[LogEntry], forms: &LogForms) -> LogBatch {
             None => entry.event.render_as(entry.job.into(), entry.at, &form.style),
             Some(ads) => ad_text(entry, &form.style, ads),
         };
-        batch.add(Arc::clone(&entry.path), &text);
+        batch.add(log, &text);
     }
     batch
 }
@@ -78,7 +93,10 @@ mod tests {
         let resumed = UserLogEvent::FactoryResumed { reason: Some("go on".to_owned()) };
         let plain = LogForm::of_options("", &TimeZone::UTC).unwrap();
         let forms = LogForms { users: plain.clone(), pool: plain };
-        let batch = of_entries(&[entry(released), entry(resumed)], &forms);
+        let entries = [entry(released), entry(resumed)];
+        let owned = of_entries(&entries, &forms, WrittenBy::Owners);
+        let batch = of_entries(&entries, &forms, WrittenBy::Us);
+        assert_eq!(owned.texts["alice:/log"], batch.texts["/log"]);
         expect![[r#"
             <c>
                 <a n="Proc"><i>0</i></a>

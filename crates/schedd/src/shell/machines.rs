@@ -161,7 +161,8 @@ async fn attend(incoming: Incoming, context: &MachineContext) -> Result<(), Brok
         | Role::Schedd(_)
         | Role::Negotiator
         | Role::Task
-        | Role::Newcomer) => Err(Broken::WrongRole(role)),
+        | Role::Newcomer
+        | Role::Helper) => Err(Broken::WrongRole(role)),
     }
 }
 

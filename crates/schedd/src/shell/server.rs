@@ -1,6 +1,7 @@
 //! Puts a schedd together: file, core, links, engine, socket; and takes it apart when it is told to
 //! stop.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use classad::ClassAd;
 use jiff::tz::TimeZone;
-use model::{MachineName, ScheddName};
+use model::{MachineName, Now, ScheddName};
 use proto::client::DaemonIdentity;
 use proto::clock;
 use proto::net::{Address, Admission, Gate, Listener, NetError, Role};
@@ -29,7 +30,9 @@ use crate::shell::engine::{self, Engine, EngineInput, OutgoingMail, Parts};
 use crate::shell::machines::{self, MachineContext};
 use crate::shell::mail::{MailRoute, Mailer};
 use crate::shell::store::{Loaded, Reader, Store, StoreError};
-use crate::shell::userlog::{LogText, LogWriter, Outbox, Pending, Rotation, Surroundings};
+use crate::shell::userlog::{
+    LogHelpers, LogText, LogWriter, Outbox, Pending, Rotation, Surroundings,
+};
 
 /// The queue's file in the state folder.
 pub(super) const QUEUE_FILE: &str = "queue.db";
@@ -80,6 +83,19 @@ pub struct Config {
     pub event_log: Option<PoolLog>,
     /// The forms of logs.
     pub log_forms: LogForms,
+    /// What holds where jobs are many users' and run as them; nothing where all are one user's.
+    pub many_users: Option<ManyUsers>,
+}
+
+/// What a schedd of many users is told.
+#[derive(Clone, Debug)]
+pub struct ManyUsers {
+    /// Who may act on everybody's jobs, beside root (`QUEUE_SUPER_USERS`).
+    pub superusers: BTreeSet<String>,
+    /// Where the launcher listens, which starts processes as users.
+    pub launcher: PathBuf,
+    /// The command that writes a user's logs, with its arguments.
+    pub log_writer: Vec<PathBuf>,
 }
 
 /// Where a schedd listens for other machines.
@@ -164,7 +180,9 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
 
     let (inputs, queue) = mpsc::channel(engine::QUEUE);
     let recent = Arc::new(Recent::new(loaded.last_seq));
-    let logs = log_writer(&loaded, store.reader(), rotation, inputs.clone());
+    let log_helpers = config.many_users.as_ref().map(log_helpers);
+    let reminding = (inputs.clone(), log_helpers.clone());
+    let logs = log_writer(&loaded, store.reader(), rotation, reminding);
     let called_at = config.listening.as_ref().map(|listening| listening.address.clone());
     let generation = store.generation();
     let greeting = Greeting { schedd: config.name.clone(), generation };
@@ -183,24 +201,18 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let (at, role) = (Address::unix(&config.socket), Role::Schedd(config.name.clone()));
     let listener = Listener::bind(&at, role, config.admission.clone())?.of_generation(generation);
     let (port, machines) = listen_to_machines(config.listening.as_ref(), greeting, inputs.clone())?;
-    let identity = DaemonIdentity {
-        role: "schedd".to_owned(),
-        name: config.name,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        address: config.address,
-        pid: std::process::id(),
-        since: started.wall,
-    };
     let context = Arc::new(ClientContext {
         engine: inputs.clone(),
         history,
         spool: files,
         recent: news,
         patience: clients::READING,
-        identity,
+        identity: identity(config.name, config.address, started),
         board: machines.board(),
         pool_uid: config.admission.uid(),
         visits: Arc::clone(&machines.visits),
+        superusers: config.many_users.map(|many| many.superusers),
+        log_helpers,
     });
     tokio::select! {
         () = clients::serve(listener, context) => {}
@@ -213,17 +225,34 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     flatten(engine.await)
 }
 
+fn identity(name: String, address: String, started: Now) -> DaemonIdentity {
+    DaemonIdentity {
+        role: "schedd".to_owned(),
+        name,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        address,
+        pid: std::process::id(),
+        since: started.wall,
+    }
+}
+
 /// What writes users' logs, with the texts that the last life may not have written.
 fn log_writer(
     loaded: &Loaded,
     reader: Reader,
     rotation: Option<Rotation>,
-    engine: mpsc::Sender<EngineInput>,
+    (engine, helpers): (mpsc::Sender<EngineInput>, Option<Arc<LogHelpers>>),
 ) -> LogWriter {
     // If its queue is full, it commits soon.
     let remind = Box::new(move || drop(engine.try_send(EngineInput::LogsDone)));
-    let surroundings = Surroundings { outbox: outbox(reader), remind, rotation };
+    let surroundings = Surroundings { outbox: outbox(reader), remind, rotation, helpers };
     LogWriter::start(&pending_texts(loaded), surroundings)
+}
+
+/// What writes users' logs as these users.
+fn log_helpers(many: &ManyUsers) -> Arc<LogHelpers> {
+    let (launcher, command) = (many.launcher.clone(), many.log_writer.clone());
+    LogHelpers::new(move |uid| launcher::client::help(&launcher, "schedd", uid, &command))
 }
 
 /// The port for other machines, if there is one, and what their connections need.

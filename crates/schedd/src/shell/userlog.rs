@@ -8,24 +8,30 @@
 //! costs no job anything.
 //!
 //! **The engine never waits for a log.** Each file system has a thread of its own ([`lane`]): a
-//! server that does not answer delays the logs that are on it. What does not fit into a thread's
+//! server that does not answer delays the logs that are on it. Where logs are written as their
+//! owners ([`owned`]), each owner has one. What does not fit into a thread's
 //! memory is left in the outbox, and read again from there.
 
 mod file;
 mod lane;
 mod mounts;
+mod owned;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub(crate) use file::Rotation;
-use file::{Opener, open_plain};
+use file::{Opener, OurDisk};
 use lane::{Lane, Tools};
 use mounts::Mounts;
+pub use owned::write_for_schedd;
+pub(crate) use owned::{LogHelpers, name_of};
 use proto::clock;
+
+use super::logtext::WrittenBy;
 
 /// Texts of one file system that wait in memory, bytes: seconds of work for a disk. More wait in
 /// the outbox.
@@ -86,6 +92,8 @@ pub(crate) struct Surroundings {
     pub(crate) remind: Box<dyn Fn() + Send + Sync>,
     /// The log that begins anew when it is long.
     pub(crate) rotation: Option<Rotation>,
+    /// Who writes users' logs, if that is not us.
+    pub(crate) helpers: Option<Arc<LogHelpers>>,
 }
 
 /// What is written, and not forgotten yet.
@@ -138,6 +146,7 @@ pub(crate) struct LogWriter {
     surroundings: (Outbox, Option<Rotation>, Opener),
     tally: Arc<Tally>,
     lane_bytes: usize,
+    by: WrittenBy,
     last: u64,
     alive: (Option<SyncSender<()>>, Receiver<()>),
 }
@@ -145,12 +154,16 @@ pub(crate) struct LogWriter {
 impl LogWriter {
     /// Starts what is needed for `pending`.
     pub(crate) fn start(pending: &Pending, surroundings: Surroundings) -> Self {
-        Self::start_with(pending, surroundings, LANE_BYTES, Arc::new(open_plain))
+        let disk: Opener = match &surroundings.helpers {
+            Some(helpers) => Arc::new(owned::OwnersDisk(Arc::clone(helpers))),
+            None => Arc::new(OurDisk),
+        };
+        Self::start_with(pending, surroundings, LANE_BYTES, disk)
     }
 
     fn start_with(
         pending: &Pending,
-        Surroundings { outbox, remind, rotation }: Surroundings,
+        Surroundings { outbox, remind, rotation, helpers }: Surroundings,
         lane_bytes: usize,
         open: Opener,
     ) -> Self {
@@ -163,6 +176,7 @@ impl LogWriter {
             surroundings: (outbox, rotation, open),
             tally: Arc::new(tally),
             lane_bytes,
+            by: if helpers.is_some() { WrittenBy::Owners } else { WrittenBy::Us },
             last: pending.upto,
             alive: (Some(alive), ended),
         };
@@ -170,6 +184,11 @@ impl LogWriter {
             writer.lane(log, Some((0, pending.upto)));
         }
         writer
+    }
+
+    /// Who writes users' logs.
+    pub(crate) fn written_by(&self) -> WrittenBy {
+        self.by
     }
 
     /// The last number that was given in the outbox.
@@ -205,12 +224,12 @@ impl LogWriter {
     /// A log's lane, which is started if there is none; none after the end.
     fn lane(&mut self, log: &str, pending: Option<(u64, u64)>) -> Option<&Lane> {
         let alive = self.alive.0.clone()?;
-        let mount = self.mounts.of(log);
+        let mount = lane_of(&self.mounts, log);
         if !self.lanes.contains_key(mount) {
             let (outbox, rotation, open) = self.surroundings.clone();
             let is_mine = {
                 let (mounts, mount) = (Arc::clone(&self.mounts), mount.to_owned());
-                Arc::new(move |log: &str| mounts.of(log) == mount)
+                Arc::new(move |log: &str| lane_of(&mounts, log) == mount)
             };
             let tally = Arc::clone(&self.tally);
             let tools = Tools { outbox, is_mine, rotation, open, tally };
@@ -237,6 +256,11 @@ impl LogWriter {
     }
 }
 
+/// What a log's lane is called: after its owner, if it is written as that, or its file system.
+fn lane_of<'a>(mounts: &'a Mounts, log: &'a str) -> &'a Path {
+    owned::parts(log).map_or_else(|| mounts.of(log), |(owner, _)| Path::new(owner))
+}
+
 impl Drop for LogWriter {
     /// Waits until what is in memory is written, but not for ever.
     fn drop(&mut self) {
@@ -256,10 +280,9 @@ impl Drop for LogWriter {
 mod tests {
     use std::fs;
     use std::io;
-    use std::path::Path;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use super::file::LogFile;
+    use super::file::{LogFile, open_plain};
     use super::*;
 
     fn outbox(texts: &Arc<Mutex<Vec<LogText>>>) -> Outbox {
@@ -272,7 +295,7 @@ mod tests {
     }
 
     fn surroundings(texts: &Arc<Mutex<Vec<LogText>>>, rotation: Option<Rotation>) -> Surroundings {
-        Surroundings { outbox: outbox(texts), remind: Box::new(|| ()), rotation }
+        Surroundings { outbox: outbox(texts), remind: Box::new(|| ()), rotation, helpers: None }
     }
 
     fn text(id: u64, path: &Arc<str>, text: &str) -> LogText {
@@ -376,7 +399,7 @@ mod tests {
         let tries = Arc::new(AtomicUsize::new(0));
         let open: Opener = {
             let tries = Arc::clone(&tries);
-            Arc::new(move |path: &Path| {
+            Arc::new(move |path: &Path| -> io::Result<Box<dyn LogFile>> {
                 // The second attempt fails too.
                 if path.ends_with("full") && tries.fetch_add(1, Ordering::Relaxed) < 2 {
                     return Err(io::Error::from_raw_os_error(nix::errno::Errno::ENOSPC as i32));
@@ -445,7 +468,7 @@ mod tests {
         let path: Arc<str> = dir.path().join("log").to_str().unwrap().into();
         let room = Arc::new(AtomicUsize::new(room));
         let failing_syncs = Arc::new(AtomicUsize::new(failing_syncs));
-        let open: Opener = Arc::new(move |path: &Path| {
+        let open: Opener = Arc::new(move |path: &Path| -> io::Result<Box<dyn LogFile>> {
             let (room, failing_syncs) = (Arc::clone(&room), Arc::clone(&failing_syncs));
             Ok(Box::new(Narrow { file: open_plain(path)?, room, failing_syncs }))
         });
@@ -497,7 +520,10 @@ mod tests {
         // Nobody answers: the schedd stops.
         let outbox: Outbox = Arc::new(|_| None);
         let remind = Box::new(|| ());
-        drop(LogWriter::start(&pending, Surroundings { outbox, remind, rotation: None }));
+        drop(LogWriter::start(
+            &pending,
+            Surroundings { outbox, remind, rotation: None, helpers: None },
+        ));
     }
 
     #[test]

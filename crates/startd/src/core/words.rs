@@ -544,7 +544,7 @@ pub enum Effect {
 }
 
 /// The log of a run that is over.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClosedLog {
     pub key: RunKey,
     /// What its owner wants.
@@ -555,7 +555,7 @@ pub struct ClosedLog {
 }
 
 /// All that is needed to start a run.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StartProcess {
     /// Its name for the launcher.
     pub key: RunKey,

@@ -5,7 +5,7 @@
 //! A journal that cannot be written ends the process: the file is then not what the memory says,
 //! and a restart reads the file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,13 +15,14 @@ use model::{JobId, MachineName, Now, RunEnd, ScheddName, Usage};
 use proto::claiming::FromStartd;
 use proto::clock;
 use proto::files::FilesFor;
+use proto::net::Connection;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::core::{
-    Batch, ClosedLog, Core, Effect, Event, Fact, FromLauncher, Input, LauncherRun, LauncherState,
-    RunKey, StartProcess, run_batch,
+    Batch, BringBack, ClosedLog, Core, Effect, Event, Fact, FromLauncher, Input, LauncherRun,
+    LauncherState, RunKey, StartProcess, run_batch,
 };
 use crate::shell::files::carrier::Carrier;
 use crate::shell::files::side::SubmitSide;
@@ -34,6 +35,7 @@ use crate::shell::links::parts::WhoseRun;
 use crate::shell::links::schedds::ScheddLink;
 use crate::shell::links::translate;
 use crate::shell::machine::disk;
+use crate::shell::owners::{Errand, News, Owners};
 use crate::shell::run::entry::RunPlace;
 use crate::shell::run::sandbox::Sandboxes;
 
@@ -67,6 +69,10 @@ pub(crate) enum EngineInput {
     HoldsClaims { schedd: ScheddName, answer: oneshot::Sender<bool> },
     /// Whose a run is, and the right to it.
     WhoseRun { key: RunKey, answer: oneshot::Sender<Option<WhoseRun>> },
+    /// A process of a user has come that does what is to be done with that user's files.
+    HelperUp(Box<Connection>),
+    /// What became of it, or what it says.
+    Helper { uid: u32, news: News },
     /// Stop all runs, and end.
     Stop,
 }
@@ -85,6 +91,8 @@ pub(crate) struct Parts {
     pub(crate) callers: Option<Arc<CalledSchedds>>,
     /// Scratch folders to remove.
     pub(crate) sweeper: mpsc::Sender<Vec<PathBuf>>,
+    /// The files of runs, where each is its owner's.
+    pub(crate) owners: Option<Owners>,
 }
 
 /// The core and what surrounds it.
@@ -224,7 +232,8 @@ impl Engine {
                 EngineInput::WhichRun { job, answer } => {
                     let place = self.parts.core.run_of(job).map(|(key, owner)| RunPlace {
                         owner: owner.clone(),
-                        scratch: self.parts.sandboxes.path(key),
+                        scratch: self.scratch(key),
+                        is_owners: self.parts.owners.is_some(),
                     });
                     // Who asked may have gone.
                     let _ = answer.send(place);
@@ -242,6 +251,16 @@ impl Engine {
                     });
                     // Who asked may have gone.
                     let _ = answer.send(whose);
+                }
+                EngineInput::HelperUp(connection) => {
+                    if let Some(owners) = &self.parts.owners {
+                        owners.serve(*connection);
+                    }
+                }
+                EngineInput::Helper { uid, news } => {
+                    if let Some(owners) = &mut self.parts.owners {
+                        inputs.extend(owners.heard(uid, news));
+                    }
                 }
                 EngineInput::Stop => inputs.push(Input::Shutdown { graceful: true }),
             }
@@ -305,14 +324,21 @@ impl Engine {
         Some(LauncherRun { key, state })
     }
 
-    /// What a run's owner is told of it.
+    /// What a run's owner is told of it; where its folder is its owner's, only a helper can.
     fn run_log(&self, key: RunKey) -> RunLog {
-        let log = self.parts.core.log_of(key);
-        log.map(|log| RunLog::new(Some(log), &self.parts.sandboxes.path(key))).unwrap_or_default()
+        let log = self.parts.core.log_of(key).filter(|_| self.parts.owners.is_none());
+        log.map(|log| RunLog::new(Some(log), &self.scratch(key))).unwrap_or_default()
+    }
+
+    fn scratch(&self, key: RunKey) -> PathBuf {
+        match &self.parts.owners {
+            Some(owners) => owners.path(key),
+            None => self.parts.sandboxes.path(key),
+        }
     }
 
     fn scratch_dir(&self, key: RunKey) -> String {
-        self.parts.sandboxes.path(key).to_string_lossy().into_owned()
+        self.scratch(key).to_string_lossy().into_owned()
     }
 
     /// Does what is to be done; says what could not be done.
@@ -323,18 +349,16 @@ impl Engine {
                 Effect::ToSchedd { schedd, message } => self.tell_schedd(&schedd, message),
                 // Taken note of already: many are one.
                 Effect::Advertise => {}
-                Effect::BringIn(run) => {
-                    if let Some(side) = self.side(run.key) {
-                        self.parts.carrier.bring_in(run, side);
-                    }
-                }
-                Effect::BringBack(over) => {
-                    if let Some(side) = self.side(over.key) {
-                        self.parts.carrier.bring_back(over, side);
-                    }
-                }
-                Effect::CutOff { key } => self.parts.carrier.cut_off(key),
-                Effect::LetGo { key } => self.parts.carrier.let_go(key),
+                Effect::BringIn(run) => failed.extend(self.bring_in(run)),
+                Effect::BringBack(over) => failed.extend(self.bring_back(over)),
+                Effect::CutOff { key } => match &mut self.parts.owners {
+                    Some(owners) => owners.tell(key, Errand::CutOff(key)),
+                    None => self.parts.carrier.cut_off(key),
+                },
+                Effect::LetGo { key } => match &mut self.parts.owners {
+                    Some(owners) => owners.tell(key, Errand::LetGo(key)),
+                    None => self.parts.carrier.let_go(key),
+                },
                 Effect::StartProcess(run) => failed.extend(self.start(&run)),
                 Effect::StopProcess { key, signal, grace_ms } => {
                     let told =
@@ -348,27 +372,63 @@ impl Engine {
                 Effect::ExtendLease { keys, until_boot_ms } => {
                     self.order(LauncherOrder::ExtendLease { keys, until_boot_ms });
                 }
-                Effect::MeasureRuns { keys, disk } => self.measure(keys, disk),
-                Effect::CloseLog(closed) => {
-                    let ClosedLog { key, log, end, usage } = *closed;
-                    let scratch = self.parts.sandboxes.path(key);
-                    let log = RunLog::new(Some(&log), &scratch).close(&end, &usage);
-                    // Far away it came with the outputs: nothing is taken of a run that is over.
-                    let log = log.filter(|_| self.parts.callers.is_none());
-                    log.into_iter().for_each(|log| self.parts.carrier.bring_run_log(log));
-                }
+                Effect::MeasureRuns { keys, disk } => failed.extend(self.measure(keys, disk)),
+                Effect::CloseLog(closed) => self.close_log(closed),
                 Effect::CleanUp { key } => clean.push(key),
-                Effect::Sweep { kept } => {
-                    self.parts.carrier.sweep(&kept);
-                    match self.parts.sandboxes.strays(&kept) {
-                        Ok(folders) => self.sweep(folders),
-                        Err(error) => tracing::warn!(%error, "cannot list the scratch folders"),
-                    }
-                }
+                Effect::Sweep { kept } => self.sweep_all_but(&kept),
             }
         }
         self.clean_up(clean);
         failed
+    }
+
+    fn bring_in(&mut self, run: Box<StartProcess>) -> Option<Input> {
+        if let Some(owners) = &mut self.parts.owners {
+            return owners.bring_in(run);
+        }
+        if let Some(side) = self.side(run.key) {
+            self.parts.carrier.bring_in(run, side);
+        }
+        None
+    }
+
+    fn bring_back(&mut self, over: Box<BringBack>) -> Option<Input> {
+        if let Some(owners) = &mut self.parts.owners {
+            return owners.bring_back(over);
+        }
+        if let Some(side) = self.side(over.key) {
+            self.parts.carrier.bring_back(over, side);
+        }
+        None
+    }
+
+    fn close_log(&mut self, closed: Box<ClosedLog>) {
+        if let Some(owners) = &mut self.parts.owners {
+            return owners.tell(closed.key, Errand::CloseLog(closed));
+        }
+        let ClosedLog { key, log, end, usage } = *closed;
+        let log = RunLog::new(Some(&log), &self.scratch(key)).close(&end, &usage);
+        // Far away it came with the outputs: nothing is taken of a run that is over.
+        let log = log.filter(|_| self.parts.callers.is_none());
+        log.into_iter().for_each(|log| self.parts.carrier.bring_run_log(log));
+    }
+
+    /// Removes what earlier lives have left. What is users' own, their helpers remove.
+    fn sweep_all_but(&mut self, kept: &BTreeSet<RunKey>) {
+        if let Some(owners) = &mut self.parts.owners {
+            for key in kept {
+                let Some(owner) = self.parts.core.owner_of(*key) else { continue };
+                if let Err(failure) = owners.note(*key, owner) {
+                    tracing::error!(%key, ?failure, "the files of a run are left where they are");
+                }
+            }
+            return;
+        }
+        self.parts.carrier.sweep(kept);
+        match self.parts.sandboxes.strays(kept) {
+            Ok(folders) => self.sweep(folders),
+            Err(error) => tracing::warn!(%error, "cannot list the scratch folders"),
+        }
     }
 
     /// Where the files of a run's submitter are.
@@ -384,7 +444,11 @@ impl Engine {
         if keys.is_empty() {
             return;
         }
-        let folders = keys.iter().map(|key| self.parts.sandboxes.path(*key)).collect();
+        if let Some(owners) = &mut self.parts.owners {
+            owners.remove(&keys);
+            return self.order(LauncherOrder::Forget(keys));
+        }
+        let folders = keys.iter().map(|key| self.scratch(*key)).collect();
         for key in &keys {
             self.parts.carrier.forget(*key);
         }
@@ -395,7 +459,11 @@ impl Engine {
     /// Gives a run to the launcher, or says that it is over.
     fn start(&mut self, run: &StartProcess) -> Option<Input> {
         let key = run.key;
-        match self.parts.sandboxes.prepare(run) {
+        let prepared = match &mut self.parts.owners {
+            Some(owners) => owners.prepare(run, &self.parts.sandboxes),
+            None => self.parts.sandboxes.prepare(run),
+        };
+        match prepared {
             Ok(start) => {
                 self.order(LauncherOrder::Start { key, start: Box::new(start) });
                 None
@@ -407,12 +475,18 @@ impl Engine {
         }
     }
 
-    fn measure(&mut self, keys: Vec<RunKey>, disk: bool) {
-        if disk {
-            let folder = |key: &RunKey| (*key, self.parts.sandboxes.path(*key));
-            disk::measure(self.parts.own.clone(), keys.iter().map(folder).collect());
-        }
+    fn measure(&mut self, keys: Vec<RunKey>, disk: bool) -> Option<Input> {
+        let measured = match &mut self.parts.owners {
+            Some(owners) if disk => owners.measure(&keys),
+            None if disk => {
+                let folder = |key: &RunKey| (*key, self.parts.sandboxes.path(*key));
+                disk::measure(self.parts.own.clone(), keys.iter().map(folder).collect());
+                None
+            }
+            Some(_) | None => None,
+        };
         self.order(LauncherOrder::Measure(keys));
+        measured
     }
 
     /// Gives the launcher an order. Without a launcher it is void: the next list says how things

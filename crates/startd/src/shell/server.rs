@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use model::{MachineName, Now};
+use model::{MachineName, Now, attr};
 use proto::client::DaemonIdentity;
 use proto::clock;
 use proto::draining::Drain;
+use proto::helpers::Helpers;
 use proto::net::{Address, Admission, Listener, NetError, Role, Way};
 use proto::trust::TrustError;
 use tokio::sync::{mpsc, oneshot};
@@ -34,6 +35,7 @@ use crate::shell::links::parts::Whereabouts;
 use crate::shell::links::schedds::{ScheddContext, draw};
 use crate::shell::machine::settings::MachineSettings;
 use crate::shell::machine::{detect, measure};
+use crate::shell::owners::Owners;
 use crate::shell::run::sandbox::Sandboxes;
 
 /// The kernel's name for this boot.
@@ -67,12 +69,22 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// Where scratch folders are made.
     pub execute_dir: PathBuf,
+    /// How processes of users are started that do what is to be done with their files, if runs are
+    /// their owners' and not all the present user's.
+    pub helpers: Option<HelperCommand>,
     /// Who may connect.
     pub admission: Admission,
     /// Its address, as schedds are told, and as people and ads see it.
     pub address: String,
     /// What an administrator wants otherwise than it is found.
     pub settings: MachineSettings,
+}
+
+/// The command that is a helper of the startd.
+#[derive(Clone, Debug)]
+pub struct HelperCommand {
+    /// The program with its arguments.
+    pub command: Vec<PathBuf>,
 }
 
 /// Why a startd ended.
@@ -112,8 +124,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let now = clock::now();
     let programs = config.settings.plugins.clone();
     let plugins = Arc::new(spawn_blocking(move || Plugins::find(&programs)).await?);
-    let sandboxes = Sandboxes::new(&config.execute_dir, Arc::clone(&plugins))
-        .map(|sandboxes| sandboxes.calling(&config.schedd).asking(&config.socket))
+    let sandboxes = sandboxes(&config, Arc::clone(&plugins))
         .map_err(|source| failed("make the folder", &config.execute_dir, source))?;
     let boot_id = boot_id()?;
     let (core, journal) = recover(&config, &plugins, &boot_id, now)?;
@@ -126,6 +137,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let (advertiser, latest) = Advertiser::new();
     let carrier = Carrier::new(&config.state_dir, sandboxes.clone(), inputs.clone())
         .map_err(|source| failed("use the transfers in", &config.state_dir, source))?;
+    let owners = config.helpers.as_ref().map(|helpers| owners(&config, helpers, &inputs));
     let parts = Parts {
         core,
         machine: machine.clone(),
@@ -136,6 +148,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         advertiser,
         callers: callers.clone(),
         sweeper,
+        owners,
     };
     let mut engine = tokio::spawn(Engine::new(parts).run(queue));
     let role = Role::Startd(config.machine.clone());
@@ -174,8 +187,35 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     Ok(())
 }
 
+/// Where runs have their folders; whose these are where runs are many users', is not said yet.
+fn sandboxes(config: &Config, plugins: Arc<Plugins>) -> io::Result<Sandboxes> {
+    let made = match config.helpers {
+        Some(_) => Sandboxes::of_users(&config.execute_dir, plugins),
+        None => Sandboxes::new(&config.execute_dir, plugins),
+    };
+    Ok(made?.calling(&config.schedd).asking(&config.socket))
+}
+
+/// The runs of many users, whose helpers are started by the launcher.
+fn owners(config: &Config, helpers: &HelperCommand, engine: &mpsc::Sender<EngineInput>) -> Owners {
+    let (news, mut heard) = mpsc::channel(ORDERS);
+    let engine = engine.clone();
+    tokio::spawn(async move {
+        while let Some((uid, news)) = heard.recv().await {
+            if engine.send(EngineInput::Helper { uid, news }).await.is_err() {
+                return;
+            }
+        }
+    });
+    let (launcher, command) = (config.launcher.clone(), helpers.command.clone());
+    let start = move |uid| ::launcher::client::help(&launcher, "startd", uid, &command);
+    Owners::new(Helpers::new(start, news), &config.execute_dir)
+}
+
 /// A thread that clears scratch folders away; it says when there will be no more.
-fn start_sweeping(sandboxes: Sandboxes) -> (mpsc::Sender<Vec<PathBuf>>, oneshot::Receiver<()>) {
+pub(crate) fn start_sweeping(
+    sandboxes: Sandboxes,
+) -> (mpsc::Sender<Vec<PathBuf>>, oneshot::Receiver<()>) {
     let (sweeper, sweeps) = mpsc::channel(SWEEPS);
     let (swept, all_swept) = oneshot::channel();
     thread::spawn(move || {
@@ -267,6 +307,9 @@ fn recover(
         now.wall,
     )
     .map_err(|source| failed("read", "/proc/meminfo", source))?;
+    if config.helpers.is_some() {
+        found.ad.set(attr::RUNS_AS_OWNERS, true);
+    }
     if let Some(methods) = plugins.methods() {
         found.ad.set("HasFileTransferPluginMethods", methods);
     }

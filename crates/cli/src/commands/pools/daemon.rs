@@ -22,7 +22,7 @@ use crate::commands::pbs::accounting;
 use crate::pool;
 use crate::pool::configuration::typed;
 use crate::pool::membership::{self, Standing, host};
-use client::home::{DaemonRole, Home};
+use client::home::{DaemonRole, Home, ROOT_SUPERVISOR};
 
 /// Runs one daemon of a pool in the foreground.
 #[derive(Debug, Args)]
@@ -44,6 +44,12 @@ const TAKEN: u8 = 75;
 /// The process that reads and writes users' files for one run on another machine.
 const FILES: &str = "files";
 
+/// The process of a user that does for the startd what is to be done with that user's files.
+const HELPER: &str = "helper";
+
+/// The process of a user that writes that user's logs for the schedd.
+const LOG_WRITER: &str = "log-writer";
+
 /// The most runs alive at a time on one machine: far above its processors, far below its process
 /// table.
 const RUNS_MAX: usize = 4096;
@@ -63,12 +69,23 @@ pub fn run(args: &DaemonArgs) -> Result<ExitCode> {
     let home = Home::at(&args.home);
     log_to_stderr();
     pool::trust::check(&home)?;
-    if args.role == pool::SUPERVISOR {
-        pool::supervise(&home, pool::settings(&home)?.standing.daemons())?;
+    if args.role == pool::SUPERVISOR || args.role == ROOT_SUPERVISOR {
+        let standing = pool::settings(&home)?.standing;
+        let daemons = pool::supervised_by(&home, &args.role, &standing);
+        pool::supervise(&home, &args.role, &daemons)?;
         return Ok(ExitCode::SUCCESS);
     }
     if args.role == pool::GUARD {
         pool::guard(&home)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.role == HELPER {
+        helper(&home)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.role == LOG_WRITER {
+        let written = schedd::write_for_schedd(home.socket(DaemonRole::Schedd));
+        one_thread()?.block_on(written).context("write a user's logs")?;
         return Ok(ExitCode::SUCCESS);
     }
     if args.role == FILES {
@@ -101,14 +118,38 @@ pub fn run(args: &DaemonArgs) -> Result<ExitCode> {
 }
 
 fn launcher(home: &Home) -> Result<()> {
+    let many = pool::settings(home)?.many_users;
     launcher::run(launcher::Config {
         socket: home.socket(DaemonRole::Launcher),
         state_dir: home.state_dir(DaemonRole::Launcher),
-        identity: launcher::RunAs::Own,
+        users_dir: many.map(|_| home.execute_dir()),
+        identity: many.map_or(launcher::RunAs::Own, |many| launcher::RunAs::Users {
+            client_uid: many.uid,
+            uid_min: many.uid_min,
+        }),
         containment: launcher::ContainmentWish::Auto,
         runs_max: RUNS_MAX,
     })?;
     Ok(())
+}
+
+/// The command by which this program is something else of a pool.
+fn command_of(home: &Home, role: &str) -> Result<Vec<PathBuf>> {
+    let program = std::env::current_exe().context("find this program")?;
+    Ok(vec![program, "daemon".into(), role.into(), "--home".into(), home.dir().into()])
+}
+
+fn helper(home: &Home) -> Result<()> {
+    let settings = pool::settings(home)?;
+    let config = startd::shell::HelperConfig {
+        startd: home.socket(DaemonRole::Startd),
+        schedd: home.socket(DaemonRole::Schedd),
+        execute_dir: home.execute_dir(),
+        plugins: typed::machine(&settings.configuration)?.plugins,
+    };
+    to_its_end(one_thread()?, async {
+        startd::shell::help(config).await.context("see to the files of a user's jobs")
+    })
 }
 
 fn negotiator(home: &Home) -> Result<()> {
@@ -151,6 +192,11 @@ fn startd(home: &Home) -> Result<()> {
         launcher: home.socket(DaemonRole::Launcher),
         state_dir: home.state_dir(DaemonRole::Startd),
         execute_dir: home.execute_dir(),
+        helpers: settings
+            .many_users
+            .map(|_| command_of(home, HELPER))
+            .transpose()?
+            .map(|command| startd::shell::server::HelperCommand { command }),
         admission: admission(home, DaemonRole::Startd)?,
         address,
         settings: machine,
@@ -161,14 +207,16 @@ fn startd(home: &Home) -> Result<()> {
 }
 
 fn schedd(home: &Home) -> Result<()> {
-    let pool::PoolSettings { configuration: settings, standing, .. } = pool::settings(home)?;
+    let pool::PoolSettings { configuration: settings, standing, many_users, .. } =
+        pool::settings(home)?;
     if typed::accounting_records(&settings)? {
         let home = home.clone();
         // It ends with the process: what it has not written it writes in its next life.
         std::thread::spawn(move || accounting::keep(&home));
     }
-    let program = std::env::current_exe().context("find this program")?;
-    let carrier = vec![program, "daemon".into(), FILES.into(), "--home".into(), home.dir().into()];
+    let carrier = command_of(home, FILES)?;
+    let log_writer = command_of(home, LOG_WRITER)?;
+    let superusers = typed::superusers(&settings);
     let config = schedd::Config {
         listening: standing.ports()?.map(|ports| {
             let ([_, at], [_, address]) = (ports.at, ports.addresses);
@@ -193,6 +241,11 @@ fn schedd(home: &Home) -> Result<()> {
         starts: typed::starts(&settings)?,
         event_log: typed::event_log(&settings)?,
         log_forms: typed::log_forms(&settings)?,
+        many_users: many_users.map(|_| schedd::ManyUsers {
+            superusers,
+            launcher: home.socket(DaemonRole::Launcher),
+            log_writer,
+        }),
         system: typed::system_policies(&settings)?,
         mail: mail_route().unwrap_or_else(|error| {
             tracing::error!(%error, "jobs get no mail");
@@ -267,7 +320,7 @@ fn told_to_stop() -> Result<impl Future<Output = ()>> {
     })
 }
 
-/// A personal pool serves who started it, root included, and nobody else.
+/// A personal pool serves who started it, root included, and nobody else; one of many users all.
 /// Its daemons are known by the locks that their processes hold.
 fn admission(home: &Home, own: DaemonRole) -> Result<Admission> {
     let daemons = [
@@ -280,7 +333,11 @@ fn admission(home: &Home, own: DaemonRole) -> Result<Admission> {
     // A process that looks at its own lock loses it.
     let others = daemons.into_iter().filter(|(_, daemon)| *daemon != own);
     let daemons = others.map(registered).collect();
-    Ok(Admission::Pool { uid: Uid::effective().as_raw(), daemons })
+    let uid = Uid::effective().as_raw();
+    Ok(match home.is_of_many_users() {
+        true => Admission::Everybody { uid, daemons },
+        false => Admission::Pool { uid, daemons },
+    })
 }
 
 /// A daemon's address, for people, logs, and the daemons that look for it.

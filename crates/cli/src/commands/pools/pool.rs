@@ -1,14 +1,15 @@
 //! `updraft pool start | stop | status | reconfig`: a personal pool. What a pool is, is in
 //! [`crate::pool`]; this reads words and prints some.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
-use client::home::Home;
+use client::home::{HOME_VARIABLE, Home, SYSTEM_DIR};
 use client::machines::Invitation;
 use proto::draining::DrainHow;
 use proto::trust::NodeRole;
+use proto::whole_file;
 
 use crate::commands::pools::daemon::mail_route;
 use crate::commands::pools::drain;
@@ -18,10 +19,11 @@ use crate::commands::pools::reconfig::warn;
 use crate::line::call::Call;
 use crate::line::exit::Exit;
 use crate::line::outcome::Outcome;
+use crate::pool::many_users::{self, ManyUsers};
 use crate::pool::membership::{self, Known, Standing};
-use crate::pool::{self, PoolSettings, ProcessStatus, Started};
+use crate::pool::{self, PoolSettings, ProcessStatus, Started, units};
 use crate::render::nodes::{Changed, Invited, Nodes};
-use crate::render::pools::{self, Copied, Member, Process, Start, Status};
+use crate::render::pools::{self, Copied, Member, Process, Start, Status, Units};
 
 /// A pool of your own, on this machine and those that join it: no root, and no configuration
 /// needed.
@@ -48,6 +50,10 @@ enum Action {
         /// port: 9618; the next one is used too). Kept for later starts.
         #[arg(long, value_name = "ADDRESS")]
         listen: Option<String>,
+        /// A pool of all users of this machine, in /var/lib/updraft unless --dir says otherwise: only
+        /// root starts it. Its daemons run as the user 'updraft', and each job as its owner.
+        #[arg(long)]
+        system: bool,
         /// Say what came of it as JSON.
         #[arg(long)]
         json: bool,
@@ -63,6 +69,18 @@ enum Action {
         #[arg(long)]
         dir: Option<PathBuf>,
         /// Say what came of it as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Prints the units by which systemd keeps a pool of many users, or writes them into a folder.
+    Units {
+        /// The folder, such as /etc/systemd/system.
+        #[arg(long, value_name = "FOLDER")]
+        install: Option<PathBuf>,
+        /// The pool's folder (default: /var/lib/updraft).
+        #[arg(long)]
+        dir: Option<PathBuf>,
+        /// As JSON.
         #[arg(long)]
         json: bool,
     },
@@ -208,33 +226,31 @@ enum Action {
 /// If the pool cannot be started, stopped or asked.
 pub fn run(args: PoolArgs, call: &Call) -> Result<Outcome> {
     match args.action {
-        Action::Start { dir, cpus, memory, listen, json } => {
-            let standing = listen.as_deref().map(Standing::listening).transpose()?;
-            let standing = standing.unwrap_or_default();
-            let memory_mib = memory;
-            let settings = PoolSettings { cpus, memory_mib, standing, ..PoolSettings::default() };
-            Ok(Outcome::of(&start(&home(dir), &settings)?, json, call, Exit::Done))
+        Action::Start { dir, cpus, memory, listen, system, json } => {
+            let (home, many_users) = home_to_start(dir, system)?;
+            let standing = standing_of(listen.as_deref())?;
+            let of_none = PoolSettings { cpus, memory_mib: memory, ..PoolSettings::default() };
+            let settings = PoolSettings { standing, many_users, ..of_none };
+            Ok(Outcome::of(&start(&home, &settings)?, json, call, Exit::Done))
         }
         Action::Stop { now, dir, json } => {
             let home = home(dir);
             let runs = if now { pool::Runs::End } else { pool::Runs::GoOn };
-            let (joined, dir) = (member(&home)?, shown(&home));
-            let ran = pool::stop(&home, runs)?;
-            let stop = pools::Stop { ran, runs_ended: now, dir, joined };
-            Ok(Outcome::of(&stop, json, call, Exit::Done))
+            Ok(Outcome::of(&stop(&home, runs)?, json, call, Exit::Done))
+        }
+        Action::Units { install, dir, json } => {
+            Ok(Outcome::of(&units(&system_home(dir), install.as_deref())?, json, call, Exit::Done))
         }
         Action::Reconfig { dir, json } => reconfig(&home(dir), json, call),
         Action::Backup { file, dir, json } => {
             let home = home(dir);
             pool::backup(&home, &file)?;
-            let copied = Copied { pool: home.dir().to_owned(), file, is_back: false };
-            Ok(Outcome::of(&copied, json, call, Exit::Done))
+            Ok(Outcome::of(&copied(&home, file, false), json, call, Exit::Done))
         }
         Action::Restore { file, nothing_runs, dir, json } => {
             let home = home(dir);
             pool::restore(&home, &file, nothing_runs)?;
-            let copied = Copied { pool: home.dir().to_owned(), file, is_back: true };
-            Ok(Outcome::of(&copied, json, call, Exit::Done))
+            Ok(Outcome::of(&copied(&home, file, true), json, call, Exit::Done))
         }
         Action::Invite { role, ttl, uses, name, dir, json } => {
             let (home, ttl_s) = (home(dir), duration_s(&ttl)?);
@@ -299,10 +315,64 @@ pub(crate) fn home(dir: Option<PathBuf>) -> Home {
     })
 }
 
+fn stop(home: &Home, runs: pool::Runs) -> Result<pools::Stop> {
+    let (joined, dir) = (member(home)?, shown(home));
+    let ran = pool::stop(home, runs)?;
+    Ok(pools::Stop { ran, runs_ended: runs == pool::Runs::End, dir, joined })
+}
+
+fn copied(home: &Home, file: PathBuf, is_back: bool) -> Copied {
+    Copied { pool: home.dir().to_owned(), file, is_back }
+}
+
+/// The machine's pool, unless a folder is named.
+fn system_home(dir: Option<PathBuf>) -> Home {
+    match dir {
+        None if std::env::var_os(HOME_VARIABLE).is_none_or(|set| set.is_empty()) => {
+            Home::at(Path::new(SYSTEM_DIR))
+        }
+        dir => home(dir),
+    }
+}
+
+fn units(home: &Home, install: Option<&Path>) -> Result<Units> {
+    let program = std::env::current_exe()?;
+    let mut units = Vec::new();
+    for unit in units::of(home, &program) {
+        let file = install.map(|folder| folder.join(unit.name));
+        if let Some(file) = &file {
+            whole_file::replace(file, 0o644, unit.text.as_bytes())
+                .with_context(|| format!("write {}", file.display()))?;
+        }
+        units.push(pools::Unit { name: unit.name, text: unit.text, file });
+    }
+    Ok(Units { units })
+}
+
+fn standing_of(listen: Option<&str>) -> Result<Standing> {
+    Ok(listen.map(Standing::listening).transpose()?.unwrap_or_default())
+}
+
+/// The folder of a pool that is to be started: that of the machine's only if it is asked for; and as
+/// whom its processes are to run then.
+fn home_to_start(dir: Option<PathBuf>, system: bool) -> Result<(Home, Option<ManyUsers>)> {
+    let home = match (dir, system) {
+        (None, false) => Home::own(),
+        (dir, true) => system_home(dir),
+        (dir, false) => home(dir),
+    };
+    let many = system.then(|| many_users::here(&home)).transpose()?;
+    Ok((home, many))
+}
+
 fn start(home: &Home, settings: &PoolSettings) -> Result<Start> {
     // A mistake is told here, where somebody reads it, and not in a daemon's log.
     mail_route()?;
-    let started = pool::start(home, settings, &std::env::current_exe()?)?;
+    let program = std::env::current_exe()?;
+    if settings.many_users.is_some() {
+        many_users::check_open(&program, &program)?;
+    }
+    let started = pool::start(home, settings, &program)?;
     warn(home)?;
     let (started, revived) = match started {
         Started::Fresh => (pools::Started::Fresh, None),

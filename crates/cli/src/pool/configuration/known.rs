@@ -42,6 +42,7 @@ pub const KNOWN: &[Known] = &[
     known("NICE_USER_PRIO_FACTOR", "10000000000.0", DaemonRole::Negotiator),
     known("NUM_CPUS", "$(DETECTED_CPUS)", DaemonRole::Startd),
     known("PRIORITY_HALFLIFE", "86400.0", DaemonRole::Negotiator),
+    known("QUEUE_SUPER_USERS", "root", DaemonRole::Schedd),
     known("RESERVED_MEMORY", "0", DaemonRole::Startd),
     known("START", "True", DaemonRole::Startd),
     known("STARTD_ATTRS", "", DaemonRole::Startd),

@@ -193,6 +193,13 @@ pub fn accounting_records(all: &Effective) -> Result<bool, SettingError> {
     truth(all, "ACCOUNTING_RECORDS", false)
 }
 
+/// The schedd's, where jobs are many users': who may act on everybody's, beside root. A name may
+/// have a domain behind it, which is this machine's.
+pub fn superusers(all: &Effective) -> BTreeSet<String> {
+    let listed = all.get("QUEUE_SUPER_USERS").unwrap_or_default();
+    words(listed).filter_map(|name| name.split('@').next()).map(str::to_owned).collect()
+}
+
 fn truth(all: &Effective, name: &str, unset: bool) -> Result<bool, SettingError> {
     let Some(text) = all.get(name) else { return Ok(unset) };
     let wanted = Expr::parse(text).ok().and_then(|expr| expr.as_literal()?.as_bool());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use classad::{ClassAd, Expr, Value};
 use model::depend::LETS_GO;
+use model::job_ad::keeps_files;
 use model::{
     ClusterId, ClusterSpec, Hold, HoldCode, JobEvent, JobId, JobStatus, Now, ProcId, Procs,
     SubmitToken, Universe, attr, spooling,
@@ -139,6 +140,26 @@ fn not_built(spec: &ClusterSpec) -> Option<String> {
         let unknown = universe.filter(|_| known.and_then(Universe::from_number).is_none());
         unknown.map(|expr| format!("JobUniverse = {expr}"))
     })
+}
+
+/// What the submission asks for that is not done yet where jobs run as their owners: the schedd
+/// keeps files for them, which it would have to touch itself. Refused, so that nobody's file is
+/// touched as the wrong user.
+pub(crate) fn not_as_owner_yet(spec: &ClusterSpec) -> Option<String> {
+    let own: &[ClassAd] = match &spec.procs {
+        Procs::Listed(own) => own,
+        Procs::Counted { .. } => &[],
+    };
+    let keeps = || own.iter().chain([&spec.ad]).any(keeps_files);
+    let what = if spooling::is_spooled(spec) {
+        "its files cannot be spooled (-spool)"
+    } else if keeps() {
+        "what a job has when it is evicted, or its checkpoints, cannot be kept \
+         (ON_EXIT_OR_EVICT, checkpoint_exit_code)"
+    } else {
+        return None;
+    };
+    Some(format!("submit a job to a pool of many users: {what} yet"))
 }
 
 /// `hold = true` in the submit file, or `-spool`: the ad says that the job is held, the cluster's

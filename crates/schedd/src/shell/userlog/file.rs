@@ -31,8 +31,45 @@ impl LogFile for File {
     }
 }
 
-/// How a log is opened; a test can have another.
-pub(super) type Opener = Arc<dyn Fn(&Path) -> io::Result<Box<dyn LogFile>> + Send + Sync>;
+/// Where logs are, by their names.
+pub(super) trait LogDisk: Send + Sync {
+    /// Opens a log for appending.
+    fn open(&self, log: &str) -> io::Result<Box<dyn LogFile>>;
+
+    /// The last bytes of a log, at most so many; nothing of one that is not there.
+    fn end_of(&self, log: &str, most: usize) -> io::Result<Vec<u8>>;
+}
+
+/// The disk of this machine, as who we are.
+pub(super) struct OurDisk;
+
+impl LogDisk for OurDisk {
+    fn open(&self, log: &str) -> io::Result<Box<dyn LogFile>> {
+        open_plain(Path::new(log))
+    }
+
+    fn end_of(&self, log: &str, most: usize) -> io::Result<Vec<u8>> {
+        let mut end = Vec::new();
+        if let Some(mut file) = open_end(Path::new(log), most as u64)? {
+            file.read_to_end(&mut end)?;
+        }
+        Ok(end)
+    }
+}
+
+/// The same disk, with logs opened otherwise: for tests.
+impl<F: Fn(&Path) -> io::Result<Box<dyn LogFile>> + Send + Sync> LogDisk for F {
+    fn open(&self, log: &str) -> io::Result<Box<dyn LogFile>> {
+        self(Path::new(log))
+    }
+
+    fn end_of(&self, log: &str, most: usize) -> io::Result<Vec<u8>> {
+        OurDisk.end_of(log, most)
+    }
+}
+
+/// Where logs are; a test can have another.
+pub(super) type Opener = Arc<dyn LogDisk>;
 
 /// When a log begins anew, and how many old ones are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,7 +173,7 @@ pub(super) fn append(
     if let Some(rotation) = rotation.filter(|rotation| rotation.path == *path) {
         rotation.make_room(text.len())?;
     }
-    let mut file = open(Path::new(&**path))?;
+    let mut file = open.open(path)?;
     file.write_all(text.as_bytes())?;
     Ok(Some(file))
 }
@@ -154,10 +191,10 @@ pub(super) fn complete(
     }
     let old = rotation.filter(|rotation| rotation.path == *path).map(Rotation::old);
     let old = old.unwrap_or_default();
-    let there = present(Path::new(&**path), old.first().map(PathBuf::as_path), text)?;
+    let there = present(&**open, path, old.first().and_then(|old| old.to_str()), text)?;
     if there == text.len() {
         // What stands there may not be on the disk yet.
-        return open(Path::new(&**path)).map(Some);
+        return open.open(path).map(Some);
     }
     append(path, &text[there..], rotation, open)
 }
@@ -166,10 +203,10 @@ pub(super) fn complete(
 /// pending text when it was killed or refused more: mostly it is the end of the file. A torn last
 /// event counts as written as far as it goes, so that the rest completes it. Of a log that has just
 /// begun anew, what stands in the one before counts too.
-fn present(path: &Path, old: Option<&Path>, text: &str) -> io::Result<usize> {
-    let mut tail = end_of(path, text.len() + OTHERS_BYTES)?;
+fn present(disk: &dyn LogDisk, log: &str, old: Option<&str>, text: &str) -> io::Result<usize> {
+    let mut tail = disk.end_of(log, text.len() + OTHERS_BYTES)?;
     if let Some(old) = old.filter(|_| tail.len() < text.len()) {
-        let before = end_of(old, text.len() - tail.len())?;
+        let before = disk.end_of(old, text.len() - tail.len())?;
         tail.splice(0..0, before);
     }
     let longest = (1..=tail.len().min(text.len()))
@@ -189,20 +226,18 @@ fn before_others(tail: &[u8], text: &str) -> usize {
     count.checked_sub(1).map_or(0, |last| ends[last])
 }
 
-/// The last bytes of a file, at most so many; nothing of one that is not there.
-fn end_of(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+/// A log, opened at most so many bytes before its end; nothing if it is not there.
+pub(super) fn open_end(path: &Path, most_bytes: u64) -> io::Result<Option<File>> {
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     let mut file = match OpenOptions::new().read(true).custom_flags(flags.bits()).open(path) {
         Ok(file) if file.metadata()?.is_file() => file,
         Ok(_) => return Err(not_plain()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
     let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length - length.min(most as u64)))?;
-    let mut end = Vec::new();
-    file.read_to_end(&mut end)?;
-    Ok(end)
+    file.seek(SeekFrom::Start(length - length.min(most_bytes)))?;
+    Ok(Some(file))
 }
 
 #[cfg(test)]
@@ -220,7 +255,7 @@ mod tests {
             let error = open_plain(path).err().unwrap();
             assert!(!may_pass(&error), "{}: {error}", path.display());
         }
-        assert!(present(&fifo, None, "x").is_err());
+        assert!(present(&OurDisk, fifo.to_str().unwrap(), None, "x").is_err());
         // Nor where somebody reads it.
         let _reader = OpenOptions::new()
             .read(true)

@@ -25,6 +25,10 @@ pub struct Freight {
     /// More than what the job has said is expected of a run that is stopped
     /// (`when_to_transfer_output = ON_EXIT_OR_EVICT`).
     pub keeps: bool,
+    /// Its scratch folder is its owner's, and is made by a process of his, as files are brought: in a
+    /// pool of many users.
+    #[serde(default)]
+    pub is_owners: bool,
 }
 
 /// What there is to do when a run's program has ended.
@@ -42,8 +46,9 @@ pub enum Store {
 }
 
 impl Freight {
-    /// What a job wants on a machine of this `FileSystemDomain`.
-    pub(in crate::core) fn of(job: &ClassAd, file_system_domain: &str) -> Self {
+    /// What a job wants on a machine of this `FileSystemDomain`, where runs are their owners' or all
+    /// one user's.
+    pub(in crate::core) fn of(job: &ClassAd, file_system_domain: &str, is_owners: bool) -> Self {
         let travels = files_travel(job, file_system_domain);
         Self {
             travels,
@@ -54,6 +59,7 @@ impl Freight {
                 (false, false) => Store::Nothing,
             },
             keeps: on_evict(job) != OnEvict::Nothing,
+            is_owners,
         }
     }
 
@@ -64,7 +70,7 @@ impl Freight {
 
     /// Whether something is to be done before the process can be started.
     pub(in crate::core) fn is_fetched(self) -> bool {
-        self.travels || self.looks || self.store == Store::Manifest
+        self.travels || self.looks || self.store == Store::Manifest || self.is_owners
     }
 }
 
@@ -127,7 +133,7 @@ pub(in crate::core) struct Over {
 }
 
 /// Bring back what came of a run.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BringBack {
     /// Of which run.
     pub key: RunKey,
@@ -142,7 +148,7 @@ pub struct BringBack {
 
 /// What the carrier of files reports. It holds nothing but the work in hand: what it does not
 /// report is ordered again by the next startd.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum FromCarrier {
     /// Its work before a program begins is done.
     BroughtIn {
@@ -170,7 +176,7 @@ impl FromCarrier {
 }
 
 /// What came of bringing a run's files.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Fetched {
     /// They are there.
     There,
@@ -181,7 +187,7 @@ pub enum Fetched {
 }
 
 /// What came of bringing back a run's files.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stored {
     /// What was brought in before it began, bytes.
     pub received_bytes: u64,
@@ -194,7 +200,7 @@ pub struct Stored {
 }
 
 /// Why not everything is back.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum StoreFailure {
     /// A file could not be brought; the others are.
     File {

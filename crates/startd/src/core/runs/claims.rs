@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use classad::Value;
 use model::{
     Beat, ClaimId, ClaimSecret, Now, Pause, Resources, RunEnd, RunId, ScheddName, Universe,
     VacateCode, attr,
@@ -149,7 +150,7 @@ impl Core {
             facts.push(Fact::RunRefused { claim: start.claim, run, ordinal, end });
             return Ok(facts);
         }
-        let freight = Freight::of(&start.ad, self.file_system_domain());
+        let freight = Freight::of(&start.ad, self.file_system_domain(), self.runs_are_owners());
         let window = Window::of(&start.ad, now);
         let queued = self.must_wait(start.claim, claim);
         let order = (queued || freight.is_fetched() || window.is_some()).then(|| {
@@ -178,6 +179,11 @@ impl Core {
     fn file_system_domain(&self) -> &str {
         let said = self.machine.found.literal(attr::FILE_SYSTEM_DOMAIN);
         said.and_then(|value| value.as_str()).unwrap_or_else(|| self.machine.name.as_str())
+    }
+
+    /// Whether each run is its owner's, and not all are the startd's own user's.
+    fn runs_are_owners(&self) -> bool {
+        self.machine.found.literal(attr::RUNS_AS_OWNERS).is_some_and(Value::is_true)
     }
 
     fn cannot_start(&self, now: Now, schedd: &ScheddName, start: &StartRun) -> Option<String> {

@@ -126,6 +126,11 @@ impl Carrier {
         }));
     }
 
+    /// Whether it has no work in hand.
+    pub(crate) fn is_idle(&self) -> bool {
+        at_work(&self.at_work).is_empty()
+    }
+
     /// Ends the work for a run, if there is any; what came of it is reported.
     pub(crate) fn cut_off(&self, key: RunKey) {
         if let Some(leash) = at_work(&self.at_work).get(&key) {

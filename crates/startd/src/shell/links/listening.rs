@@ -52,6 +52,10 @@ async fn greet(incoming: Incoming, contexts: Contexts) {
             let end = parts::relay(connection, &whereabouts, whose).await;
             tracing::debug!(?end, "a process of a run has no more to say to other parts");
         }
+        Role::Helper => {
+            // An engine that has ended wants no help.
+            let _ = schedds.engine.send(EngineInput::HelperUp(Box::new(connection))).await;
+        }
         role @ (Role::Negotiator
         | Role::Startd(_)
         | Role::Files(_)

@@ -25,6 +25,8 @@ pub(crate) enum Asker {
 pub(crate) struct RunPlace {
     pub(crate) owner: UserName,
     pub(crate) scratch: PathBuf,
+    /// Whether it is its owner's and nobody else's to look at.
+    pub(crate) is_owners: bool,
 }
 
 /// Why somebody is not let in.
@@ -37,6 +39,9 @@ enum NoEntry {
     /// It would have to become the job's user.
     #[error("look at job {0}: a startd that runs as root does not show it yet")]
     Root(JobId),
+    /// The same.
+    #[error("look at job {0}: in a pool of many users what runs is its owner's, and not shown yet")]
+    Owners(JobId),
 }
 
 impl Asker {
@@ -74,11 +79,15 @@ pub(crate) async fn place_for(
     let question = EngineInput::WhichRun { job, answer: sender };
     engine.send(question).await.map_err(|_| stopping())?;
     let place = place.await.map_err(|_| stopping())?.ok_or(NoEntry::NoRun(job));
-    let entered = place
-        .and_then(|place| asker.may_enter(job, &place.owner, Uid::effective()).map(|()| place));
+    let entered = place.and_then(|place| {
+        asker.may_enter(job, &place.owner, Uid::effective())?;
+        if place.is_owners { Err(NoEntry::Owners(job)) } else { Ok(place) }
+    });
     entered.map_err(|why| match why {
         NoEntry::NoRun(_) => Refusal::NotRunning(why.to_string()),
-        NoEntry::NotYours(_) | NoEntry::Root(_) => Refusal::Invalid(why.to_string()),
+        NoEntry::NotYours(_) | NoEntry::Root(_) | NoEntry::Owners(_) => {
+            Refusal::Invalid(why.to_string())
+        }
     })
 }
 

@@ -6,6 +6,7 @@
 //! only has its ad, and what a job of the local universe puts there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::CString;
 use std::fs::{self, DirBuilder, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -22,7 +23,7 @@ use model::{
 };
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::unistd::{Gid, Group, Uid, User};
+use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 use proto::chirp::{self, ChirpConfig};
 use proto::{clock, parts};
 use tokio::sync::mpsc;
@@ -88,6 +89,8 @@ pub(crate) struct Sandboxes {
     folder: PathBuf,
     uid: Uid,
     gid: Gid,
+    /// The groups that a job may run in; where all is one user's it is the one that there is.
+    groups: Option<Vec<Gid>>,
     home: Option<PathBuf>,
     /// Where our programs are.
     bin: PathBuf,
@@ -128,6 +131,18 @@ impl Sandboxes {
     /// If the folder cannot be made.
     pub(crate) fn new(folder: &Path, plugins: Arc<Plugins>) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
+        let short_scratches = ShortScratches::new(folder);
+        Ok(Self { short_scratches, ..Self::of_users(folder, plugins)? })
+    }
+
+    /// The same where there is a folder, and runs are its users': scratch folders have their own
+    /// names only, because who would make a short one is not who says what a job finds in its
+    /// environment.
+    ///
+    /// # Errors
+    ///
+    /// If it is not known which program this is.
+    pub(crate) fn of_users(folder: &Path, plugins: Arc<Plugins>) -> io::Result<Self> {
         let uid = Uid::effective();
         let user = User::from_uid(uid).ok().flatten();
         let home = user.map(|user| user.dir);
@@ -135,10 +150,11 @@ impl Sandboxes {
             folder: folder.to_owned(),
             uid,
             gid: Gid::effective(),
+            groups: None,
             home,
             bin: std::env::current_exe()?.parent().unwrap_or(Path::new("/")).to_owned(),
             plugins,
-            short_scratches: ShortScratches::new(folder),
+            short_scratches: ShortScratches::none(),
             schedd: PathBuf::new(),
             startd: PathBuf::new(),
             spares: Arc::default(),
@@ -155,9 +171,26 @@ impl Sandboxes {
         Self { startd: startd.to_owned(), ..self }
     }
 
+    /// For jobs that may run in any of these groups.
+    pub(crate) fn in_groups(self, groups: Vec<Gid>) -> Self {
+        Self { groups: Some(groups), ..self }
+    }
+
+    /// The same for the runs of a user, whose folders are below this one.
+    ///
+    /// # Errors
+    ///
+    /// If his groups are not known.
+    pub(crate) fn of_owner(&self, user: &User, folder: PathBuf) -> io::Result<Self> {
+        let name = CString::new(user.name.as_bytes())?;
+        let groups = getgrouplist(&name, user.gid)?;
+        let (uid, gid, home) = (user.uid, user.gid, Some(user.dir.clone()));
+        Ok(Self { folder, uid, gid, home, ..self.clone() }.in_groups(groups))
+    }
+
     /// The scratch folder of a run.
     pub(crate) fn path(&self, key: RunKey) -> PathBuf {
-        self.folder.join(format!("{FOLDER_PREFIX}{key}"))
+        folder_of(&self.folder, key)
     }
 
     /// What fetches and stores files by URL.
@@ -178,6 +211,18 @@ impl Sandboxes {
         };
         RunLog::of(&run.job, &scratch).prepared(&start);
         Ok(start)
+    }
+
+    /// Says how a run's process is to be started whose folder is there already, without touching it.
+    ///
+    /// # Errors
+    ///
+    /// What the run's end is, if it cannot begin.
+    pub(crate) fn process_of(&self, run: &StartProcess) -> Result<Start, StartFailure> {
+        let scratch = self.path(run.key);
+        let layout =
+            if run.freight.travels { away(run, &scratch) } else { in_place(run, &scratch) };
+        self.process(run, &layout)
     }
 
     /// Makes the scratch folder with the two ads in it, for a job that runs in its initial
@@ -265,15 +310,17 @@ impl Sandboxes {
         Ok((start, brought.map_err(untransferred)?))
     }
 
-    /// The job's first group. Where everything runs as one user nobody can change it, and so a job
-    /// that names another cannot run.
+    /// The job's first group: one of its user's. Where everything runs as one user nobody can change
+    /// it, and so a job that names another cannot run.
     fn group(&self, job: &ClassAd) -> Result<Gid, StartFailure> {
         let Some(name) = text(job, attr::PRIMARY_UNIX_GROUP) else { return Ok(self.gid) };
         let found = Group::from_name(name)
             .map_err(|errno| errno as i32)
             .and_then(|found| found.ok_or(Errno::ENOENT as i32))
             .and_then(|found| {
-                (found.gid == self.gid).then_some(found.gid).ok_or(Errno::EPERM as i32)
+                let own = [self.gid];
+                let may_be = self.groups.as_deref().unwrap_or(&own).contains(&found.gid);
+                may_be.then_some(found.gid).ok_or(Errno::EPERM as i32)
             });
         found.map_err(|errno| StartFailure::at(StartStage::Group, name, errno))
     }
@@ -448,6 +495,11 @@ impl Sandboxes {
         let text = serde_json::to_string(&config).map_err(io::Error::from);
         text.and_then(|text| write_over(&path, &text)).map_err(|error| unprepared(&path, &error))
     }
+}
+
+/// The scratch folder of a run, below this one.
+pub(crate) fn folder_of(folder: &Path, key: RunKey) -> PathBuf {
+    folder.join(format!("{FOLDER_PREFIX}{key}"))
 }
 
 /// Whose scratch folder this is.

@@ -39,6 +39,11 @@ pub(crate) struct ShortScratches {
 }
 
 impl ShortScratches {
+    /// Where no scratch folder has one.
+    pub(crate) const fn none() -> Self {
+        Self { base: None }
+    }
+
     /// For scratch folders below this one.
     pub(crate) fn new(folder: &Path) -> Self {
         if folder.as_os_str().len() + NAME_BYTES <= LONG_BYTES {

@@ -1,0 +1,369 @@
+//! The files of runs in a pool of many users, where each run is its owner's: what is to be done with
+//! them is said to a helper, a process of that owner ([`proto::helpers`]), and the startd itself
+//! touches none. It knows which run is whose and what was ordered and is not answered; what a helper
+//! does is `helper`'s matter.
+//!
+//! A helper is its user's: what it says of a run counts only if the run is that user's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use launcher::wire::Start;
+use model::{StartFailure, StartStage, UserName};
+use nix::errno::Errno;
+use nix::unistd::User;
+use proto::helpers::{HelperNews, Helpers};
+use proto::net::Connection;
+use serde::{Deserialize, Serialize};
+
+use crate::core::{
+    BringBack, ClosedLog, DiskUsed, Fetched, FromCarrier, Input, RunKey, StartProcess,
+    StoreFailure, Stored,
+};
+use crate::shell::run::sandbox::{Sandboxes, folder_of};
+
+/// What a helper of the startd is to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Errand {
+    /// Remove what earlier runs have left, but for that of these.
+    Keep(BTreeSet<RunKey>),
+    /// Make a run's folder and bring its files.
+    BringIn(Box<StartProcess>),
+    /// Bring back what came of a run.
+    BringBack(Box<BringBack>),
+    CutOff(RunKey),
+    LetGo(RunKey),
+    /// A run's account is complete.
+    CloseLog(Box<ClosedLog>),
+    /// Remove what is kept of these runs.
+    Remove(Vec<RunKey>),
+    /// Say what the folders of these take.
+    Measure(Vec<RunKey>),
+}
+
+/// What a helper says.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum HelperSays {
+    Carried(FromCarrier),
+    Measured { used: Vec<(RunKey, DiskUsed)>, took_ms: u64 },
+}
+
+/// What is heard of helpers.
+pub(crate) type News = HelperNews<HelperSays>;
+
+/// How often something is ordered of helpers that go before they have done it.
+const ATTEMPTS: u32 = 3;
+
+/// The runs of many users.
+#[derive(Debug)]
+pub(crate) struct Owners {
+    helpers: Helpers<Errand, HelperSays>,
+    /// Below which each user has a folder.
+    folder: PathBuf,
+    runs: BTreeMap<RunKey, u32>,
+    /// What was ordered for a run and is not answered, and how often it was.
+    in_hand: BTreeMap<RunKey, (Errand, u32)>,
+    /// Those whose helper has been told in this life of the startd what is to be kept.
+    told: BTreeSet<u32>,
+}
+
+impl Owners {
+    /// With scratch folders below the users' own in this one.
+    pub(crate) fn new(helpers: Helpers<Errand, HelperSays>, folder: &Path) -> Self {
+        let (runs, in_hand, told) = Default::default();
+        Self { helpers, folder: folder.to_owned(), runs, in_hand, told }
+    }
+
+    /// Talks to a helper that has come, for as long as it stays.
+    pub(crate) fn serve(&self, connection: Connection) {
+        let helpers = self.helpers.clone();
+        tokio::spawn(async move { helpers.serve(connection).await });
+    }
+
+    /// Takes note of whose a run is.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot run here.
+    pub(crate) fn note(&mut self, key: RunKey, owner: &UserName) -> Result<User, StartFailure> {
+        let user = user_of(owner)?;
+        self.runs.insert(key, user.uid.as_raw());
+        Ok(user)
+    }
+
+    /// The folder of a user.
+    pub(crate) fn folder(&self, uid: u32) -> PathBuf {
+        self.folder.join(uid.to_string())
+    }
+
+    /// The scratch folder of a run; a place that there is not, if it is nobody's.
+    pub(crate) fn path(&self, key: RunKey) -> PathBuf {
+        let whose =
+            self.runs.get(&key).map_or_else(|| self.folder.clone(), |uid| self.folder(*uid));
+        folder_of(&whose, key)
+    }
+
+    /// Has a run's folder made, and its files brought; says what comes of it at once, if anything.
+    pub(crate) fn bring_in(&mut self, run: Box<StartProcess>) -> Option<Input> {
+        let key = run.key;
+        match self.note(key, &run.owner) {
+            Ok(_) => self.order(key, Errand::BringIn(run)),
+            Err(failure) => Some(carried(not_fetched(key, failure))),
+        }
+    }
+
+    /// How the process of a run is started, whose folder its helper has made.
+    ///
+    /// # Errors
+    ///
+    /// What the run's end is, if it cannot begin.
+    pub(crate) fn prepare(
+        &mut self,
+        run: &StartProcess,
+        sandboxes: &Sandboxes,
+    ) -> Result<Start, StartFailure> {
+        let user = self.note(run.key, &run.owner)?;
+        let folder = self.folder(user.uid.as_raw());
+        let owners = sandboxes.of_owner(&user, folder).map_err(|error| {
+            let errno = error.raw_os_error().unwrap_or(Errno::EIO as i32);
+            let said = format!("the groups of {} are not known: {error}", user.name);
+            StartFailure {
+                said: Some(said),
+                ..StartFailure::at(StartStage::Prepare, &*user.name, errno)
+            }
+        })?;
+        owners.process_of(run)
+    }
+
+    /// Has brought back what came of a run.
+    pub(crate) fn bring_back(&mut self, over: Box<BringBack>) -> Option<Input> {
+        self.order(over.key, Errand::BringBack(over))
+    }
+
+    /// Says something about a run's work.
+    pub(crate) fn tell(&mut self, key: RunKey, errand: Errand) {
+        let Some(uid) = self.runs.get(&key).copied() else { return };
+        if let Err(why) = self.say(uid, errand) {
+            tracing::warn!(%key, why, "a helper is not told something of a run");
+        }
+    }
+
+    /// Has removed what is kept of these runs; what of it is left goes when their users run
+    /// something again.
+    pub(crate) fn remove(&mut self, keys: &[RunKey]) {
+        let mut of_users: BTreeMap<u32, Vec<RunKey>> = BTreeMap::new();
+        for key in keys {
+            self.in_hand.remove(key);
+            if let Some(uid) = self.runs.remove(key) {
+                of_users.entry(uid).or_default().push(*key);
+            }
+        }
+        for (uid, keys) in of_users {
+            if let Err(why) = self.say(uid, Errand::Remove(keys)) {
+                tracing::warn!(uid, why, "a user's scratch folders are left");
+            }
+        }
+    }
+
+    /// Has the folders of these runs measured.
+    pub(crate) fn measure(&mut self, keys: &[RunKey]) -> Option<Input> {
+        let mut of_users: BTreeMap<u32, Vec<RunKey>> = BTreeMap::new();
+        for key in keys {
+            if let Some(uid) = self.runs.get(key) {
+                of_users.entry(*uid).or_default().push(*key);
+            }
+        }
+        let asked = of_users.len();
+        let told = of_users
+            .into_iter()
+            .filter(|(uid, keys)| self.say(*uid, Errand::Measure(keys.clone())).is_ok());
+        (told.count() < asked || asked == 0).then(nothing_measured)
+    }
+
+    /// What a helper's news come to.
+    pub(crate) fn heard(&mut self, uid: u32, news: News) -> Vec<Input> {
+        match news {
+            HelperNews::Said(HelperSays::Carried(report)) => {
+                let key = *report.key();
+                if self.runs.get(&key) != Some(&uid) || self.in_hand.remove(&key).is_none() {
+                    tracing::warn!(uid, %key, "a helper speaks of what it was not told");
+                    return Vec::new();
+                }
+                vec![carried(report)]
+            }
+            HelperNews::Said(HelperSays::Measured { mut used, took_ms }) => {
+                used.retain(|(key, _)| self.runs.get(key) == Some(&uid));
+                vec![Input::DiskMeasured { used, took_ms }]
+            }
+            HelperNews::Lost(why) => self.lost(uid, &why),
+        }
+    }
+
+    /// What a helper had in hand is ordered again: doing it twice does no harm.
+    fn lost(&mut self, uid: u32, why: &str) -> Vec<Input> {
+        let of_user = |(key, _): &(&RunKey, _)| self.runs.get(key) == Some(&uid);
+        let again: Vec<RunKey> = self.in_hand.iter().filter(of_user).map(|(key, _)| *key).collect();
+        tracing::info!(uid, why, works = again.len(), "a helper is gone");
+        let mut said = vec![nothing_measured()];
+        for key in again {
+            let Some((errand, attempts)) = self.in_hand.remove(&key) else { continue };
+            if attempts >= ATTEMPTS {
+                said.extend(given_up(key, &errand, why));
+            } else {
+                said.extend(self.order_again(key, errand, attempts + 1));
+            }
+        }
+        said
+    }
+
+    fn order(&mut self, key: RunKey, errand: Errand) -> Option<Input> {
+        self.order_again(key, errand, 1)
+    }
+
+    fn order_again(&mut self, key: RunKey, errand: Errand, attempt: u32) -> Option<Input> {
+        let uid = self.runs.get(&key).copied();
+        let told = uid.ok_or_else(|| "whose it is is not known".to_owned());
+        match told.and_then(|uid| self.say(uid, errand.clone())) {
+            Ok(()) => {
+                self.in_hand.insert(key, (errand, attempt));
+                None
+            }
+            Err(why) => given_up(key, &errand, &why),
+        }
+    }
+
+    /// Says something to a user's helper; to the first in this life, what is to be kept.
+    fn say(&mut self, uid: u32, errand: Errand) -> Result<(), String> {
+        if self.told.insert(uid) {
+            let kept = self.runs.iter().filter(|(_, of)| **of == uid).map(|(key, _)| *key);
+            self.helpers.tell(uid, Errand::Keep(kept.collect()))?;
+        }
+        self.helpers.tell(uid, errand)
+    }
+}
+
+/// The user of that name on this machine.
+fn user_of(owner: &UserName) -> Result<User, StartFailure> {
+    let failure = |errno: Errno, said: String| StartFailure {
+        said: Some(said),
+        ..StartFailure::at(StartStage::Prepare, owner.as_str(), errno as i32)
+    };
+    match User::from_name(owner.as_str()) {
+        Ok(Some(user)) if user.uid.is_root() => {
+            Err(failure(Errno::EPERM, "root's jobs are not run in a pool of many users".to_owned()))
+        }
+        Ok(Some(user)) => Ok(user),
+        Ok(None) => {
+            Err(failure(Errno::ENOENT, format!("there is no user {owner} on this machine")))
+        }
+        Err(errno) => Err(failure(errno, format!("it is not known who {owner} is: {errno}"))),
+    }
+}
+
+fn carried(report: FromCarrier) -> Input {
+    Input::FromCarrier(report)
+}
+
+fn not_fetched(key: RunKey, failure: StartFailure) -> FromCarrier {
+    FromCarrier::BroughtIn { key, result: Box::new(Fetched::Failed(failure)) }
+}
+
+fn nothing_measured() -> Input {
+    Input::DiskMeasured { used: Vec::new(), took_ms: 0 }
+}
+
+/// What came of work that no helper does.
+fn given_up(key: RunKey, errand: &Errand, why: &str) -> Option<Input> {
+    let why = format!("no process of its user does what is to be done with its files: {why}");
+    match errand {
+        Errand::BringIn(_) => {
+            let failure = StartFailure::at(StartStage::Prepare, "", Errno::EIO as i32);
+            Some(carried(not_fetched(key, StartFailure { said: Some(why), ..failure })))
+        }
+        Errand::BringBack(_) => {
+            let result = Err(StoreFailure::Lost { reason: why });
+            let disk = DiskUsed::default();
+            let stored = Box::new(Stored { received_bytes: 0, sent_bytes: 0, disk, result });
+            Some(carried(FromCarrier::BroughtBack { key, stored }))
+        }
+        Errand::Keep(_)
+        | Errand::CutOff(_)
+        | Errand::LetGo(_)
+        | Errand::CloseLog(_)
+        | Errand::Remove(_)
+        | Errand::Measure(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    fn key(number: u32) -> RunKey {
+        format!("00000000000000ff-{number}-1").parse().unwrap()
+    }
+
+    /// Owners whose helpers never come.
+    fn owners() -> (Owners, mpsc::Receiver<(u32, News)>) {
+        let (sender, news) = mpsc::channel(8);
+        let owners = Owners::new(Helpers::new(|_| Ok(()), sender), Path::new("/execute"));
+        (owners, news)
+    }
+
+    fn back(key: RunKey) -> Box<BringBack> {
+        let (end, cause) = (model::RunEnd::exited(0), crate::core::Cause::ByItself);
+        Box::new(BringBack { key, store: crate::core::Store::Files, end, cause, log: None })
+    }
+
+    fn stored(key: RunKey) -> News {
+        let result = Ok(());
+        let disk = DiskUsed::default();
+        let stored = Box::new(Stored { received_bytes: 0, sent_bytes: 0, disk, result });
+        HelperNews::Said(HelperSays::Carried(FromCarrier::BroughtBack { key, stored }))
+    }
+
+    #[test]
+    fn a_helper_speaks_for_its_own_user_s_runs_and_of_what_it_was_told() {
+        let (mut owners, _news) = owners();
+        owners.runs.extend([(key(1), 1001), (key(2), 1002)]);
+        assert_eq!(owners.path(key(1)), Path::new("/execute/1001/dir_00000000000000ff-1-1"));
+        assert_eq!(owners.bring_back(back(key(1))), None);
+        assert_eq!(owners.heard(1002, stored(key(1))).len(), 0, "it is somebody else's");
+        assert_eq!(owners.heard(1001, stored(key(2))).len(), 0, "it was not told");
+        assert_eq!(owners.heard(1001, stored(key(1))).len(), 1);
+        assert_eq!(owners.heard(1001, stored(key(1))).len(), 0, "twice");
+        let used = [key(1), key(2)].map(|key| (key, DiskUsed { kib: 7, files: 1 })).to_vec();
+        let said = HelperNews::Said(HelperSays::Measured { used, took_ms: 3 });
+        let used = vec![(key(1), DiskUsed { kib: 7, files: 1 })];
+        assert_eq!(owners.heard(1001, said), [Input::DiskMeasured { used, took_ms: 3 }]);
+    }
+
+    #[test]
+    fn what_a_helper_that_is_gone_had_in_hand_is_ordered_again_and_given_up_at_last() {
+        let (mut owners, _news) = owners();
+        owners.runs.insert(key(1), 1001);
+        owners.bring_back(back(key(1)));
+        for _ in 1..ATTEMPTS {
+            let lost = owners.heard(1001, HelperNews::Lost("it was killed".to_owned()));
+            assert_eq!(lost, [nothing_measured()]);
+        }
+        let lost = owners.heard(1001, HelperNews::Lost("it was killed".to_owned()));
+        let [_, Input::FromCarrier(FromCarrier::BroughtBack { stored: last, .. })] = &lost[..]
+        else {
+            panic!("{lost:?}")
+        };
+        let Err(StoreFailure::Lost { reason }) = &last.result else { panic!("{last:?}") };
+        assert!(reason.ends_with("it was killed"), "{reason}");
+        assert_eq!(owners.heard(1001, stored(key(1))).len(), 0, "it is too late");
+    }
+
+    #[test]
+    fn nobody_runs_as_root_or_as_a_user_that_the_machine_does_not_know() {
+        for (name, expected) in [("root", "root's jobs"), ("nobody-of-that-name", "no user")] {
+            let failure = user_of(&UserName::new(name)).unwrap_err();
+            assert!(failure.said.as_ref().unwrap().contains(expected), "{failure:?}");
+        }
+    }
+}

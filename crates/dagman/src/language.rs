@@ -16,7 +16,8 @@ mod lines;
 mod parse;
 
 pub use command::{
-    Command, Keyword, NodeCommand, OptionalOnOff, Pair, PinSide, ScriptCommand, Word, Work,
+    Command, ItemsCommand, Keyword, MapCommand, NodeCommand, OptionalOnOff, Pair, PinSide,
+    ScriptCommand, Word, Work,
 };
 pub use diagnostic::listed;
 pub(crate) use diagnostic::nearest;

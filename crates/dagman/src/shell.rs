@@ -9,8 +9,9 @@
 //! - [`unchanged`]: nodes of which nothing changed.
 //! - [`put_back`]: what is lost where the schedd's queue was put back from a copy.
 //! - [`telling`]: what the DAG's own job is told.
-//! - [`records`]: the files that people and programs read; [`rescues`]: the rescue files that are
-//!   there; [`left`]: the one of a run whose job was removed while it was held.
+//! - [`records`]: the files that people and programs read, [`log`] one that lines are added to;
+//!   [`rescues`]: the rescue files that are there; [`left`]: the one of a run whose job was removed
+//!   while it was held.
 //!
 //! `kill -9` at any instant: the next life reads the journal, and asks for everything again that
 //! had been asked for. A submission has a token that is made from the DAG's job, the node and its
@@ -23,6 +24,7 @@ mod files;
 pub mod journal;
 mod knobs;
 mod left;
+mod log;
 mod macros;
 mod orders;
 mod own_entries;
@@ -117,6 +119,10 @@ pub struct Manner {
     pub inherit_attrs: Vec<String>,
     /// `DAGMAN_INHERIT_ATTRS_PREFIX`: what stands before the names of those.
     pub inherit_prefix: String,
+    /// `DAGMAN_DEFAULT_NODE_LOG`: the path of the nodes' log, with `@(DAG_DIR)` and the like.
+    pub nodes_log: String,
+    /// `DAGMAN_REPORT_GRAPH_METRICS`: the metrics file says how large the graph is.
+    pub graph_metrics: bool,
 }
 
 impl Default for Manner {
@@ -140,6 +146,8 @@ impl Default for Manner {
             generate_subdag_submits: true,
             inherit_attrs: Vec::new(),
             inherit_prefix: String::new(),
+            nodes_log: "@(DAG_DIR)/@(DAG_FILE).nodes.log".to_owned(),
+            graph_metrics: false,
         }
     }
 }
@@ -187,6 +195,12 @@ pub enum ShellError {
 }
 
 impl ShellError {
+    /// Whether a disk is full, or its user has had his part of it: that passes.
+    fn is_for_want_of_room(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Self::File { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded))
+    }
+
     fn file(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::File { what, path, source }

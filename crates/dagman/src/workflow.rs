@@ -26,7 +26,7 @@ pub use check::check;
 pub use dot::{DotState, dot};
 pub use graph::Edge;
 pub use node::{
-    Abort, Causes, Defer, Description, Node, NodeIndex, NodeKind, Pause, Retry, Script,
+    Abort, Causes, Defer, Description, Items, Map, Node, NodeIndex, NodeKind, Pause, Retry, Script,
     ScriptDebug, ScriptKind, ScriptStream, SkipUnchanged, Tolerance, ToleranceLimit, Var, VarPlace,
     WhenExceeded,
 };
@@ -36,7 +36,7 @@ pub(crate) use write::retry_options;
 pub use write::write;
 
 use graph::Graph;
-use node::{Rare, Stored, StoredUnchanged, StoredVar};
+use node::{Rare, Stored, StoredMap, StoredUnchanged, StoredVar};
 use text::{Names, Texts};
 
 /// Where something was written: for messages.
@@ -60,6 +60,8 @@ pub struct Workflow {
     descriptions: Vec<(text::Text, text::Text)>,
     /// What SKIP_UNCHANGED lines say.
     unchanged: Vec<StoredUnchanged>,
+    /// What MAP lines say of their items.
+    maps: Vec<StoredMap>,
     categories: Vec<Category>,
     files: Vec<String>,
     graph: Graph,

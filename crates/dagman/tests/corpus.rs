@@ -122,6 +122,9 @@ fn print_node(out: &mut String, workflow: &Workflow, node: Node<'_>) {
         Description::Inline(text) => write!(out, " inline {text:?}").unwrap(),
         Description::Named { name, .. } => write!(out, " described {name}").unwrap(),
     }
+    if let Some(map) = node.map() {
+        write!(out, " {map:?}").unwrap();
+    }
     if let Some(dir) = node.dir() {
         write!(out, " dir {dir}").unwrap();
     }

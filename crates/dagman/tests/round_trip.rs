@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use dagman::language::Diagnostic;
 use dagman::workflow::{
-    Abort, Builder, Causes, Defer, Description, FileError, Files, NewNode, NodeIndex, NodeKind,
-    Options, Pause, Retry, Script, ScriptDebug, ScriptKind, ScriptStream, Tolerance,
+    Abort, Builder, Causes, Defer, Description, FileError, Files, Items, Map, NewNode, NodeIndex,
+    NodeKind, Options, Pause, Retry, Script, ScriptDebug, ScriptKind, ScriptStream, Tolerance,
     ToleranceLimit, Var, VarPlace, WhenExceeded, Workflow, assemble, write,
 };
 use proptest::prelude::*;
@@ -66,6 +66,14 @@ struct Said {
     abort: Option<Abort>,
     tolerance: Option<Tolerance>,
     pre_skip: Option<i32>,
+    map: Option<SaidMap>,
+}
+
+/// A list in the line, or a file with names for its columns.
+#[derive(Clone, Debug)]
+enum SaidMap {
+    List(String, Option<String>),
+    File(String, Vec<String>, Option<u32>),
 }
 
 #[derive(Clone, Debug)]
@@ -89,6 +97,18 @@ fn work() -> impl Strategy<Value = Work> {
         3 => path().prop_map(Work::File),
         1 => proptest::collection::vec(line, 1..4).prop_map(|lines| Work::Inline(lines.join("\n"))),
         1 => "[de][0-3]".prop_map(Work::Named),
+    ]
+}
+
+fn map() -> impl Strategy<Value = SaidMap> {
+    let name = "[a-eg-hj-l_][A-Za-z0-9_]{0,3}";
+    let file = path().prop_filter("a list", |path| path != "-");
+    prop_oneof![
+        ("( )?[a-z$(,) ]{0,8}[a-z,]", proptest::option::of(name))
+            .prop_filter("one list", |(list, _)| !list.contains(") "))
+            .prop_map(|(list, name)| SaidMap::List(list, name)),
+        (file, proptest::collection::vec(name, 0..4), proptest::option::of(1..u32::MAX))
+            .prop_map(|(file, names, at_once)| SaidMap::File(file, names, at_once)),
     ]
 }
 
@@ -140,6 +160,7 @@ fn said() -> impl Strategy<Value = Said> {
         proptest::option::of(abort),
         proptest::option::of(tolerance),
         proptest::option::of(0..256),
+        proptest::option::of(map()),
     );
     (first, second, third).prop_map(|(first, second, third)| Said {
         kind: first.0,
@@ -155,6 +176,7 @@ fn said() -> impl Strategy<Value = Said> {
         abort: third.1,
         tolerance: third.2,
         pre_skip: third.3,
+        map: third.4,
     })
 }
 
@@ -195,6 +217,18 @@ fn add(builder: &mut Builder, number: usize, said: &Said) {
         let debug = debug.as_ref().map(|(file, stream)| ScriptDebug { file, stream: *stream });
         builder.set_script(node, *kind, Script { command_line: line, defer: *defer, debug });
     }
+    match said.map.as_ref().filter(|_| said.kind == NodeKind::Job) {
+        None => {}
+        Some(SaidMap::List(list, name)) => {
+            let names = name.iter().map(String::as_str).collect();
+            builder.set_map(node, &Map { over: Items::List(list), names, at_once: None });
+        }
+        Some(SaidMap::File(file, names, at_once)) => {
+            let names = names.iter().map(String::as_str).collect();
+            let over = Items::File(file);
+            builder.set_map(node, &Map { over, names, at_once: *at_once });
+        }
+    }
     if let Some(tolerance) = said.tolerance {
         builder.set_tolerance(node, tolerance);
     }
@@ -222,9 +256,10 @@ fn seen(workflow: &Workflow) -> String {
     for node in workflow.nodes() {
         let _ = writeln!(
             out,
-            "{} {:?} {:?} {:?} {} {} {:?}",
+            "{} {:?} {:?} {:?} {:?} {} {} {:?}",
             node.name(),
             node.kind(),
+            node.map(),
             node.description(),
             node.dir(),
             node.is_noop(),
@@ -266,7 +301,7 @@ proptest! {
     #[test]
     fn no_text_makes_the_reader_panic(
         lines in proptest::collection::vec(
-            "(JOB|PARENT|VARS|SCRIPT|RETRY|SPLICE|FINAL|SUBMIT-DESCRIPTION|PIN_IN|CONNECT|DOT|TOLERANCE|ENV|x)?( |\t)?[ -~\näß\\\\\"'{}@=+#]{0,20}",
+            "(JOB|MAP|PARENT|VARS|SCRIPT|RETRY|SPLICE|FINAL|SUBMIT-DESCRIPTION|PIN_IN|CONNECT|DOT|TOLERANCE|ENV|x)?( |\t)?[ -~\näß\\\\\"'{}@=+#]{0,20}",
             0..8,
         ),
     ) {

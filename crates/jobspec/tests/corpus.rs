@@ -52,6 +52,9 @@ fn options(text: &str) -> SubmitOptions {
         match word {
             "-append" => options.appends.push(rest.to_owned()),
             "-queue" => options.queue = Some(rest.to_owned()),
+            "-queue-in-place" => {
+                (options.queue, options.is_queue_in_place) = (Some(rest.to_owned()), true);
+            }
             "-maxjobs" => options.max_jobs = Some(rest.parse().unwrap()),
             "-single-cluster" => options.single_cluster = true,
             "-interactive" => {

@@ -655,3 +655,43 @@ fn a_node_of_which_nothing_changed_is_skipped_and_the_reason_is_said() {
     write(&pool, "node.sub", &sub("request_memory = 77\n"));
     again("A\nB\n", "Node A is not skipped: its description changed");
 }
+
+#[test]
+fn a_map_runs_a_job_for_each_item_and_is_done_when_enough_of_them_went_well() {
+    let pool = Pool::start(4);
+    let work = pool.work();
+    script(&pool, "one.sh", "#!/bin/sh\necho $* >> runs\ntest $1 != bad\n");
+    write(
+        &pool,
+        "one.sub",
+        &format!(
+            "universe = local\nexecutable = {}/one.sh\ninitialdir = {}\narguments = $(sample) $(n)\nqueue\n",
+            work.display(),
+            work.display()
+        ),
+    );
+    script(
+        &pool,
+        "list.sh",
+        "#!/bin/sh\nprintf 'a 1\\nbad 2\\nc 3\\nd 4\\n' > list.txt\ntouch none\n",
+    );
+    write(
+        &pool,
+        "main.dag",
+        "MAP good one.sub OVER list.txt AS sample,n LEAST 75%\nSCRIPT PRE good list.sh\n\
+         MAP inline one.sub OVER (e, f) AS sample AT-ONCE 1\nMAP none one.sub OVER none AS sample\n\
+         MAP bad one.sub OVER list.txt AS sample,n LEAST 76%\nTOLERANCE bad 24% WAIT\n\
+         PARENT good CHILD inline\nPARENT inline CHILD none\nPARENT none CHILD bad\n",
+    );
+    let job = submit(&pool, &["main.dag"]);
+    assert_eq!(exit_of(&pool, &job), "1", "{}", said(&pool));
+    let runs = fs::read_to_string(work.join("runs")).unwrap();
+    let mut runs: Vec<&str> = runs.lines().collect();
+    runs.sort_unstable();
+    let list = ["a 1", "a 1", "bad 2", "bad 2", "c 3", "c 3", "d 4", "d 4", "e", "f"];
+    assert_eq!(runs, list, "{}", said(&pool));
+    let rescue = fs::read_to_string(work.join("main.dag.rescue001")).unwrap();
+    let done: Vec<&str> = rescue.lines().filter(|line| line.starts_with("DONE")).collect();
+    assert_eq!(done, ["DONE good", "DONE inline", "DONE none"]);
+    assert!(said(&pool).contains("The list of node none has no items: it has no jobs"));
+}

@@ -244,6 +244,8 @@ impl Core {
         let mut end = match self.state(node) {
             NodeState::Queued(cluster) => Box::new(cluster.end()),
             NodeState::Ready { .. } => Box::new(JobsEnd::noop()),
+            // There was nothing to submit.
+            NodeState::Submitting { .. } if jobs_return == 0 => Box::new(JobsEnd::noop()),
             NodeState::Waiting { .. }
             | NodeState::Resting { .. }
             | NodeState::Pre(_)

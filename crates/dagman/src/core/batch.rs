@@ -23,6 +23,10 @@ pub struct Batch {
 /// for the next batch, so that the list of events stays short.
 const MAX_TICKS: usize = 16;
 
+/// With so many events, what follows waits for the next batch too: people see what happened, and a
+/// life that is killed has not to do it again.
+const MAX_EVENTS: usize = 8000;
+
 /// Decides and applies each input, and then ticks until nothing more follows. `watch` sees the core
 /// before each event is applied, and the event: that is where records are made.
 pub fn run_batch(
@@ -35,11 +39,14 @@ pub fn run_batch(
     for input in inputs {
         step(core, now, input, &mut batch, &mut watch);
     }
-    batch.more = (0..MAX_TICKS).all(|_| {
-        let saves = |batch: &Batch| matches!(batch.effects.last(), Some(Effect::SavePoint { .. }));
+    for _ in 0..MAX_TICKS {
         // What is saved is what is so now: nothing else comes before that is done.
-        saves(&batch) || step(core, now, &Input::Tick, &mut batch, &mut watch)
-    });
+        let saves = matches!(batch.effects.last(), Some(Effect::SavePoint { .. }));
+        batch.more = saves || step(core, now, &Input::Tick, &mut batch, &mut watch);
+        if saves || !batch.more || batch.events.len() >= MAX_EVENTS {
+            break;
+        }
+    }
     batch
 }
 

@@ -42,6 +42,12 @@ impl Core {
                 let unchanged = Event::Unchanged { node: *node, why: why.clone() };
                 Ok(vec![unchanged, Event::Done { node: *node }])
             }
+            Input::NoItems { node, retry } => {
+                self.waits_for_submission(*node, *retry)?;
+                let nothing = Event::NothingToSubmit { node: *node };
+                let after = self.after_jobs(now, *node, 0, String::new());
+                Ok(std::iter::once(nothing).chain(after).collect())
+            }
             Input::JobsLost { node, cluster } => match self.state(*node) {
                 NodeState::Queued(queued) if queued.id == *cluster => {
                     Ok(vec![Event::JobsLost { node: *node }])

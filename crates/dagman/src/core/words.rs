@@ -28,6 +28,12 @@ pub enum Input {
         /// What is as it was.
         why: String,
     },
+    /// The list that a node has a job for each item of has none (MAP).
+    NoItems {
+        node: NodeIndex,
+        /// Its attempt, from 0.
+        retry: u32,
+    },
     /// A node's jobs are not in the queue any more, and never ended: it was put back from a copy
     /// that does not know them.
     JobsLost {
@@ -170,7 +176,8 @@ pub enum Event {
         tries: u32,
         why: String,
     },
-    /// The node has no jobs to submit (NOOP, or a join): they count as done well.
+    /// The node has no jobs to submit (NOOP, a join, or a MAP without items): they count as done
+    /// well.
     NothingToSubmit { node: NodeIndex },
     /// Something happened to a job of the node.
     Job { node: NodeIndex, job: JobId, fact: JobFact },

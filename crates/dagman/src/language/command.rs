@@ -19,7 +19,7 @@ pub struct Word<'l> {
 /// What one command of a DAG file says, as it is written: no name is looked up yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command<'l> {
-    /// JOB, FINAL, SERVICE, PROVISIONER, SUBDAG EXTERNAL.
+    /// JOB, MAP, FINAL, SERVICE, PROVISIONER, SUBDAG EXTERNAL.
     Node(NodeCommand<'l>),
     /// SUBMIT-DESCRIPTION.
     SubmitDescription {
@@ -193,6 +193,30 @@ pub struct NodeCommand<'l> {
     pub noop: bool,
     /// DONE.
     pub done: bool,
+    /// MAP.
+    pub map: Option<MapCommand<'l>>,
+}
+
+/// What a MAP line says besides what a JOB line may say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapCommand<'l> {
+    /// OVER.
+    pub over: ItemsCommand<'l>,
+    /// AS: what the description calls an item, or its columns. Empty if nothing was said.
+    pub names: Vec<Word<'l>>,
+    /// LEAST: of a hundred items, so many must go well.
+    pub least: Option<u32>,
+    /// AT-ONCE: so many jobs in the queue at a time.
+    pub at_once: Option<u32>,
+}
+
+/// Where the items of a MAP line are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ItemsCommand<'l> {
+    /// A line each in a file.
+    File(Word<'l>),
+    /// Between parentheses, with blanks or commas between them.
+    List(Cow<'l, str>),
 }
 
 /// What a node runs.
@@ -253,6 +277,7 @@ macro_rules! keywords {
 
 keywords! {
     Job = "JOB", "JOB NAME FILE|{...}|@=TAG ... @TAG [DIR FOLDER] [NOOP] [DONE]";
+    Map = "MAP", "MAP NAME FILE|{...}|@=TAG ... @TAG OVER FILE|(ITEM...) [AS NAME,...] [LEAST NUMBER%] [AT-ONCE NUMBER] [DIR FOLDER] [NOOP] [DONE]";
     Parent = "PARENT", "[WEAK] PARENT NODE... CHILD NODE...";
     Weak = "WEAK", "WEAK PARENT NODE... CHILD NODE...";
     Vars = "VARS", "VARS NODE|ALL_NODES [PREPEND|APPEND] NAME=\"VALUE\"...";
@@ -305,6 +330,7 @@ impl Keyword {
     pub fn declares(self) -> bool {
         match self {
             Self::Job
+            | Self::Map
             | Self::Subdag
             | Self::Splice
             | Self::Final
@@ -343,7 +369,12 @@ impl Keyword {
     pub(super) fn has_inline(self) -> bool {
         matches!(
             self,
-            Self::Job | Self::Final | Self::Service | Self::Provisioner | Self::SubmitDescription
+            Self::Job
+                | Self::Map
+                | Self::Final
+                | Self::Service
+                | Self::Provisioner
+                | Self::SubmitDescription
         )
     }
 }

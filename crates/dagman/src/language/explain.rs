@@ -93,6 +93,8 @@ fn said(keyword: Keyword, wanted: &[Rule], unwanted: &[Rule], rest: &str) -> Str
 pub(super) const MAX_RETRIES: &str = "Invalid max retry value '{}' (Must be positive integer)";
 pub(super) const UNLESS_EXIT: &str = "Invalid UNLESS-EXIT code '{}' specified";
 pub(super) const PAUSE: &str = "Invalid number of seconds '{}' (Must be positive integer)";
+pub(super) const LEAST: &str = "Invalid LEAST percentage '{}' (Must be between 0% and 100%)";
+pub(super) const AT_ONCE: &str = "Invalid AT-ONCE number '{}' (Must be positive integer)";
 pub(super) const EXIT_STATUS: &str = "Invalid exit status '{}' specified";
 pub(super) const RETURN_CODE: &str = "Invalid RETURN code '{}' (Must be between 0 and 255)";
 
@@ -187,6 +189,20 @@ fn words_of(keyword: Keyword, rule: Rule) -> Option<(&'static str, &'static str)
         Rule::env_action => ("Missing action (SET or GET) and variables", ""),
         Rule::env_variables => ("No environment variables provided", ""),
         Rule::attribute_line => ("No attribute line (key = value) provided", ""),
+        _ => return words_of_map(rule),
+    })
+}
+
+fn words_of_map(rule: Rule) -> Option<(&'static str, &'static str)> {
+    const OVER: &str = "Missing OVER and a list (a file, or items between parentheses)";
+    Some(match rule {
+        Rule::over => (OVER, OVER),
+        Rule::item_file | Rule::item_list => {
+            ("OVER missing a list (a file, or items between parentheses)", "")
+        }
+        Rule::item_name => ("AS missing names of items", "name of items"),
+        Rule::jobs_at_once => ("AT-ONCE missing number of jobs", AT_ONCE),
+        Rule::percentage => ("LEAST missing percentage", LEAST),
         _ => return None,
     })
 }
@@ -194,7 +210,12 @@ fn words_of(keyword: Keyword, rule: Rule) -> Option<(&'static str, &'static str)
 fn keyword_makes_node(keyword: Keyword) -> bool {
     matches!(
         keyword,
-        Keyword::Job | Keyword::Subdag | Keyword::Final | Keyword::Service | Keyword::Provisioner
+        Keyword::Job
+            | Keyword::Map
+            | Keyword::Subdag
+            | Keyword::Final
+            | Keyword::Service
+            | Keyword::Provisioner
     )
 }
 

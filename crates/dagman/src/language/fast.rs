@@ -70,7 +70,8 @@ fn job(mut words: Words<'_>) -> Option<Command<'_>> {
         }
     }
     let work = Work::File(file);
-    Some(Command::Node(NodeCommand { kind: NodeKind::Job, name, work, dir, noop, done }))
+    let kind = NodeKind::Job;
+    Some(Command::Node(NodeCommand { kind, name, work, dir, noop, done, map: None }))
 }
 
 fn parent(mut words: Words<'_>) -> Option<Command<'_>> {

@@ -8,9 +8,12 @@ use pest::Parser;
 use pest::iterators::Pair as Match;
 
 use super::command::{
-    Command, Keyword, NodeCommand, OptionalOnOff, Pair, PinSide, ScriptCommand, Word, Work,
+    Command, ItemsCommand, Keyword, MapCommand, NodeCommand, OptionalOnOff, Pair, PinSide,
+    ScriptCommand, Word, Work,
 };
-use super::explain::{self, EXIT_STATUS, MAX_RETRIES, PAUSE, RETURN_CODE, UNLESS_EXIT};
+use super::explain::{
+    self, AT_ONCE, EXIT_STATUS, LEAST, MAX_RETRIES, PAUSE, RETURN_CODE, UNLESS_EXIT,
+};
 use super::fast;
 use super::lines::{Line, says_nothing};
 use crate::workflow::{
@@ -63,6 +66,7 @@ pub fn by_grammar<'l>(line: &'l Line<'_>) -> Result<Command<'l>, Refusal> {
 pub(super) fn rule(keyword: Keyword) -> Rule {
     match keyword {
         Keyword::Job => Rule::job,
+        Keyword::Map => Rule::map,
         Keyword::Parent | Keyword::Weak => Rule::parent,
         Keyword::Vars => Rule::vars,
         Keyword::Script => Rule::script,
@@ -165,11 +169,12 @@ impl<'l> Parts<'l> {
 fn command<'l>(keyword: Keyword, parts: &Parts<'l>) -> Result<Command<'l>, Refusal> {
     let node = || parts.word(Rule::node);
     Ok(match keyword {
-        Keyword::Job => node_command(NodeKind::Job, parts),
-        Keyword::Subdag => node_command(NodeKind::Subdag, parts),
-        Keyword::Final => node_command(NodeKind::Final, parts),
-        Keyword::Service => node_command(NodeKind::Service, parts),
-        Keyword::Provisioner => node_command(NodeKind::Provisioner, parts),
+        Keyword::Job => Command::Node(node_command(NodeKind::Job, parts)),
+        Keyword::Map => Command::Node(map_command(parts)?),
+        Keyword::Subdag => Command::Node(node_command(NodeKind::Subdag, parts)),
+        Keyword::Final => Command::Node(node_command(NodeKind::Final, parts)),
+        Keyword::Service => Command::Node(node_command(NodeKind::Service, parts)),
+        Keyword::Provisioner => Command::Node(node_command(NodeKind::Provisioner, parts)),
         Keyword::SubmitDescription => Command::SubmitDescription {
             name: parts.word(Rule::description_name),
             text: inline_text(parts).unwrap_or_default(),
@@ -239,7 +244,7 @@ fn node_status_file<'l>(parts: &Parts<'l>) -> Result<Command<'l>, Refusal> {
     Ok(Command::NodeStatusFile { file, seconds, always_update })
 }
 
-fn node_command<'l>(kind: NodeKind, parts: &Parts<'l>) -> Command<'l> {
+fn node_command<'l>(kind: NodeKind, parts: &Parts<'l>) -> NodeCommand<'l> {
     let description = parts.find(Rule::description).map(Parts::of);
     let work = match (&description, parts.optional_path(Rule::dag_file)) {
         (Some(description), _) => match inline_text(description) {
@@ -248,14 +253,79 @@ fn node_command<'l>(kind: NodeKind, parts: &Parts<'l>) -> Command<'l> {
         },
         (None, file) => Work::File(file.unwrap_or_else(|| parts.word(Rule::node))),
     };
-    Command::Node(NodeCommand {
+    NodeCommand {
         kind,
         name: parts.word(Rule::node),
         work,
         dir: parts.find(Rule::dir).map(|dir| Parts::of(dir).path(Rule::folder)),
         noop: parts.has(Rule::noop),
         done: parts.has(Rule::done_mark),
-    })
+        map: None,
+    }
+}
+
+fn map_command<'l>(parts: &Parts<'l>) -> Result<NodeCommand<'l>, Refusal> {
+    let map = Some(map(parts)?);
+    Ok(NodeCommand { map, ..node_command(NodeKind::Job, parts) })
+}
+
+fn map<'l>(parts: &Parts<'l>) -> Result<MapCommand<'l>, Refusal> {
+    let over = parts.find(Rule::over).map_or(Parts(Vec::new()), Parts::of);
+    let names: Vec<Word<'l>> = parts
+        .find(Rule::item_names)
+        .map(|part| Parts::of(part).all(Rule::item_name).collect())
+        .unwrap_or_default();
+    let over = match over.optional_path(Rule::item_file) {
+        Some(file) => ItemsCommand::File(item_file(file)?),
+        None => ItemsCommand::List(Cow::Borrowed(over.text(Rule::item_list))),
+    };
+    for name in &names {
+        may_name_items(name)?;
+    }
+    if let (ItemsCommand::List(_), [_, second, ..]) = (&over, &names[..]) {
+        let message = "The items of a list in the line have one name".to_owned();
+        let hint = "OVER FILE AS NAME,NAME has an item of several columns in each line of a file";
+        return Err(Refusal { at: second.at, message, hint: Some(hint.to_owned()) });
+    }
+    let at_once = parts.find(Rule::at_once).map(Parts::of);
+    let at_once = at_once.map(|parts| parts.number(Rule::jobs_at_once, AT_ONCE));
+    let least = parts.find(Rule::least).map(least).transpose()?;
+    Ok(MapCommand { over, names, least, at_once: at_once.transpose()? })
+}
+
+/// Behind `queue ... from`, some names are no files.
+fn item_file(file: Word<'_>) -> Result<Word<'_>, Refusal> {
+    let is_other = file.text.ends_with('|') || file.text.starts_with(['(', '[']);
+    if is_other || matches!(&*file.text, "" | "-") {
+        let message = format!("'{}' is no list", file.text);
+        let hint = "OVER takes a file, or items between parentheses: OVER (a b c)".to_owned();
+        return Err(Refusal { at: file.at, message, hint: Some(hint) });
+    }
+    Ok(file)
+}
+
+/// Some words mean something else where the name comes to stand.
+fn may_name_items(name: &Word<'_>) -> Result<(), Refusal> {
+    let lower = name.text.to_ascii_lowercase();
+    if lower.starts_with("queue") || matches!(&*lower, "in" | "from" | "matching") {
+        return Err(Refusal {
+            at: name.at,
+            message: format!("Illegal name '{}' of items", name.text),
+            hint: Some("in, from, matching and what begins with queue name no items".to_owned()),
+        });
+    }
+    Ok(())
+}
+
+fn least(part: Match<'_, Rule>) -> Result<u32, Refusal> {
+    let parts = Parts::of(part);
+    let percent = parts.number(Rule::percentage, LEAST)?;
+    if percent > 100 {
+        let word = parts.word(Rule::percentage);
+        let message = explain::invalid(LEAST, &word.text);
+        return Err(Refusal { at: word.at, message, hint: None });
+    }
+    Ok(percent)
 }
 
 /// The lines of an inline description that say something, without the line ends at both its ends.

@@ -238,7 +238,9 @@ fn without_jobs(core: &Core, node: NodeIndex, now: &Stamp) -> Vec<String> {
     let name = core.workflow().node(node).name();
     let id = format!("0.{NOOP_PROC}.{}", core.counts().noops + 1);
     let idle = core.counts().idle_jobs;
-    vec![
+    let is_empty = matches!(core.state(node), NodeState::Submitting { .. });
+    let why = is_empty.then(|| format!("The list of node {name} has no items: it has no jobs"));
+    let lines = [
         format!("Submitting HTCondor Node {name} job(s)..."),
         format!("\tassigned HTCondor ID ({id})"),
         ulog("ULOG_SUBMIT", name, &id, now),
@@ -247,7 +249,8 @@ fn without_jobs(core: &Core, node: NodeIndex, now: &Stamp) -> Vec<String> {
         format!("Number of idle job procs: {idle}"),
         format!("Node {name} job proc ({id}) completed successfully."),
         format!("Node {name} job(s) have exited the queue"),
-    ]
+    ];
+    why.into_iter().chain(lines).collect()
 }
 
 fn pre_skipped(core: &Core, node: NodeIndex, now: &Stamp) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use super::Stamp;
 use crate::core::{Core, NodeState};
-use crate::workflow::NodeKind;
+use crate::workflow::{NodeIndex, NodeKind, Workflow};
 
 /// What the counts are told with.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub struct Run<'r> {
     pub parent_id: &'r str,
     /// The rescue file that it began from; 0 is none.
     pub rescue: u32,
+    /// Whether it is told how large the graph is.
+    pub graph: bool,
 }
 
 /// The text of the `.metrics` file.
@@ -72,12 +74,41 @@ pub fn text(core: &Core, run: &Run<'_>) -> String {
     out += &numbers("service_nodes", services);
     let over = nodes[1] + nodes[2] + dags[1] + dags[2] + services[1] + services[2];
     out += &format!(
-        "    \"total_nodes\":{},\n    \"total_nodes_run\":{over},\n    \"jobs_submitted\":{},\n    \"jobs_succeeded\":{},\n    \"jobs_failed\":{},\n    \"DagStatus\":{}\n}}\n",
+        "    \"total_nodes\":{},\n    \"total_nodes_run\":{over},\n    \"jobs_submitted\":{},\n    \"jobs_succeeded\":{},\n    \"jobs_failed\":{},\n",
         nodes[0] + dags[0] + services[0],
         counts.jobs_submitted,
         counts.jobs_ended,
         counts.jobs_removed + removed as u64,
-        core.progress().status.number()
     );
+    if run.graph {
+        out += &graph(core.workflow());
+    }
+    out += &format!("    \"DagStatus\":{}\n}}\n", core.progress().status.number());
     out
+}
+
+/// How large the graph is: the edges of its longest path, the most nodes of one depth, its edges
+/// and its nodes. On a cycle no node has a depth.
+fn graph(workflow: &Workflow) -> String {
+    let mut open: Vec<usize> = workflow.nodes().map(|node| node.parents().len()).collect();
+    let mut depths = vec![0; open.len()];
+    let mut free: Vec<NodeIndex> =
+        workflow.nodes().map(|n| n.index()).filter(|n| open[n.position()] == 0).collect();
+    let mut widths: Vec<usize> = Vec::new();
+    while let Some(node) = free.pop() {
+        let depth = depths[node.position()];
+        widths.resize(widths.len().max(depth + 1), 0);
+        widths[depth] += 1;
+        for child in workflow.children(node).map(|edge| edge.node) {
+            let at = child.position();
+            depths[at] = depths[at].max(depth + 1);
+            open[at] -= 1;
+            free.extend((open[at] == 0).then_some(child));
+        }
+    }
+    let (height, width) = (widths.len().saturating_sub(1), widths.iter().max().unwrap_or(&0));
+    let (edges, nodes) = (workflow.edge_count(), workflow.len());
+    format!(
+        "    \"graph_height\":{height},\n    \"graph_width\":{width},\n    \"graph_num_edges\":{edges},\n    \"graph_num_vertices\":{nodes},\n"
+    )
 }

@@ -62,9 +62,17 @@ impl Names {
         self.with("dagman.log")
     }
 
-    /// The event log of all nodes.
-    pub fn nodes_log(&self) -> String {
-        self.with("nodes.log")
+    /// The event log of all nodes, as `DAGMAN_DEFAULT_NODE_LOG` says it: the DAG's folder, its
+    /// file, its job and its user stand in it as `@(DAG_DIR)`, `@(DAG_FILE)`, `@(CLUSTER)` and
+    /// `@(OWNER)`.
+    pub fn nodes_log(&self, form: &str, cluster: u32, owner: &str) -> String {
+        let dir = match self.primary.rsplit_once('/') {
+            Some(("", _)) => "/",
+            Some((dir, _)) => dir,
+            None => ".",
+        };
+        let path = form.replace("@(DAG_DIR)", dir).replace("@(DAG_FILE)", self.base());
+        path.replace("@(CLUSTER)", &cluster.to_string()).replace("@(OWNER)", owner)
     }
 
     /// One dagman at a time runs a DAG.

@@ -98,6 +98,7 @@ fn metrics_are_what_htcondor_counts() {
         dagman_id: "57",
         parent_id: "",
         rescue: 0,
+        graph: false,
     };
     let golden = r#"{
     "client":"condor_dagman",
@@ -131,6 +132,21 @@ fn metrics_are_what_htcondor_counts() {
 }
 "#;
     assert_eq!(metrics::text(&core, &run), golden);
+    let graph = "    \"graph_height\":2,\n    \"graph_width\":2,\n    \"graph_num_edges\":4,\n    \"graph_num_vertices\":4,\n";
+    let with_graph = golden.replace("    \"DagStatus\"", &format!("{graph}    \"DagStatus\""));
+    assert_eq!(metrics::text(&core, &metrics::Run { graph: true, ..run }), with_graph);
+}
+
+#[test]
+fn the_nodes_log_is_where_the_setting_says() {
+    for (dag, form, path) in [
+        ("a.dag", "@(DAG_DIR)/@(DAG_FILE).nodes.log", "./a.dag.nodes.log"),
+        ("d/a.dag", "@(DAG_DIR)/@(DAG_FILE).nodes.log", "d/a.dag.nodes.log"),
+        ("/a.dag", "@(DAG_DIR)x", "/x"),
+        ("d/a.dag", "/logs/@(OWNER)-@(CLUSTER)-@(DAG_FILE)", "/logs/alice-7-a.dag"),
+    ] {
+        assert_eq!(Names::new(dag, false).nodes_log(form, 7, "alice"), path);
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The loop around the core: what happened goes in, is written down, and what follows is done. How
-//! it ends, [`finish`] says.
+//! it begins, [`mod@begin`] says, and how it ends, [`finish`].
 
+mod begin;
 mod finish;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -9,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use classad::{ClassAd, Value};
+use classad::Value;
 use client::asynchronous::{Following, Schedd};
 use client::{Action, FrontEnd, Query, Select, Selector};
 use futures_util::FutureExt;
@@ -17,21 +18,19 @@ use model::job_ad::is_of_dag;
 use model::{ClusterId, Now, Seq, attr};
 use proto::client::Recorded;
 use proto::command::AskError;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio::task::JoinSet;
 
 use super::facts::{self, OWN_JOBS};
-use super::journal::{self, Head, Journal, Past};
+use super::journal::Journal;
 use super::orders::{self, Answer, Order};
 use super::records::Records;
-use super::rescues::Start;
 use super::scripts::{Scripts, Which};
-use super::submit::Submitter;
+use super::submit::{Prepared, Submitter};
 use super::submitting::Submissions;
 use super::telling::Teller;
 use super::unchanged::{Unchanged, Verdict};
-use super::{Setup, ShellError, files, macros, own_entries, put_back};
-use crate::Workflow;
+use super::{Setup, ShellError, files, macros, own_entries};
 use crate::core::{Core, Effect, Event, Input, run_batch};
 use crate::record::{Stamp, dagman_out, rescue};
 use crate::workflow::NodeIndex;
@@ -65,7 +64,8 @@ pub fn run(setup: Setup) -> Result<i32, ShellError> {
         if let Some(status) = over(&schedd, job).await? {
             return Ok(status);
         }
-        match Engine::begin(setup).await {
+        let out = setup.out.clone();
+        let ran = match Engine::begin(setup).await {
             Ok(mut engine) => engine.run().await,
             Err(error @ (ShellError::Dag(_) | ShellError::Changed)) => {
                 // Nobody could tell what becomes of nodes that an earlier life has submitted.
@@ -77,7 +77,14 @@ pub fn run(setup: Setup) -> Result<i32, ShellError> {
                 Err(error)
             }
             Err(error) => Err(error),
+        };
+        // What is wrong with the files is told there already.
+        if let Err(error) = &ran
+            && !matches!(error, ShellError::Dag(_))
+        {
+            begin::say_error(&out, error);
         }
+        ran
     })
 }
 
@@ -149,77 +156,6 @@ enum Contact {
 }
 
 impl Engine {
-    async fn begin(setup: Setup) -> Result<Self, ShellError> {
-        let now = now();
-        let removal = signal(SignalKind::user_defined1()).map_err(ShellError::Runtime)?;
-        let ending = signal(SignalKind::terminate()).map_err(ShellError::Runtime)?;
-        let schedd = Schedd::of(&setup.home);
-        let own = own_job(&schedd, &setup).await?;
-        let nodes_log = absolute(&setup.names.nodes_log())?;
-        let mut out = files::append_to(&setup.out)?;
-        let zone = jiff::tz::TimeZone::system();
-        let stamp = Stamp::new(now.wall, zone.clone());
-        say_banner(&mut out, &setup, &stamp, &own.batch_name, &nodes_log)?;
-        let path = setup.names.journal();
-        let (past, generation) = earlier_life(&path, setup.job)?;
-        let (number, from) = begins_from(&setup.start, past.as_ref());
-        let workflow = load(&mut out, &setup, &stamp, from.as_deref(), past.as_ref())?;
-        let mut core = Core::new(Arc::new(workflow), setup.options.clone());
-        let states = core.workflow().settings().jobstate_log.as_deref();
-        let (out, is_new) = (&setup.out, past.is_none());
-        let mut records = Records::open(out, &nodes_log, states, &setup.dag_files, is_new)?;
-        let rescued = from.as_deref().filter(|_| past.is_none());
-        let rescued = rescued.map(|from| dagman_out::rescued(number, from, setup.names.primary()));
-        records.say(now.wall, rescued);
-        records.say(now.wall, dagman_out::loaded(&core, &setup.dag_files));
-        let first = first_of(&setup, &schedd).await?;
-        let queue = schedd.generation().await?;
-        let fresh = Head { queue, ..head(&core, setup.job, generation, from.clone(), now) };
-        // What is past is looked through only where nothing else is left of an earlier life.
-        let with_past = past.is_none() && own.starts > 1;
-        let (journal, inputs, next, began_ms) = match past {
-            Some(past) => {
-                let began_ms = past.head.began_ms;
-                let run = put_back::Run { schedd: &schedd, job: setup.job, generation, queue };
-                let (journal, mark) = recover(&mut core, &mut records, now, past, &run).await?;
-                (journal, Vec::new(), mark.next.unwrap_or(first), began_ms)
-            }
-            None => {
-                records.say_internal(now.wall, &format!("DAGMAN_STARTED {}.0", setup.job));
-                (Journal::begin(&path, &fresh)?, vec![Input::Begin], first, fresh.began_ms)
-            }
-        };
-        let known = known_jobs(&schedd, setup.job, generation, with_past).await?;
-        let following = schedd.follow(next, Select::All);
-        Ok(Self {
-            ends_again: core.progress().finished.is_some(),
-            unchanged: Unchanged::read(setup.names.unchanged(), core.workflow()),
-            core,
-            journal,
-            records,
-            submitter: Submitter::new(&setup, generation, own.batch_name, nodes_log, own.inherited),
-            submissions: Submissions::with(&schedd),
-            teller: Teller::of(&schedd, setup.job),
-            scripts: Scripts::new(),
-            schedd,
-            following,
-            contact: Contact::Kept,
-            removals: JoinSet::new(),
-            place: Place { taken: next, applied: next },
-            known,
-            clusters: BTreeMap::new(),
-            inputs,
-            began: Stamp::new(model::Timestamp::from_millis(began_ms), zone),
-            rescue: number.unwrap_or(0),
-            begun_from: from,
-            parent: own.parent,
-            passed_over: BTreeSet::new(),
-            removal,
-            ending,
-            setup,
-        })
-    }
-
     async fn run(&mut self) -> Result<i32, ShellError> {
         let mut effects: VecDeque<Effect> = self.core.resume().into();
         loop {
@@ -234,14 +170,16 @@ impl Engine {
                 records.note(core, event, now.wall);
             });
             self.place.applied = self.place.taken;
-            self.journal.append(&batch.events, Some(self.place.applied))?;
+            if self.write_down(&batch.events).await? == Went::ToEnd {
+                return Ok(self.end_early(now));
+            }
             if let Err(error) = self.unchanged.note(&batch.events) {
                 let line = format!("What nodes were made from is not written down: {error}");
                 self.records.say(now.wall, [line]);
             }
-            self.records.flush(&self.core, now.wall, !batch.events.is_empty())?;
-            self.records.write_status(&self.core, now.wall, now.boot_ms, false)?;
-            self.records.draw(&self.core, now.boot_ms, false)?;
+            self.records.flush(&self.core, now.wall, !batch.events.is_empty());
+            self.records.write_status(&self.core, now.wall, now.boot_ms, false);
+            self.records.draw(&self.core, now.wall, now.boot_ms, false);
             effects.extend(batch.effects);
             if effects.is_empty() && self.inputs.is_empty() {
                 if self.teller.is_time(now) {
@@ -250,7 +188,39 @@ impl Engine {
                 if let Some(status) = self.wait(now, batch.more).await? {
                     return Ok(status);
                 }
-                self.obey(&mut effects)?;
+                if self.obey(&mut effects).await? == Went::ToEnd {
+                    return Ok(self.end_early(now));
+                }
+            }
+        }
+    }
+
+    /// Writes into the journal what happened: nothing is done because of what is not written. What
+    /// was read of the record and waits behind this is not in it yet.
+    async fn write_down(&mut self, events: &[Event]) -> Result<Went, ShellError> {
+        self.with_room(|this| this.journal.append(events, Some(this.place.applied))).await
+    }
+
+    /// Writes something that the run depends on, for as long as there is no room for it.
+    async fn with_room(
+        &mut self,
+        mut write: impl FnMut(&mut Self) -> Result<(), ShellError>,
+    ) -> Result<Went, ShellError> {
+        let mut is_told = false;
+        loop {
+            let error = match write(self) {
+                Err(error) if error.is_for_want_of_room() => error,
+                written => return written.map(|()| Went::Well),
+            };
+            let now = now();
+            if !std::mem::replace(&mut is_told, true) {
+                let error = proto::net::chain(&error);
+                self.records.say(now.wall, [format!("ERROR: {error}: the DAG waits for room")]);
+            }
+            self.records.flush(&self.core, now.wall, false);
+            let pause = tokio::time::sleep(LOOK);
+            if unless_ended(&mut self.ending, pause).await.is_none() {
+                return Ok(Went::ToEnd);
             }
         }
     }
@@ -264,7 +234,11 @@ impl Engine {
             if let Some(Ok(events)) = self.following.next().now_or_never() {
                 self.take(now, events);
             }
-            self.submissions.begin();
+            self.unchanged.look_anew();
+            let next = self.submissions.take_next();
+            let ready = next.into_iter().filter_map(|(node, retry)| self.prepare(node, retry));
+            let ready = ready.collect();
+            self.submissions.begin(ready);
             if !self.inputs.is_empty() {
                 return Ok(None);
             }
@@ -280,7 +254,7 @@ impl Engine {
         tokio::select! {
             biased;
             _ = self.removal.recv() => self.inputs.push(Input::Remove),
-            _ = self.ending.recv() => return self.end_early(now).map(Some),
+            _ = self.ending.recv() => return Ok(Some(self.end_early(now))),
             end = self.scripts.next() => self.inputs.extend(end),
             inputs = self.submissions.next() => self.inputs.extend(inputs),
             Some(removed) = self.removals.join_next() => {
@@ -319,13 +293,13 @@ impl Engine {
     }
 
     /// The process is to end, and the DAG to go on from here: gives its exit status.
-    fn end_early(&mut self, now: Now) -> Result<i32, ShellError> {
+    fn end_early(&mut self, now: Now) -> i32 {
         let text = "Received SIGTERM: dagman ends, and goes on from here when its job runs again";
         let end = dagman_out::end(std::process::id(), i32::from(RESTART));
         self.records.say(now.wall, [text.to_owned(), end]);
-        self.records.flush(&self.core, now.wall, false)?;
+        self.records.flush(&self.core, now.wall, false);
         self.scripts.stop();
-        Ok(i32::from(RESTART))
+        i32::from(RESTART)
     }
 
     /// Takes what the record says, and what more of it has come already.
@@ -352,15 +326,19 @@ impl Engine {
 
     /// Follows the orders that lie beside the DAG. What they do is written down before they are
     /// answered. An order that cannot be answered, or taken away, is followed once.
-    fn obey(&mut self, effects: &mut VecDeque<Effect>) -> Result<(), ShellError> {
+    async fn obey(&mut self, effects: &mut VecDeque<Effect>) -> Result<Went, ShellError> {
         let folder = self.setup.names.orders();
         if !files::is_there(&folder) {
-            return Ok(());
+            return Ok(Went::Well);
         }
         for (path, order) in orders::waiting(&folder, &self.passed_over) {
             let mut answer = Answer::default();
             match order {
-                Ok(order) => self.follow_order(&order, &mut answer, effects)?,
+                Ok(order) => {
+                    if self.follow_order(&order, &mut answer, effects).await? == Went::ToEnd {
+                        return Ok(Went::ToEnd);
+                    }
+                }
                 Err(why) => answer.errors.push(why),
             }
             if let Err(error) = orders::reply(&path, &answer) {
@@ -369,15 +347,15 @@ impl Engine {
                 self.passed_over.insert(path);
             }
         }
-        Ok(())
+        Ok(Went::Well)
     }
 
-    fn follow_order(
+    async fn follow_order(
         &mut self,
         order: &Order,
         answer: &mut Answer,
         effects: &mut VecDeque<Effect>,
-    ) -> Result<(), ShellError> {
+    ) -> Result<Went, ShellError> {
         let (mut events, now) = (Vec::new(), now());
         for (node, input) in orders::inputs(&self.core, order, answer) {
             let records = &mut self.records;
@@ -392,8 +370,7 @@ impl Engine {
                 None => answer.done.push(node),
             }
         }
-        // What was read of the record and waits behind the order is not in the journal yet.
-        self.journal.append(&events, Some(self.place.applied))
+        self.write_down(&events).await
     }
 
     /// Does what is to be done, in order. Some status at the end of all, or if the process is to
@@ -420,10 +397,10 @@ impl Engine {
                 Effect::RemoveAll { reason } => {
                     self.scripts.stop();
                     if self.remove_all(reason).await == Went::ToEnd {
-                        return self.end_early(now()).map(Some);
+                        return Ok(Some(self.end_early(now())));
                     }
                 }
-                Effect::SavePoint { node } => self.save_point(node)?,
+                Effect::SavePoint { node } => self.save_point(node),
                 Effect::Finish { status, rescue } => {
                     return self.finish(status, rescue).await.map(Some);
                 }
@@ -448,29 +425,37 @@ impl Engine {
         if let Some((cluster, jobs)) = self.known.get(&(name.clone(), retry)) {
             let (cluster, jobs) = (*cluster, *jobs);
             self.inputs.push(Input::Submitted { node, retry, cluster, jobs });
-            return;
+        } else {
+            self.submissions.put(node, retry);
         }
+    }
+
+    /// What a node's cluster is made from, if one is to be made; what came of it otherwise is among
+    /// the inputs.
+    fn prepare(&mut self, node: NodeIndex, retry: u32) -> Option<Prepared> {
+        let name = self.core.workflow().node(node).name().to_owned();
         // An earlier life may have submitted the attempt before.
         let before = || self.known.get(&(name.clone(), retry.checked_sub(1)?));
         let earlier = || before().map(|(cluster, _)| *cluster);
         let last = self.clusters.get(&node).copied().or_else(earlier);
-        match self.submitter.prepare(&self.core, node, retry, last) {
-            Ok(one) => match self.unchanged.look(self.core.workflow().node(node), &one) {
-                Some(Verdict::Same(why)) => {
-                    self.inputs.push(Input::Unchanged { node, retry, why });
-                }
-                runs => {
-                    if let Some(Verdict::Runs(why)) = runs {
-                        let line = format!("Node {name} is not skipped: {why}");
-                        self.records.say(now().wall, [line]);
-                    }
-                    self.submissions.put(one);
-                }
-            },
+        let one = match self.submitter.prepare(&self.core, node, retry, last) {
+            Ok(one) => one,
             Err(why) => {
                 self.inputs.push(Input::SubmitFailed { node, retry, lasting: true, why });
+                return None;
             }
+        };
+        match self.unchanged.look(self.core.workflow().node(node), &one) {
+            Some(Verdict::Same(why)) => {
+                self.inputs.push(Input::Unchanged { node, retry, why });
+                return None;
+            }
+            Some(Verdict::Runs(why)) => {
+                self.records.say(now().wall, [format!("Node {name} is not skipped: {why}")]);
+            }
+            None => {}
         }
+        Some(one)
     }
 
     fn run_script(&mut self, which: Which) {
@@ -516,9 +501,9 @@ impl Engine {
                 return Went::Well;
             }
             is_told = true;
-            let flushed = self.records.flush(&self.core, now().wall, false);
+            self.records.flush(&self.core, now().wall, false);
             let pause = tokio::time::sleep(LOOK);
-            if flushed.is_err() || unless_ended(&mut self.ending, pause).await.is_none() {
+            if unless_ended(&mut self.ending, pause).await.is_none() {
                 return Went::ToEnd;
             }
         }
@@ -528,8 +513,14 @@ impl Engine {
         self.records.say(now.wall, [format!("ERROR: the jobs could not be removed: {error}")]);
     }
 
-    fn save_point(&mut self, node: NodeIndex) -> Result<(), ShellError> {
-        let Some(path) = self.core.workflow().node(node).save_point() else { return Ok(()) };
+    fn save_point(&mut self, node: NodeIndex) {
+        let workflow = Arc::clone(self.core.workflow());
+        let Some(path) = workflow.node(node).save_point() else { return };
+        let written = self.write_save_point(node, path);
+        self.records.settle(now().wall, path, written);
+    }
+
+    fn write_save_point(&self, node: NodeIndex, path: &str) -> Result<(), ShellError> {
         if let Some(folder) = Path::new(path).parent() {
             std::fs::create_dir_all(folder).map_err(ShellError::file("make the folder", folder))?;
         }
@@ -550,68 +541,6 @@ async fn over(schedd: &Schedd, job: ClusterId) -> Result<Option<i32>, ShellError
     let status =
         ads.first().and_then(|ad| ad.literal(attr::DAG_EXIT_STATUS)).and_then(Value::as_i64);
     Ok(status.and_then(|status| i32::try_from(status).ok()))
-}
-
-/// What the journal at `path` has of this job's run, and the number of the run. A run in which
-/// nothing has happened yet is begun again under its number.
-fn earlier_life(path: &str, job: ClusterId) -> Result<(Option<Past>, u32), ShellError> {
-    let past = journal::open(path)?.filter(|past| past.head.job == job.0);
-    let generation = past.as_ref().map_or(0, |past| past.head.generation);
-    Ok((past.filter(Past::is_begun), generation))
-}
-
-/// The first line of a journal that begins now.
-fn head(core: &Core, job: ClusterId, generation: u32, rescue: Option<String>, now: Now) -> Head {
-    let (shape, began_ms) = (journal::shape(core.workflow()), now.wall.as_millis());
-    Head { job: job.0, generation, shape, rescue, began_ms, queue: 0 }
-}
-
-/// The rescue file that a run begins from, with its number where it has one. A run that goes on has
-/// its own.
-fn begins_from(start: &Start, past: Option<&Past>) -> (Option<u32>, Option<String>) {
-    match (past, start) {
-        (Some(past), _) => (None, past.head.rescue.clone()),
-        (None, Start::From(number, path)) => (*number, Some(path.clone())),
-        (None, Start::Fresh) => (None, None),
-    }
-}
-
-/// Reads the DAG files; dagman.out has what is odd or wrong about them. A DAG that runs must be
-/// what it was.
-fn load(
-    out: &mut File,
-    setup: &Setup,
-    stamp: &Stamp,
-    rescue: Option<&str>,
-    past: Option<&Past>,
-) -> Result<Workflow, ShellError> {
-    let (workflow, warnings) = (setup.load)(rescue).map_err(|problems| {
-        say_problems(out, setup, stamp, &problems);
-        ShellError::Dag(problems)
-    })?;
-    put(out, stamp, &warnings).map_err(ShellError::file("write", &setup.out))?;
-    match past {
-        Some(past) if past.head.shape != journal::shape(&workflow) => Err(ShellError::Changed),
-        Some(_) | None => Ok(workflow),
-    }
-}
-
-/// Brings the core to where an earlier life left it; gives the journal to go on with, and up to
-/// where which record of the schedd's was taken.
-async fn recover(
-    core: &mut Core,
-    records: &mut Records,
-    now: Now,
-    past: Past,
-    run: &put_back::Run<'_>,
-) -> Result<(Journal, journal::Mark), ShellError> {
-    records.say(now.wall, ["Running in RECOVERY mode...".to_owned()]);
-    records.say_internal(now.wall, "RECOVERY_STARTED");
-    let (mut journal, mark) = past.replay(|event| core.apply(event))?;
-    let note = |core: &Core, event: &Event| records.note(core, event, now.wall);
-    run.go_on(mark.queue, (core, &mut journal), note).await?;
-    records.say_internal(now.wall, "RECOVERY_FINISHED");
-    Ok((journal, mark))
 }
 
 /// How something went that needs the schedd.
@@ -650,119 +579,36 @@ pub(super) async fn remove(
     schedd.act(FrontEnd::DagMan, action, select).await.map(|_| ())
 }
 
-/// What the DAG's own job says.
-struct OwnJob {
-    batch_name: String,
-    /// The DAG that it is a sub-DAG of; empty if it is of none.
-    parent: String,
-    /// How often it was started, with this time.
-    starts: i64,
-    /// What nodes' jobs take over from it (DAGMAN_INHERIT_ATTRS), under their names for it.
-    inherited: ClassAd,
-}
-
-async fn own_job(schedd: &Schedd, setup: &Setup) -> Result<OwnJob, ShellError> {
-    let select = Select::Any(vec![Selector::Cluster(setup.job)]);
-    let ads = schedd.jobs(Query::of(select)).await?;
-    let ad = ads.into_iter().next().ok_or(ShellError::NoJob(setup.job))?;
-    let number = |name: &str| ad.literal(name).and_then(Value::as_i64);
-    let batch_name = ad.literal(attr::JOB_BATCH_NAME).and_then(Value::as_str).map(str::to_owned);
-    Ok(OwnJob {
-        batch_name: batch_name.unwrap_or_else(|| format!("{}+{}", setup.names.base(), setup.job)),
-        parent: number(attr::DAGMAN_JOB_ID).map(|id| id.to_string()).unwrap_or_default(),
-        starts: number(attr::NUM_JOB_STARTS).unwrap_or(0),
-        inherited: inherited(&ad, setup),
-    })
-}
-
-fn inherited(ad: &ClassAd, setup: &Setup) -> ClassAd {
-    let mut inherited = ClassAd::new();
-    for name in &setup.manner.inherit_attrs {
-        if let Some(value) = ad.get(name) {
-            let name = format!("{}{name}", setup.manner.inherit_prefix);
-            inherited.set(name.as_str(), value.clone());
-        }
-    }
-    inherited
-}
-
-/// The first entry of the record that can concern the workflow: the one of its own job.
-async fn first_of(setup: &Setup, schedd: &Schedd) -> Result<Seq, ShellError> {
-    let own = Select::Any(vec![Selector::Cluster(setup.job)]);
-    let mut following = schedd.follow(Seq(0), own);
-    Ok(following.next().await?.first().map_or(Seq(0), |event| event.seq))
-}
-
 /// Clusters of nodes, with the number of their jobs, by node and attempt.
 pub(super) type Known = BTreeMap<(String, u32), (ClusterId, u32)>;
 
-/// The clusters of the workflow's nodes that the schedd knows, in the queue and past it.
+/// The clusters of the workflow's nodes that the schedd knows, in the queue, or past it too.
 pub(super) async fn known_jobs(
     schedd: &Schedd,
     job: ClusterId,
     generation: u32,
     with_past: bool,
 ) -> Result<Known, ShellError> {
-    let mut known = Known::new();
-    for finished in [false, true] {
-        if finished && !with_past {
-            continue;
-        }
-        let constraint = Some(is_of_dag(job));
-        let projection = OWN_JOBS.into_iter().map(Into::into).collect();
-        let query = Query { constraint, projection, finished, ..Query::of(Select::All) };
-        for ad in schedd.jobs(query).await? {
-            let Some(own) = facts::own_job(&ad) else { continue };
-            if own.generation == generation {
-                known.insert((own.node, own.retry), (own.cluster, own.jobs));
-            }
-        }
+    let mut known = known_in(schedd, job, generation, false).await?;
+    if with_past {
+        known.extend(known_in(schedd, job, generation, true).await?);
     }
     Ok(known)
 }
 
-fn say_banner(
-    out: &mut File,
-    setup: &Setup,
-    stamp: &Stamp,
-    batch_name: &str,
-    nodes_log: &str,
-) -> Result<(), ShellError> {
-    let job = format!("{}.0", setup.job);
-    let banner = dagman_out::Banner {
-        program: &setup.manner.dagman.path,
-        argv: &setup.argv,
-        pid: std::process::id(),
-        uid: nix::unistd::Uid::current().as_raw(),
-        job: &job,
-        batch_name,
-        nodes_log,
-        lock: &setup.lock,
-        dag_files: &setup.dag_files,
-    };
-    put(out, stamp, &dagman_out::banner(&banner)).map_err(ShellError::file("write", &setup.out))
-}
-
-/// What is wrong with the DAG files, where everybody looks for it. The error tells it too.
-fn say_problems(out: &mut File, setup: &Setup, stamp: &Stamp, problems: &[String]) {
-    let mut lines: Vec<String> =
-        problems.iter().flat_map(|text| text.lines().map(str::to_owned)).collect();
-    lines.push(format!("Failed to parse {}", setup.names.primary()));
-    lines.push(dagman_out::end(std::process::id(), 1));
-    // It is told on standard error in any case.
-    let _ = put(out, stamp, &lines);
-}
-
-fn put(out: &mut File, stamp: &Stamp, lines: &[String]) -> std::io::Result<()> {
-    use std::io::Write;
-    let stamp = stamp.in_log();
-    let text: String = lines.iter().map(|line| format!("{stamp} {line}\n")).collect();
-    out.write_all(text.as_bytes())
-}
-
-fn absolute(path: &str) -> Result<String, ShellError> {
-    let absolute = std::path::absolute(path).map_err(ShellError::file("find", path))?;
-    Ok(absolute.to_string_lossy().into_owned())
+/// Those in the queue, or those past it.
+pub(super) async fn known_in(
+    schedd: &Schedd,
+    job: ClusterId,
+    generation: u32,
+    finished: bool,
+) -> Result<Known, ShellError> {
+    let constraint = Some(is_of_dag(job));
+    let projection = OWN_JOBS.into_iter().map(Into::into).collect();
+    let query = Query { constraint, projection, finished, ..Query::of(Select::All) };
+    let jobs = schedd.jobs(query).await?;
+    let own = jobs.iter().filter_map(facts::own_job).filter(|own| own.generation == generation);
+    Ok(own.map(|own| ((own.node, own.retry), (own.cluster, own.jobs))).collect())
 }
 
 fn now() -> Now {

@@ -142,7 +142,7 @@ impl Past {
         let cut = file.set_len(whole).and_then(|()| file.seek(SeekFrom::End(0)));
         cut.and_then(|_| file.sync_data())
             .map_err(ShellError::file("go on with the journal", &path))?;
-        Ok((Journal { path, file }, mark))
+        Ok((Journal { path, file, whole }, mark))
     }
 }
 
@@ -151,6 +151,8 @@ impl Past {
 pub struct Journal {
     path: String,
     file: File,
+    /// So many bytes of it are whole.
+    whole: u64,
 }
 
 impl Journal {
@@ -165,16 +167,16 @@ impl Journal {
             // Also after a power cut it is the old one or the new one: a generation that began is
             // never begun again.
             whole_file::replace(Path::new(path), MODE, &text)?;
-            OpenOptions::new().append(true).open(path)
+            Ok((OpenOptions::new().append(true).open(path)?, text.len() as u64))
         };
-        let file = begun().map_err(ShellError::file("begin the journal", path))?;
-        Ok(Self { path: path.to_owned(), file })
+        let (file, whole) = begun().map_err(ShellError::file("begin the journal", path))?;
+        Ok(Self { path: path.to_owned(), file, whole })
     }
 
     /// Appends what happened, and up to where the record was read.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// If it cannot be written. Nothing of it is there then, and it may be tried again.
     pub fn append(&mut self, events: &[Event], next: Option<Seq>) -> Result<(), ShellError> {
         if events.is_empty() {
             return Ok(());
@@ -204,7 +206,17 @@ impl Journal {
         }
         let written = self.file.write_all(text.as_bytes());
         let written = written.and_then(|()| if sync { self.file.sync_data() } else { Ok(()) });
+        match &written {
+            Ok(()) => self.whole += text.len() as u64,
+            // What is torn is cut off, by the next life if not by this one.
+            Err(_) => drop(self.cut()),
+        }
         written.map_err(ShellError::file("write the journal", &self.path))
+    }
+
+    fn cut(&mut self) -> io::Result<()> {
+        self.file.set_len(self.whole)?;
+        self.file.seek(SeekFrom::Start(self.whole)).map(|_| ())
     }
 }
 
@@ -287,6 +299,27 @@ mod tests {
             assert_eq!(mark.queue, 3);
             assert_eq!(after, [read, vec![Event::Removed]].concat());
         }
+    }
+
+    #[test]
+    fn what_found_no_room_is_told_apart_and_may_be_written_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.dag.journal").to_string_lossy().into_owned();
+        let head = Head { job: 7, generation: 0, shape: 3, rescue: None, began_ms: 5, queue: 1 };
+        let mut journal = Journal::begin(&path, &head).unwrap();
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let file = std::mem::replace(&mut journal.file, full);
+        let error = journal.append(&[Event::Began], None).unwrap_err();
+        assert!(error.is_for_want_of_room(), "{error:?}");
+        journal.file = file;
+        // What a disk took of a line before it was full is cut off.
+        journal.file.write_all(b"{\"Event\":\"Be").unwrap();
+        journal.cut().unwrap();
+        journal.append(&[Event::Began, Event::Removed], Some(Seq(3))).unwrap();
+        let mut read = Vec::new();
+        let past = open(&path).unwrap().unwrap();
+        let (_, mark) = past.replay(|event| read.push(event.clone())).unwrap();
+        assert_eq!((read, mark.next), (vec![Event::Began, Event::Removed], Some(Seq(3))));
     }
 
     #[test]

@@ -53,6 +53,7 @@ pub const NAMES: &[&str] = &[
     "DAGMAN_ALWAYS_RUN_POST",
     "DAGMAN_AUTO_RESCUE",
     "DAGMAN_DEFAULT_APPEND_VARS",
+    "DAGMAN_DEFAULT_NODE_LOG",
     "DAGMAN_DEFAULT_PRIORITY",
     "DAGMAN_GENERATE_SUBDAG_SUBMITS",
     "DAGMAN_INHERIT_ATTRS",
@@ -72,6 +73,7 @@ pub const NAMES: &[&str] = &[
     "DAGMAN_PROHIBIT_MULTI_JOBS",
     "DAGMAN_PUT_FAILED_JOBS_ON_HOLD",
     "DAGMAN_REMOVE_JOB_LIST_ON_FAILURE",
+    "DAGMAN_REPORT_GRAPH_METRICS",
     "DAGMAN_RESET_RETRIES_UPON_RESCUE",
     "DAGMAN_RETRY_NODE_FIRST",
     "DAGMAN_SUBMIT_DEPTH_FIRST",
@@ -104,6 +106,8 @@ impl Knobs {
             "DAGMAN_ALWAYS_RUN_POST" => options.always_run_post = truth()?,
             "DAGMAN_AUTO_RESCUE" => self.auto_rescue = truth()?,
             "DAGMAN_DEFAULT_APPEND_VARS" => manner.append_vars = truth()?,
+            "DAGMAN_DEFAULT_NODE_LOG" if value.trim().is_empty() => {}
+            "DAGMAN_DEFAULT_NODE_LOG" => value.trim().clone_into(&mut manner.nodes_log),
             "DAGMAN_DEFAULT_PRIORITY" => {
                 manner.priority = value.trim().parse().map_err(|_| error("a number"))?;
             }
@@ -127,6 +131,7 @@ impl Knobs {
             "DAGMAN_PROHIBIT_MULTI_JOBS" => manner.prohibit_multi_jobs = truth()?,
             "DAGMAN_PUT_FAILED_JOBS_ON_HOLD" => manner.failed_on_hold = truth()?,
             "DAGMAN_REMOVE_JOB_LIST_ON_FAILURE" => options.remove_on_failure = truth()?,
+            "DAGMAN_REPORT_GRAPH_METRICS" => manner.graph_metrics = truth()?,
             "DAGMAN_RESET_RETRIES_UPON_RESCUE" => manner.reset_retries = truth()?,
             "DAGMAN_RETRY_NODE_FIRST" => options.retry_node_first = truth()?,
             "DAGMAN_SUBMIT_DEPTH_FIRST" => options.depth_first = truth()?,
@@ -145,7 +150,8 @@ mod tests {
     use super::*;
 
     /// Those that are texts.
-    const TEXTS: [&str; 4] = [
+    const TEXTS: [&str; 5] = [
+        "DAGMAN_DEFAULT_NODE_LOG",
         "DAGMAN_INHERIT_ATTRS",
         "DAGMAN_INHERIT_ATTRS_PREFIX",
         "DAGMAN_INSERT_SUB_FILE",

@@ -9,11 +9,12 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom};
 
 use model::JobId;
 
-use super::{ShellError, files};
+use super::ShellError;
+use super::log::Log;
 
 /// So many looks at the log are waited, whatever else waits. The loop looks every [`PAUSE`] while
 /// something does.
@@ -31,8 +32,7 @@ const PIECE: u64 = 1 << 20;
 
 /// The nodes' log, as dagman writes it.
 pub(super) struct OwnEntries {
-    path: String,
-    file: File,
+    log: Log,
     waiting: VecDeque<PendingEntry>,
     /// The last jobs whose end was read in the log, up to where it was read.
     ended: BTreeSet<JobId>,
@@ -51,11 +51,10 @@ struct PendingEntry {
 impl OwnEntries {
     /// What is in the log already, an earlier life has read.
     pub(super) fn open(path: &str) -> Result<Self, ShellError> {
-        let file = files::append_to(path)?;
-        let read_to = file.metadata().map_err(ShellError::file("look at", path))?.len();
+        let log = Log::open(path)?;
+        let read_to = std::fs::metadata(path).map_err(ShellError::file("look at", path))?.len();
         let (waiting, ends) = (VecDeque::new(), VecDeque::new());
-        let (path, ended) = (path.to_owned(), BTreeSet::new());
-        Ok(Self { path, file, waiting, ended, ends, read_to, looks: 0 })
+        Ok(Self { log, waiting, ended: BTreeSet::new(), ends, read_to, looks: 0 })
     }
 
     /// An entry to write.
@@ -68,29 +67,32 @@ impl OwnEntries {
         !self.waiting.is_empty()
     }
 
-    /// Writes what may be written, in order.
-    pub(super) fn flush(&mut self) -> Result<(), ShellError> {
-        if self.waiting.is_empty() {
-            return Ok(());
+    /// Writes what may be written, in order. Says what keeps it from that, or keeps it no more.
+    pub(super) fn flush(&mut self) -> Option<String> {
+        if !self.waiting.is_empty() {
+            // What cannot be looked at says of no end: its entries wait, but not for ever.
+            let _ = self.look();
+            self.looks += 1;
+            self.release();
         }
-        self.look().map_err(ShellError::file("read", &self.path))?;
-        self.looks += 1;
+        self.log.flush()
+    }
+
+    fn release(&mut self) {
         while let Some(first) = self.waiting.front() {
             // what has no cluster has no end in the log
             let may = first.job.cluster.0 == 0 || self.looks > first.until;
             if !may && !self.ended.remove(&first.job) {
                 break;
             }
-            let written = self.file.write_all(first.text.as_bytes());
-            written.map_err(ShellError::file("write", &self.path))?;
+            self.log.add(&first.text);
             self.waiting.pop_front();
         }
-        Ok(())
     }
 
     /// Reads what was added to the log, up to its last whole line.
     fn look(&mut self) -> io::Result<()> {
-        let mut file = File::open(&self.path)?;
+        let mut file = self.there()?;
         loop {
             file.seek(SeekFrom::Start(self.read_to))?;
             let mut text = Vec::new();
@@ -107,6 +109,22 @@ impl OwnEntries {
                 return Ok(());
             }
         }
+    }
+
+    /// The log to be read. Where somebody has taken it away, or shortened it, what is there now is
+    /// read, and written, from its beginning.
+    fn there(&mut self) -> io::Result<File> {
+        let file = match File::open(self.log.path()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.log.open_again().map_err(io::Error::other)?;
+                File::open(self.log.path())?
+            }
+            opened => opened?,
+        };
+        if file.metadata()?.len() < self.read_to {
+            self.read_to = 0;
+        }
+        Ok(file)
     }
 
     fn remember(&mut self, job: JobId) {
@@ -132,7 +150,10 @@ fn job_that_ended(line: &[u8]) -> Option<JobId> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
+    use crate::shell::files;
 
     #[test]
     fn an_entry_waits_for_the_end_of_its_job_in_the_log_but_not_for_ever() {
@@ -142,23 +163,43 @@ mod tests {
         let text = || std::fs::read_to_string(&path).unwrap();
         let mut schedd = files::append_to(&path).unwrap();
         own.put(JobId::new(8, 1), "016 (008.001.000)\n...\n".to_owned());
-        own.flush().unwrap();
+        own.flush();
         assert_eq!((text().as_str(), own.are_waiting()), ("", true));
         schedd.write_all(b"005 (008.000.000) x\n...\n005 (008.001.000) y").unwrap();
-        own.flush().unwrap();
+        own.flush();
         assert!(own.are_waiting(), "its line is not whole yet");
         schedd.write_all(b"\n...\n").unwrap();
-        own.flush().unwrap();
+        own.flush();
         assert!(text().ends_with("y\n...\n016 (008.001.000)\n...\n") && !own.are_waiting());
         own.put(JobId::new(9, 0), "late\n".to_owned());
         own.put(JobId::new(9, 1), "late too\n".to_owned());
-        (0..=LOOKS).for_each(|_| own.flush().unwrap());
+        (0..=LOOKS).for_each(|_| drop(own.flush()));
         assert!(
             text().ends_with("late\nlate too\n"),
             "all wait the same time, not one behind the other"
         );
         own.put(JobId::new(0, 0), "noop\n".to_owned());
-        own.flush().unwrap();
+        own.flush();
         assert!(text().ends_with("noop\n"));
+    }
+
+    #[test]
+    fn a_log_that_is_taken_away_or_shortened_is_gone_on_with() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("nodes.log").to_string_lossy().into_owned();
+        std::fs::write(&path, "what was there before\n").unwrap();
+        let mut own = OwnEntries::open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        own.put(JobId::new(8, 0), "016 (008.000.000)\n...\n".to_owned());
+        assert_eq!(own.flush(), None);
+        let end = "005 (008.000.000) x\n...\n";
+        files::append_to(&path).unwrap().write_all(end.as_bytes()).unwrap();
+        assert_eq!(own.flush(), None);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text, format!("{end}016 (008.000.000)\n...\n"));
+        std::fs::write(&path, "005 (9.0.0)\n").unwrap();
+        own.put(JobId::new(9, 0), "last\n".to_owned());
+        assert_eq!(own.flush(), None);
+        assert!(!own.are_waiting());
     }
 }

@@ -11,7 +11,7 @@ use client::{Select, Selector};
 use model::ClusterId;
 
 use super::ShellError;
-use super::engine::{Known, known_jobs, remove};
+use super::engine::{Known, known_in, remove};
 use super::journal::Journal;
 use crate::core::{Core, Event, Input, NodeState};
 use crate::workflow::NodeIndex;
@@ -52,10 +52,10 @@ impl Run<'_> {
         }
         // A release that did not ask has written 0: its queue is taken for the present one.
         if known != 0 {
-            let there = known_jobs(self.schedd, self.job, self.generation, false).await?;
+            let there = known_in(self.schedd, self.job, self.generation, false).await?;
             // What is past has ended, as the journal or the record says.
-            let all = known_jobs(self.schedd, self.job, self.generation, true).await?;
-            let differences = compare(core, &there, &all);
+            let past = known_in(self.schedd, self.job, self.generation, true).await?;
+            let differences = compare(core, &there, &past);
             let events = lose(core, &differences.lost, &mut note);
             journal.append(&events, None)?;
             for some in differences.strays.chunks(AT_ONCE) {
@@ -68,7 +68,8 @@ impl Run<'_> {
     }
 }
 
-fn compare(core: &Core, there: &Known, all: &Known) -> Differences {
+/// What differs, where these clusters are in the queue, and these were.
+fn compare(core: &Core, there: &Known, past: &Known) -> Differences {
     let mut differences = Differences::default();
     let mut awaited: BTreeMap<(&str, u32), Option<ClusterId>> = BTreeMap::new();
     for node in core.workflow().nodes() {
@@ -80,7 +81,7 @@ fn compare(core: &Core, there: &Known, all: &Known) -> Differences {
             continue;
         };
         let attempt = (node.name().to_owned(), retry);
-        let known = [there, all].into_iter().filter_map(|known| known.get(&attempt));
+        let known = [there, past].into_iter().filter_map(|known| known.get(&attempt));
         if known.into_iter().any(|(known, _)| *known == cluster.id) {
             awaited.insert((node.name(), retry), Some(cluster.id));
         } else {
@@ -150,8 +151,7 @@ mod tests {
         };
         // What the copy has of `found` is of another number than the one that was lost.
         let there = known(&[("done", 1), ("kept", 2), ("sent", 6), ("found", 8)]);
-        let all = known(&[("done", 1), ("kept", 2), ("past", 4), ("sent", 6), ("found", 8)]);
-        let differences = compare(&core, &there, &all);
+        let differences = compare(&core, &there, &known(&[("past", 4)]));
         let lost = [(nodes[2], ClusterId(3)), (nodes[4], ClusterId(5)), (nodes[6], ClusterId(7))];
         assert_eq!(differences, Differences { lost: lost.into(), strays: vec![ClusterId(1)] });
         let events = lose(&mut core, &differences.lost, &mut |_, _| {});

@@ -1,30 +1,31 @@
 //! The files that people and programs read while a workflow runs: dagman.out, jobstate.log, the
 //! nodes' log, the node status file. What is in them, `record` says; when they are written, this.
+//!
+//! None of them ends a run: what cannot be written is told in dagman.out, once, and tried again.
 
-use std::fs::File;
-use std::io::Write;
+use std::collections::BTreeSet;
 
 use jiff::tz::TimeZone;
 use model::userlog::{CpuTimes, Ending, Terminated, UserLogEvent};
 use model::{JobId, ProcId, Timestamp};
 
+use super::log::Log;
 use super::own_entries::OwnEntries;
 use super::{ShellError, files};
 use crate::core::{Core, Event, NOOP_PROC, NodeState, ScriptEnd};
 use crate::record::{Stamp, dagman_out, dot, jobstate, node_status};
-use crate::workflow::ScriptKind;
+use crate::workflow::{Dot, ScriptKind};
 
 /// The files that people and programs read while the DAG runs.
 pub(super) struct Records {
-    out: File,
+    out: Log,
     nodes_log: OwnEntries,
-    jobstate: Option<File>,
+    jobstate: Option<Log>,
     numbers: jobstate::Numbers,
     zone: TimeZone,
-    /// The text of a batch, for each file.
-    lines: String,
-    states: String,
     status: StatusFile,
+    /// The files that could not be written last time.
+    stuck: BTreeSet<String>,
     /// When the picture was drawn last.
     drawn_ms: Option<u64>,
     dag_files: Vec<String>,
@@ -53,13 +54,12 @@ impl Records {
         let before = jobstate.and_then(|path| client::site::read_plain_text(path).ok());
         Ok(Self {
             numbers: jobstate::Numbers::after(&before.unwrap_or_default(), !fresh),
-            out: files::append_to(out)?,
+            out: Log::open(out)?,
             nodes_log: OwnEntries::open(nodes_log)?,
-            jobstate: jobstate.map(files::append_to).transpose()?,
+            jobstate: jobstate.map(Log::open).transpose()?,
             zone: TimeZone::system(),
-            lines: String::new(),
-            states: String::new(),
             status: StatusFile::default(),
+            stuck: BTreeSet::new(),
             drawn_ms: None,
             dag_files: dag_files.to_vec(),
         })
@@ -74,21 +74,26 @@ impl Records {
     pub(super) fn say(&mut self, at: Timestamp, lines: impl IntoIterator<Item = String>) {
         let stamp = self.stamp(at).in_log();
         for line in lines {
-            self.lines += &format!("{stamp} {line}\n");
+            self.out.add(&format!("{stamp} {line}\n"));
         }
     }
 
     /// A line about dagman itself in jobstate.log.
     pub(super) fn say_internal(&mut self, at: Timestamp, what: &str) {
-        self.states += &jobstate::internal(what, &self.stamp(at));
+        let text = jobstate::internal(what, &self.stamp(at));
+        if let Some(jobstate) = &mut self.jobstate {
+            jobstate.add(&text);
+        }
     }
 
     /// What an event adds, which has not been applied yet.
     pub(super) fn note(&mut self, core: &Core, event: &Event, at: Timestamp) {
         let stamp = self.stamp(at);
         self.say(at, dagman_out::lines(core, event, &stamp));
-        if self.jobstate.is_some() {
-            self.states.extend(jobstate::lines(core, event, &stamp, &mut self.numbers));
+        if let Some(jobstate) = &mut self.jobstate {
+            for line in jobstate::lines(core, event, &stamp, &mut self.numbers) {
+                jobstate.add(&line);
+            }
         }
         for (job, entry) in log_entries(core, event) {
             self.nodes_log.put(job, entry.render(job, at, &self.zone));
@@ -97,20 +102,25 @@ impl Records {
     }
 
     /// Writes what was noted. After a batch that changed something, with the table of states.
-    pub(super) fn flush(
-        &mut self,
-        core: &Core,
-        at: Timestamp,
-        changed: bool,
-    ) -> Result<(), ShellError> {
+    pub(super) fn flush(&mut self, core: &Core, at: Timestamp, changed: bool) {
         if changed {
             self.say(at, dagman_out::table(core));
         }
-        write(&mut self.out, &mut self.lines, "dagman.out")?;
-        self.nodes_log.flush()?;
-        match &mut self.jobstate {
-            Some(jobstate) => write(jobstate, &mut self.states, "jobstate.log"),
-            None => Ok(()),
+        let told = [self.nodes_log.flush(), self.jobstate.as_mut().and_then(Log::flush)];
+        self.say(at, told.into_iter().flatten());
+        let told = self.out.flush();
+        self.say(at, told);
+    }
+
+    /// Notes how it went to write a file that the run does not depend on.
+    pub(super) fn settle(&mut self, at: Timestamp, path: &str, written: Result<(), ShellError>) {
+        match written {
+            Ok(()) => drop(self.stuck.remove(path)),
+            Err(error) if self.stuck.insert(path.to_owned()) => {
+                let error = proto::net::chain(&error);
+                self.say(at, [format!("WARNING: {error}: the DAG goes on without that")]);
+            }
+            Err(_) => {}
         }
     }
 
@@ -120,63 +130,53 @@ impl Records {
     }
 
     /// Writes the node status file, if it is wanted and time; at the end in any case.
-    pub(super) fn write_status(
-        &mut self,
-        core: &Core,
-        at: Timestamp,
-        boot_ms: u64,
-        last: bool,
-    ) -> Result<(), ShellError> {
-        let Some(wanted) = &core.workflow().settings().node_status_file else { return Ok(()) };
+    pub(super) fn write_status(&mut self, core: &Core, at: Timestamp, boot_ms: u64, last: bool) {
+        let Some(wanted) = &core.workflow().settings().node_status_file else { return };
         let pause_ms = u64::from(wanted.min_seconds) * 1000;
         let is_time = self.status.written_ms.is_none_or(|then| boot_ms >= then + pause_ms);
         if !last && !(is_time && (self.status.changed || wanted.always_update)) {
-            return Ok(());
+            return;
         }
         let next = (!last).then(|| at.as_secs() + i64::from(wanted.min_seconds));
         let text = node_status::text(core, &self.dag_files, &self.stamp(at), next);
-        files::replace(&wanted.file, &text)?;
-        self.status = StatusFile { written_ms: Some(boot_ms), changed: false };
-        Ok(())
+        let written = files::replace(&wanted.file, &text);
+        self.status = StatusFile { written_ms: Some(boot_ms), changed: written.is_err() };
+        self.settle(at, &wanted.file, written);
     }
 
     /// Draws the picture (DOT), if one is wanted: once, or again and again but not more often than
     /// anybody looks.
-    pub(super) fn draw(&mut self, core: &Core, boot_ms: u64, last: bool) -> Result<(), ShellError> {
-        let Some(wanted) = &core.workflow().settings().dot else { return Ok(()) };
+    pub(super) fn draw(&mut self, core: &Core, at: Timestamp, boot_ms: u64, last: bool) {
+        let Some(wanted) = &core.workflow().settings().dot else { return };
         let is_time = match self.drawn_ms {
             None => true,
             Some(then) => wanted.update && (last || boot_ms >= then + DRAW_MS),
         };
-        if !is_time {
-            return Ok(());
+        if is_time {
+            self.drawn_ms = Some(boot_ms);
+            self.settle(at, &wanted.file, draw(core, wanted));
         }
-        self.drawn_ms = Some(boot_ms);
-        let include = wanted.include.as_deref();
-        let include = include.map(client::site::read_plain_text).transpose();
-        let include =
-            include.map_err(ShellError::file("read what DOT includes in", &wanted.file))?;
-        let path = if wanted.overwrite {
-            wanted.file.clone()
-        } else {
-            let numbered = |number: u32| format!("{}.{number}", wanted.file);
-            (0..).map(numbered).find(|path| !files::is_there(path)).unwrap_or_default()
-        };
-        files::replace(&path, &dot::text(core, include.as_deref()))
     }
+}
+
+fn draw(core: &Core, wanted: &Dot) -> Result<(), ShellError> {
+    let include = wanted.include.as_deref();
+    let include = include.map(|path| {
+        let text = client::site::read_plain_text(path);
+        text.map_err(ShellError::file("read what DOT includes,", path))
+    });
+    let include = include.transpose()?;
+    let path = if wanted.overwrite {
+        wanted.file.clone()
+    } else {
+        let numbered = |number: u32| format!("{}.{number}", wanted.file);
+        (0..).map(numbered).find(|path| !files::is_there(path)).unwrap_or_default()
+    };
+    files::replace(&path, &dot::text(core, include.as_deref()))
 }
 
 /// Between two pictures, milliseconds.
 const DRAW_MS: u64 = 5000;
-
-fn write(file: &mut File, text: &mut String, name: &'static str) -> Result<(), ShellError> {
-    if text.is_empty() {
-        return Ok(());
-    }
-    let written = file.write_all(text.as_bytes());
-    text.clear();
-    written.map_err(ShellError::file("write", name))
-}
 
 /// What dagman itself writes into the nodes' log: all else the schedd does.
 fn log_entries(core: &Core, event: &Event) -> Vec<(JobId, UserLogEvent)> {

@@ -17,7 +17,7 @@ use super::{Manner, Setup, files, rescues};
 use crate::core::Core;
 use crate::record::Names;
 use crate::record::condor_sub::DagJob;
-use crate::workflow::{Description, Node, NodeIndex, NodeKind, VarPlace};
+use crate::workflow::{Description, Items, Map, Node, NodeIndex, NodeKind, VarPlace};
 
 /// Attributes of a node's job that no other crate names.
 pub(super) const PARENT_NAMES: &str = "DAGParentNodeNames";
@@ -38,8 +38,8 @@ pub(super) struct Submitter {
     parsed: BTreeMap<(String, String), Arc<SubmitDescription>>,
 }
 
-/// Descriptions that are kept. More are parsed again.
-const PARSED_KEPT: usize = 1000;
+/// Descriptions that are kept, and folders. More are looked at again.
+const KEPT: usize = 1000;
 
 /// A node that is to be submitted.
 pub(super) struct Prepared {
@@ -99,7 +99,7 @@ impl Submitter {
                 let parsed =
                     jobspec::htcondor::parse(&text, &name).map_err(|problems| told(&problems))?;
                 let parsed = Arc::new(parsed);
-                if self.parsed.len() >= PARSED_KEPT {
+                if self.parsed.len() >= KEPT {
                     self.parsed.clear();
                 }
                 self.parsed.insert((name, text), Arc::clone(&parsed));
@@ -153,6 +153,9 @@ impl Submitter {
         let folder = if dir == Path::new(".") { here } else { here.join(dir) };
         let site = RealSite::in_folder(&folder).map_err(|error| error.to_string())?;
         let site = Arc::new(site.with_only_plain_files());
+        if self.sites.len() >= KEPT {
+            self.sites.clear();
+        }
         self.sites.insert(dir.to_owned(), Arc::clone(&site));
         Ok(site)
     }
@@ -167,7 +170,7 @@ impl Submitter {
             Description::File(file) => {
                 let path = Path::new(node.dir().unwrap_or(".")).join(file);
                 let text = client::site::read_plain_text(&path).map_err(|error| {
-                    let why = plain(&error);
+                    let why = client::site::plain(&error);
                     format!("Failed to open submit file: can't open file {file}: {why}")
                 })?;
                 Ok((file.to_owned(), text))
@@ -238,7 +241,12 @@ impl Submitter {
 
     fn options(&self, core: &Core, node: &Node<'_>, retry: u32) -> SubmitOptions {
         let counts = core.counts();
-        let mut options = SubmitOptions { is_file: true, ..SubmitOptions::default() };
+        let mut options = SubmitOptions {
+            queue: node.map().map(|map| queue_of(&map)),
+            is_queue_in_place: true,
+            is_file: true,
+            ..SubmitOptions::default()
+        };
         let parents = parent_names(core, node);
         for (name, value) in [
             ("JOB", node.name().to_owned()),
@@ -262,6 +270,9 @@ impl Submitter {
             } else {
                 options.assignments.push((var.name.to_owned(), value));
             }
+        }
+        if let Some(jobs) = node.map().and_then(|map| map.at_once) {
+            options.appends.push(format!("max_materialize = {jobs}"));
         }
         let max = node.retry().map_or(0, |retry| retry.max);
         if self.manner.failed_on_hold && retry > 0 && retry >= max {
@@ -296,6 +307,24 @@ impl Submitter {
     }
 }
 
+/// What stands behind the `queue` of a MAP.
+fn queue_of(map: &Map<'_>) -> String {
+    let names = if map.names.is_empty() { "Item".to_owned() } else { map.names.join(",") };
+    match map.over {
+        Items::File(file) => format!("{names} from {file}"),
+        Items::List(list) => format!("{names} in ({list})"),
+    }
+}
+
+/// Why a node's cluster was not made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NotMade {
+    /// Its list has no items: there is nothing to make (MAP).
+    NoItems,
+    /// Its description is wrong, and stays so.
+    Wrong(String),
+}
+
 /// The events that HTCondor 25.14's dagman has written to the nodes' log.
 const MASK: &str = "0,1,2,4,5,7,9,10,11,12,13,16,17,24,27,35,36,40";
 
@@ -316,7 +345,10 @@ impl Prepared {
     }
 
     /// The node's cluster, once its number is known.
-    pub(super) fn make(&self, cluster: ClusterId) -> Result<ClusterSpec, String> {
+    ///
+    /// # Errors
+    /// If there is none to be made.
+    pub(super) fn make(&self, cluster: ClusterId) -> Result<ClusterSpec, NotMade> {
         let mut numbers = std::iter::once(cluster);
         let mut next = || {
             numbers.next().ok_or_else(|| {
@@ -324,9 +356,12 @@ impl Prepared {
             })
         };
         let made = self.description.expand(&*self.site, &mut next, &self.options);
-        let made = made.map_err(|problems| told(&problems))?;
+        let made = made.map_err(|problems| NotMade::Wrong(told(&problems)))?;
         let Some((_, mut spec)) = made.clusters.into_iter().next() else {
-            return Err("the description queues no jobs".to_owned());
+            return Err(match self.options.queue {
+                Some(_) => NotMade::NoItems,
+                None => NotMade::Wrong("the description queues no jobs".to_owned()),
+            });
         };
         if spec.ad.get(attr::JOB_BATCH_NAME).is_none() {
             spec.ad.set(attr::JOB_BATCH_NAME, self.batch_name.as_str());
@@ -337,7 +372,8 @@ impl Prepared {
         }
         if self.one_job && spec.count() > 1 {
             let jobs = spec.count();
-            return Err(format!("the node has {jobs} jobs, and DAGMAN_PROHIBIT_MULTI_JOBS is set"));
+            let why = format!("the node has {jobs} jobs, and DAGMAN_PROHIBIT_MULTI_JOBS is set");
+            return Err(NotMade::Wrong(why));
         }
         Ok(spec)
     }
@@ -377,12 +413,6 @@ pub fn token(dag: ClusterId, generation: u32, name: &str, retry: u32) -> SubmitT
 pub fn pool_variables() -> Vec<(String, String)> {
     let home = std::env::var(client::HOME_VARIABLE).ok().filter(|home| !home.is_empty());
     home.map(|home| (client::HOME_VARIABLE.to_owned(), home)).into_iter().collect()
-}
-
-/// An error of the operating system without its number.
-fn plain(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
 
 #[cfg(test)]

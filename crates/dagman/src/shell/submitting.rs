@@ -3,6 +3,7 @@
 //!
 //! Knows neither when a node's turn has come nor what follows.
 
+use std::collections::VecDeque;
 use std::future::pending;
 use std::time::Duration;
 
@@ -15,11 +16,16 @@ use proto::client::Refusal;
 use proto::command::AskError;
 use proto::net::NetError;
 
-use super::submit::Prepared;
+use super::submit::{NotMade, Prepared};
 use crate::core::Input;
+use crate::workflow::NodeIndex;
 
 /// Nodes of one message. While the schedd makes the jobs of some durable, others are written.
 const AT_ONCE: usize = 250;
+
+/// Nodes that are made ready at a time: what is known of each is large, and of those behind them
+/// little is kept.
+const READY_AT_ONCE: usize = 4000;
 
 /// How long a schedd is left alone that does not answer, and that nobody seems to start again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -27,18 +33,19 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// Nodes that are being submitted, and those that are next.
 pub(super) struct Submissions {
     schedd: Schedd,
-    waiting: Vec<Prepared>,
+    /// Nodes, and which attempt of each.
+    waiting: VecDeque<(NodeIndex, u32)>,
     under_way: Option<LocalBoxFuture<'static, Vec<Input>>>,
 }
 
 impl Submissions {
     pub(super) fn with(schedd: &Schedd) -> Self {
-        Self { schedd: schedd.clone(), waiting: Vec::new(), under_way: None }
+        Self { schedd: schedd.clone(), waiting: VecDeque::new(), under_way: None }
     }
 
-    /// One more that is to be submitted.
-    pub(super) fn put(&mut self, one: Prepared) {
-        self.waiting.push(one);
+    /// One more attempt of a node that is to be submitted.
+    pub(super) fn put(&mut self, node: NodeIndex, retry: u32) {
+        self.waiting.push_back((node, retry));
     }
 
     /// Whether some are under way, so that the record may tell of clusters whose numbers are not
@@ -52,15 +59,20 @@ impl Submissions {
         self.under_way.is_none() && !self.waiting.is_empty()
     }
 
-    /// Sends what waits.
-    pub(super) fn begin(&mut self) {
-        if !self.may_begin() {
-            return;
-        }
+    /// Those that are next.
+    pub(super) fn take_next(&mut self) -> Vec<(NodeIndex, u32)> {
+        self.waiting.drain(..self.waiting.len().min(READY_AT_ONCE)).collect()
+    }
+
+    /// Sends these, where none are under way.
+    pub(super) fn begin(&mut self, mut ready: Vec<Prepared>) {
         let mut parts = Vec::new();
-        while !self.waiting.is_empty() {
-            let rest = self.waiting.split_off(self.waiting.len().min(AT_ONCE));
-            parts.push(std::mem::replace(&mut self.waiting, rest));
+        while !ready.is_empty() {
+            let rest = ready.split_off(ready.len().min(AT_ONCE));
+            parts.push(std::mem::replace(&mut ready, rest));
+        }
+        if parts.is_empty() {
+            return;
         }
         let schedd = self.schedd.clone();
         let all = async move {
@@ -112,7 +124,7 @@ async fn submit(schedd: &Schedd, mut part: Vec<Prepared>) -> Vec<Input> {
         let made = schedd.submit_all(&tokens, |at, cluster| {
             let spec = part[at].make(cluster)?;
             jobs[at] = spec.count();
-            Ok::<_, String>(spec)
+            Ok::<_, NotMade>(spec)
         });
         match made.await {
             Ok(taken) => {
@@ -136,20 +148,21 @@ async fn submit(schedd: &Schedd, mut part: Vec<Prepared>) -> Vec<Input> {
     failed.collect()
 }
 
-fn came_of(one: &Prepared, jobs: u32, taken: Result<ClusterId, NotTaken<String>>) -> Input {
+fn came_of(one: &Prepared, jobs: u32, taken: Result<ClusterId, NotTaken<NotMade>>) -> Input {
     let (node, retry) = (one.node, one.retry);
     match taken {
         Ok(cluster) => Input::Submitted { node, retry, cluster, jobs },
-        Err(NotTaken::NotMade(why)) => Input::SubmitFailed { node, retry, lasting: true, why },
+        Err(NotTaken::NotMade(NotMade::NoItems)) => Input::NoItems { node, retry },
+        Err(NotTaken::NotMade(NotMade::Wrong(why))) => {
+            Input::SubmitFailed { node, retry, lasting: true, why }
+        }
         Err(NotTaken::Refused(refusal)) => {
             let lasting = match &refusal {
-                Refusal::Invalid(_)
-                | Refusal::NotRunning(_)
-                | Refusal::HasLeft(_)
-                | Refusal::Failed(_) => true,
+                Refusal::Invalid(_) | Refusal::NotRunning(_) | Refusal::HasLeft(_) => true,
                 // Also what is too much now, or not allowed now, as condor_dagman tries it again.
                 Refusal::NotReserved(_)
                 | Refusal::Busy(_)
+                | Refusal::Failed(_)
                 | Refusal::Limit { .. }
                 | Refusal::Denied(_) => false,
             };

@@ -18,7 +18,7 @@ use sha2::Digest;
 
 use super::facts::{GENERATION, NODE_RETRY};
 use super::files;
-use super::submit::{PARENT_NAMES, Prepared};
+use super::submit::{NotMade, PARENT_NAMES, Prepared};
 use crate::core::Event;
 use crate::workflow::{Node, NodeIndex, SkipUnchanged, Workflow};
 
@@ -77,7 +77,12 @@ pub(super) struct Unchanged {
     known: BTreeMap<String, Made>,
     /// Nodes that run, with what they are made from.
     under_way: BTreeMap<NodeIndex, Made>,
+    seen: Seen,
 }
+
+/// What stands for the files that were looked at since [`Unchanged::look_anew`]: many nodes may
+/// read the same large folder.
+type Seen = BTreeMap<String, Result<String, String>>;
 
 impl Unchanged {
     /// What is known from earlier runs. A line that makes no sense says nothing: its node runs.
@@ -100,7 +105,13 @@ impl Unchanged {
                 drop(files::replace(&path, &lines));
             }
         }
-        Self { path, known, under_way: BTreeMap::new() }
+        Self { path, known, under_way: BTreeMap::new(), seen: Seen::new() }
+    }
+
+    /// Has files be looked at anew: time has passed, and the nodes that come now may read what
+    /// others have written.
+    pub(super) fn look_anew(&mut self) {
+        self.seen.clear();
     }
 
     /// Whether a node that is about to be submitted must run; none if nobody asked for that. Of one
@@ -140,7 +151,7 @@ impl Unchanged {
         if one.retry > 0 {
             return Some(Verdict::Runs("it was tried before".to_owned()));
         }
-        let now = match made_from(node, &said, one) {
+        let now = match made_from(node, &said, one, &mut self.seen) {
             Ok(now) => now,
             Err(why) => return Some(Verdict::Runs(why)),
         };
@@ -205,8 +216,16 @@ fn compare(before: &Made, now: &Made) -> Verdict {
 }
 
 /// What a node would be made from now; the reason if that cannot be known.
-fn made_from(node: Node<'_>, said: &SkipUnchanged<'_>, one: &Prepared) -> Result<Made, String> {
-    let mut spec = one.make(ClusterId(0))?;
+fn made_from(
+    node: Node<'_>,
+    said: &SkipUnchanged<'_>,
+    one: &Prepared,
+    seen: &mut Seen,
+) -> Result<Made, String> {
+    let mut spec = one.make(ClusterId(0)).map_err(|why| match why {
+        NotMade::NoItems => "its list has no items".to_owned(),
+        NotMade::Wrong(why) => why,
+    })?;
     if spec.count() > MAX_JOBS {
         return Err(format!("it has more than {MAX_JOBS} jobs"));
     }
@@ -233,8 +252,8 @@ fn made_from(node: Node<'_>, said: &SkipUnchanged<'_>, one: &Prepared) -> Result
     }
     let mut from = BTreeMap::new();
     for file in reads {
-        let stands = stands_for(Path::new(&file))?;
-        from.insert(file, stands);
+        let stands = seen.entry(file.clone()).or_insert_with(|| stands_for(Path::new(&file)));
+        from.insert(file, stands.clone()?);
     }
     Ok(Made { node: node.name().to_owned(), description: digest(&spec)?, from, files })
 }

@@ -6,13 +6,14 @@
 
 use super::graph::{Graph, Pair};
 use super::node::{
-    Rare, RareIndex, Stored, StoredDescription, StoredScript, StoredUnchanged, StoredVar, VarIndex,
+    Rare, RareIndex, Stored, StoredDescription, StoredItems, StoredMap, StoredScript,
+    StoredUnchanged, StoredVar, VarIndex,
 };
 use super::settings::{Category, CategoryIndex, DagSettings};
 use super::text::{Names, Text, Texts};
 use super::{
-    Abort, Description, NodeIndex, NodeKind, Retry, Script, ScriptKind, SkipUnchanged, Tolerance,
-    Var, VarPlace, Workflow,
+    Abort, Description, Items, Map, NodeIndex, NodeKind, Retry, Script, ScriptKind, SkipUnchanged,
+    Tolerance, Var, VarPlace, Workflow,
 };
 
 /// A node to add.
@@ -82,6 +83,7 @@ impl Builder {
             rare: Vec::new(),
             descriptions: Vec::new(),
             unchanged: Vec::new(),
+            maps: Vec::new(),
             categories: Vec::new(),
             files,
             graph: Graph::default(),
@@ -365,6 +367,19 @@ impl Builder {
     /// SKIP_UNCHANGED, by what was stored.
     pub fn set_unchanged(&mut self, node: NodeIndex, said: u32) {
         self.rare(node).unchanged = Some(said);
+    }
+
+    /// MAP.
+    pub fn set_map(&mut self, node: NodeIndex, map: &Map<'_>) {
+        let Workflow { texts, maps, .. } = &mut self.workflow;
+        let over = match map.over {
+            Items::File(file) => StoredItems::File(texts.add_repeated(file)),
+            Items::List(list) => StoredItems::List(texts.add(list)),
+        };
+        let names = map.names.iter().map(|name| texts.add_repeated(name)).collect();
+        maps.push(StoredMap { over, names, at_once: map.at_once });
+        let at = count(maps.len() - 1);
+        self.rare(node).map = Some(at);
     }
 
     /// SAVE_POINT_FILE.

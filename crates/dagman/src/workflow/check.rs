@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::assemble::{Files, join};
-use super::{Description, Node, NodeKind, ScriptKind, Workflow};
+use super::{Description, Items, Map, Node, NodeKind, ScriptKind, Workflow};
 use crate::language::{Diagnostic, Severity};
 
 /// So many findings are enough.
@@ -30,7 +30,9 @@ pub fn check(workflow: &Workflow, files: &dyn Files) -> Vec<Diagnostic> {
         scripts(node, files, &mut found);
         if let Some(text) = submit_text(node, files, &mut texts, &mut found) {
             macros(node, text, &mut found);
+            items(node, text, &mut found);
         }
+        list(node, files, &mut found);
     }
     found.truncate(MAX_FINDINGS);
     found
@@ -166,6 +168,46 @@ fn macros(node: Node<'_>, text: &str, found: &mut Vec<Diagnostic>) {
         let names = unused.join(", ");
         let message = format!("nothing uses these macros of node {}: {names}", node.name());
         found.push(at(node, Severity::Advice, message));
+    }
+}
+
+/// What is queued over a list is queued once, and each job has an item of its own to do something
+/// with.
+fn items(node: Node<'_>, text: &str, found: &mut Vec<Diagnostic>) {
+    let Some(Map { names, .. }) = node.map() else { return };
+    let name = node.name();
+    if let Some(line) = text.lines().map(str::trim).find(|line| queues_many(line)) {
+        let message = format!("the description of node {name} queues jobs by itself: {line}");
+        let hint = "MAP says what is queued: one line with nothing but queue, or none";
+        found.push(at(node, Severity::Warning, message).hint(hint));
+    }
+    let lower = text.to_lowercase();
+    let names = if names.is_empty() { vec!["Item"] } else { names };
+    let is_unused = |name: &&&str| !mentions(&lower, &name.to_lowercase());
+    let unused: Vec<&str> = names.iter().filter(is_unused).copied().collect();
+    if !unused.is_empty() && !lower.contains("include") {
+        let unused = unused.join(", ");
+        let message = format!("nothing uses these names of items of node {name}: {unused}");
+        found.push(at(node, Severity::Advice, message));
+    }
+}
+
+/// Whether a line of a description is a `queue` that is for more than one job.
+fn queues_many(line: &str) -> bool {
+    let is_queue = |word: &str| word.eq_ignore_ascii_case("queue");
+    let mut words = line.split_ascii_whitespace();
+    words.next().is_some_and(is_queue)
+        && words.next().is_some_and(|word| word != "1" && !word.starts_with('='))
+}
+
+/// The file that a MAP has its items from. A parent may write it, and macros may name it.
+fn list(node: Node<'_>, files: &dyn Files, found: &mut Vec<Diagnostic>) {
+    let Some(Map { over: Items::File(file), .. }) = node.map() else { return };
+    let path = join(node.dir(), file);
+    if !file.contains("$(") && !files.exists(&path) {
+        let message = format!("there is no {path}, the list of node {}", node.name());
+        let hint = "it must be there when the node starts";
+        found.push(at(node, Severity::Warning, message).hint(hint));
     }
 }
 

@@ -270,6 +270,27 @@ pub struct SkipUnchanged<'w> {
     pub makes: Vec<&'w str>,
 }
 
+/// `MAP NODE ... OVER ITEMS [AS NAME,...] [AT-ONCE NUMBER]`: a job for each item of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Map<'w> {
+    /// Where the items are.
+    pub over: Items<'w>,
+    /// What the description calls an item, or its columns; none is `Item`.
+    pub names: Vec<&'w str>,
+    /// So many of its jobs are in the queue at a time; none is all.
+    pub at_once: Option<u32>,
+}
+
+/// A list of items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Items<'w> {
+    /// A file with an item in each line, as seen from the node's folder. It need exist only when
+    /// the node starts.
+    File(&'w str),
+    /// The items themselves, with blanks or commas between them.
+    List(&'w str),
+}
+
 /// A node of a workflow.
 #[derive(Clone, Copy)]
 pub struct Node<'w> {
@@ -408,6 +429,17 @@ impl<'w> Node<'w> {
         Some(SkipUnchanged { needs: texts(&stored.needs), makes: texts(&stored.makes) })
     }
 
+    /// MAP: a job for each item of a list, instead of what its description queues.
+    pub fn map(&self) -> Option<Map<'w>> {
+        let stored = &self.workflow.maps[self.rare()?.map? as usize];
+        let over = match stored.over {
+            StoredItems::File(file) => Items::File(self.text(file)),
+            StoredItems::List(list) => Items::List(self.text(list)),
+        };
+        let names = stored.names.iter().map(|name| self.text(*name)).collect();
+        Some(Map { over, names, at_once: stored.at_once })
+    }
+
     /// SAVE_POINT_FILE: the file that is written when the node first starts, as [`super::Builder`]
     /// was told it.
     pub fn save_point(&self) -> Option<&'w str> {
@@ -489,8 +521,24 @@ pub(super) struct Rare {
     pub(super) abort: Option<Abort>,
     pub(super) tolerance: Option<Tolerance>,
     pub(super) save_point: Option<Text>,
-    /// In the workflow's list.
+    /// In the workflow's list of them.
     pub(super) unchanged: Option<u32>,
+    /// In the workflow's list of them.
+    pub(super) map: Option<u32>,
+}
+
+/// What a MAP line says of its items.
+#[derive(Clone, Debug)]
+pub(super) struct StoredMap {
+    pub(super) over: StoredItems,
+    pub(super) names: Vec<Text>,
+    pub(super) at_once: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum StoredItems {
+    File(Text),
+    List(Text),
 }
 
 /// A SKIP_UNCHANGED line, which many nodes may share.

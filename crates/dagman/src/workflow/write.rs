@@ -6,8 +6,8 @@
 use std::fmt::Write as _;
 
 use super::{
-    Description, Node, NodeKind, Pause, Retry, ScriptKind, ScriptStream, ToleranceLimit, VarPlace,
-    WhenExceeded, Workflow,
+    Description, Items, Map, Node, NodeKind, Pause, Retry, ScriptKind, ScriptStream,
+    ToleranceLimit, VarPlace, WhenExceeded, Workflow,
 };
 
 /// Writes a workflow. Joins become the `PARENT many CHILD many` that they were made from.
@@ -38,6 +38,7 @@ pub fn write(workflow: &Workflow) -> String {
 
 fn declaration(out: &mut String, node: Node<'_>) {
     let word = match node.kind() {
+        NodeKind::Job if node.map().is_some() => "MAP",
         NodeKind::Job | NodeKind::Join => "JOB",
         NodeKind::Subdag => "SUBDAG EXTERNAL",
         NodeKind::Final => "FINAL",
@@ -50,6 +51,18 @@ fn declaration(out: &mut String, node: Node<'_>) {
         Description::File(file) => out.push_str(&path(file)),
         Description::Named { name, .. } => out.push_str(name),
         Description::Inline(text) => inline(out, text),
+    }
+    if let Some(Map { over, names, at_once }) = node.map() {
+        let _ = match over {
+            Items::File(file) => write!(out, " OVER {}", path(file)),
+            Items::List(list) => write!(out, " OVER ({list})"),
+        };
+        if !names.is_empty() {
+            let _ = write!(out, " AS {}", names.join(","));
+        }
+        if let Some(jobs) = at_once {
+            let _ = write!(out, " AT-ONCE {jobs}");
+        }
     }
     if let Some(dir) = node.dir() {
         let _ = write!(out, " DIR {}", path(dir));
@@ -229,7 +242,7 @@ fn settings(out: &mut String, workflow: &Workflow) {
 
 /// A path, between quotes if it needs them.
 fn path(path: &str) -> String {
-    let plain = !path.contains([' ', '\t', '"', '\'', '\\']) && !path.starts_with(['{', '@']);
+    let plain = !path.contains([' ', '\t', '"', '\'', '\\']) && !path.starts_with(['{', '@', '(']);
     if plain && !path.is_empty() { path.to_owned() } else { quoted(path) }
 }
 

@@ -24,6 +24,8 @@ pub struct SubmitOptions {
     pub appends: Vec<String>,
     /// `-queue ARGUMENTS`: the only `queue` statement.
     pub queue: Option<String>,
+    /// Whether that takes the place of a `queue` for one job, which most descriptions have.
+    pub is_queue_in_place: bool,
     /// Whether the description came from a file whose name jobs should record.
     pub is_file: bool,
     /// `-maxjobs N`.
@@ -264,11 +266,21 @@ impl AtQueue for Maker<'_, '_> {
                 Diagnostic::reading(place, "-append takes no queue statement").hint("use -queue")
             );
         }
-        if self.options.queue.is_some() {
-            let message = "-queue argument conflicts with queue statement in submit file";
-            return Err(Diagnostic::reading(place, message));
+        match &self.options.queue {
+            None => self.queue(reader, queue, &place),
+            Some(_) if !self.options.is_queue_in_place => {
+                let message = "-queue argument conflicts with queue statement in submit file";
+                Err(Diagnostic::reading(place, message))
+            }
+            Some(arguments) if self.statements == 0 && queue.is_for_one_job() => {
+                self.extra_queue(reader, &format!("queue {arguments}"), "-queue")
+            }
+            Some(_) => {
+                let message = "what is queued is said twice: a list is given from outside";
+                let error = Diagnostic::reading(place, message);
+                Err(error.hint("one line with nothing but queue, or none"))
+            }
         }
-        self.queue(reader, queue, &place)
     }
 }
 
@@ -276,7 +288,7 @@ impl Maker<'_, '_> {
     fn make_all(&mut self, reader: &mut Reader<'_>) -> Result<(), Diagnostic> {
         let description = self.description;
         reader.read(description, self)?;
-        if let Some(arguments) = &self.options.queue {
+        if let Some(arguments) = self.options.queue.as_ref().filter(|_| self.statements == 0) {
             return self.extra_queue(reader, &format!("queue {arguments}"), "-queue");
         }
         // HTCondor 25.14: a description without `queue` queues one job

@@ -66,6 +66,13 @@ pub(crate) struct Queue {
     pub(crate) rows: Option<Vec<String>>,
 }
 
+impl Queue {
+    /// Whether it is `queue` alone, or `queue 1`.
+    pub(crate) fn is_for_one_job(&self) -> bool {
+        self.rows.is_none() && matches!(self.arguments.value.trim(), "" | "1")
+    }
+}
+
 impl Description {
     /// The name that messages call this description by.
     pub fn name(&self) -> &str {

@@ -3,6 +3,7 @@
 
 use std::env;
 use std::fs;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
@@ -24,6 +25,10 @@ const CHAIN: u32 = 1000;
 
 /// Nodes that are independent of each other.
 const WIDE: u32 = 10_000;
+
+/// So many bytes of dagman's log are looked through for its PID: what it wrote last before it was
+/// killed, and what the next one writes first.
+const MOST_READ: u64 = 64 << 20;
 
 /// Between two looks at a file that another process writes.
 const LOOK: Duration = Duration::from_millis(5);
@@ -78,10 +83,12 @@ pub(super) fn restart(pool: &OwnPool, _: f64) -> Result<()> {
     // two events a node, of some 30 bytes each
     let half = u64::from(NODES) * 32;
     wait(|| Ok((size() >= half).then_some(())))?;
-    let first = dagman(pool, "restart")?.context("dagman has said its PID")?;
+    let out = pool.work().join("restart.dag.dagman.out");
+    let first = dagman(&out, 0)?.context("dagman has said its PID")?;
+    let told = fs::metadata(&out)?.len();
     let begun = now();
     kill(Pid::from_raw(first), Signal::SIGKILL).context("kill dagman")?;
-    wait(|| Ok(dagman(pool, "restart")?.filter(|pid| *pid != first)))?;
+    wait(|| Ok(dagman(&out, told)?.filter(|pid| *pid != first)))?;
     let started = begun.elapsed().as_secs_f64();
     let before = size();
     wait(|| Ok((size() > before).then_some(())))?;
@@ -109,11 +116,16 @@ fn submit(pool: &OwnPool, name: &str, text: &str) -> Result<ClusterId> {
     number.map(ClusterId).with_context(|| format!("submit_dag said no number: {said}"))
 }
 
-/// The dagman that started last, by what it says of itself.
-fn dagman(pool: &OwnPool, name: &str) -> Result<Option<i32>> {
-    let out = fs::read_to_string(pool.work().join(format!("{name}.dag.dagman.out")))?;
-    let pid = out.rsplit("** PID = ").next().filter(|rest| rest.len() < out.len());
-    Ok(pid.and_then(|rest| rest.split_whitespace().next()?.parse().ok()))
+/// The dagman that started first behind a place of its log, by what it says of itself. Little is
+/// read: to look must not take long.
+fn dagman(out: &Path, from: u64) -> Result<Option<i32>> {
+    let mut file = fs::File::open(out)?;
+    file.seek(SeekFrom::Start(from))?;
+    let mut text = Vec::new();
+    file.take(MOST_READ).read_to_end(&mut text)?;
+    let text = String::from_utf8_lossy(&text);
+    let pid = text.split_once("** PID = ");
+    Ok(pid.and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok()))
 }
 
 /// Waits until there is something; a machine that hangs is seen after some minutes.

@@ -24,10 +24,8 @@ pub(super) struct Disk;
 
 impl Files for Disk {
     fn read(&self, path: &str) -> Result<String, FileError> {
-        client::site::read_plain_text(path).map_err(|error| {
-            let text = error.to_string();
-            FileError(text.split(" (os error").next().unwrap_or(&text).to_owned())
-        })
+        let text = client::site::read_plain_text(path);
+        text.map_err(|error| FileError(client::site::plain(&error)))
     }
 
     fn exists(&self, path: &str) -> bool {

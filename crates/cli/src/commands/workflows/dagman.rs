@@ -37,7 +37,7 @@ struct Options {
     settings: Vec<(&'static str, String)>,
     inherited: Vec<String>,
     dagman: Option<String>,
-    /// Without a job of its own: `-help` and the like.
+    /// Without a job of its own.
     version: bool,
 }
 
@@ -86,7 +86,7 @@ pub fn run(args: &DagmanArgs, _: &Call) -> Result<ExitCode> {
     let out = std::env::var("_CONDOR_DAGMAN_LOG").ok().filter(|path| !path.is_empty());
     let setup = Setup {
         home,
-        job: ClusterId(job.cluster.0),
+        job: job.cluster,
         lock,
         out: out.unwrap_or_else(|| names.dagman_out()),
         dag_files: options.dag_files,
@@ -166,7 +166,7 @@ fn own_program(named: Option<&str>) -> Result<Program> {
 }
 
 /// Options with a value that set a setting, in lower case.
-const SETTINGS: [(&str, &str); 8] = [
+const SETTINGS: [(&str, &str); 7] = [
     ("-maxjobs", "DAGMAN_MAX_JOBS_SUBMITTED"),
     ("-maxidle", "DAGMAN_MAX_JOBS_IDLE"),
     ("-maxpre", "DAGMAN_MAX_PRE_SCRIPTS"),
@@ -174,7 +174,6 @@ const SETTINGS: [(&str, &str); 8] = [
     ("-maxhold", "DAGMAN_MAX_HOLD_SCRIPTS"),
     ("-autorescue", "DAGMAN_AUTO_RESCUE"),
     ("-priority", "DAGMAN_DEFAULT_PRIORITY"),
-    ("-suppress_notification", "DAGMAN_SUPPRESS_NOTIFICATION"),
 ];
 
 fn read(words: &[String]) -> Result<Options> {

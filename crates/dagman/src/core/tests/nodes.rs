@@ -585,6 +585,47 @@ fn noop_nodes_and_joins_run_nothing_but_scripts() {
 }
 
 #[test]
+fn a_map_over_no_items_has_nothing_to_submit_and_its_post_script_runs() {
+    check(
+        "JOB A; SCRIPT PRE A; SCRIPT POST A; RETRY A 1; JOB B; PARENT A CHILD B",
+        "jobs A 0; jobs B 0; begin; pre A 0; post A 1; pre A 0; post A 0",
+        &expect![[r#"
+            > jobs A 0
+            > jobs B 0
+            > begin
+            run Pre of A
+            > pre A 0
+            A comes to POST with 0
+            run Post of A
+            > post A 1
+            A again, retry 1
+            run Pre of A
+            > pre A 0
+            A comes to POST with 0
+            run Post of A
+            > post A 0
+            A done
+            B done
+            finished: status 0, 2 done, 0 failed, 0 futile
+            exit 0
+        "#]],
+    );
+    check(
+        "JOB A; ABORT A 0 RETURN 3; JOB B; PARENT A CHILD B",
+        "jobs A 0; begin",
+        &expect![[r#"
+            > jobs A 0
+            > begin
+            aborted by A with 3
+            A done
+            finished: status 3, 1 done, 0 failed, 0 futile
+            remove everything
+            exit 3 with a rescue file
+        "#]],
+    );
+}
+
+#[test]
 fn a_save_point_is_written_when_its_node_begins_first() {
     check(
         "JOB A; RETRY A 1; SAVE A",

@@ -64,10 +64,11 @@ impl World {
         self.said.iter().map(|line| format!("{line}\n")).collect()
     }
 
-    /// `jobs A 3`, `refuse A [lasting]`, `accept A`, `same A` (nothing changed), `begin`, `exit
-    /// A[.proc] CODE`, `signal A N`, `gone A` (removed), `hold A`, `memory A` (held for it), `run
-    /// A`, `ready A` (provides), `pre A CODE`, `post A CODE`, `holdscript A CODE`, `lost A` (with
-    /// the queue), `remove`, `halt`, `resume`, `retry A`, `skip A`, `later SECONDS`.
+    /// `jobs A 3` (0: its list has no items), `refuse A [lasting]`, `accept A`, `same A` (nothing
+    /// changed), `begin`, `exit A[.proc] CODE`, `signal A N`, `gone A` (removed), `hold A`,
+    /// `memory A` (held for it), `run A`, `ready A` (provides), `pre A CODE`, `post A CODE`,
+    /// `holdscript A CODE`, `lost A` (with the queue), `remove`, `halt`, `resume`, `retry A`,
+    /// `skip A`, `later SECONDS`.
     pub(super) fn play(&mut self, script: &str) {
         for line in script.split([';', '\n']).map(str::trim).filter(|line| !line.is_empty()) {
             self.said.push(format!("> {line}"));
@@ -247,6 +248,9 @@ impl World {
                     return Some(Input::Unchanged { node: *node, retry: *retry, why });
                 }
                 let jobs = self.jobs.get(&called).copied().unwrap_or(1);
+                if jobs == 0 {
+                    return Some(Input::NoItems { node: *node, retry: *retry });
+                }
                 let cluster = ClusterId(self.next);
                 self.next += 1;
                 self.clusters.insert(*node, cluster);

@@ -4,7 +4,8 @@
 use classad::Expr;
 use model::{Now, attr};
 
-use super::{Engine, Went, head, now, unless_ended};
+use super::begin::head;
+use super::{Engine, Went, now, unless_ended};
 use crate::core::DagStatus;
 use crate::record::{Stamp, dagman_out, metrics, rescue};
 use crate::shell::journal::Journal;
@@ -25,7 +26,9 @@ impl Engine {
         let stamp = self.records.stamp(now.wall);
         self.records.say(now.wall, dagman_out::result(&self.core, status, has_rescue));
         if has_rescue {
-            self.write_rescue(now, &stamp)?;
+            if self.write_rescue(now, &stamp).await? == Went::ToEnd {
+                return Ok(self.end_early(now));
+            }
         } else if status == 0 {
             self.remove_rerun(now)?;
         }
@@ -36,25 +39,25 @@ impl Engine {
             || self.core.workflow().services().next().is_some();
         self.submissions.forget_waiting();
         if has_jobs && self.remove_all(reason).await == Went::ToEnd {
-            return self.end_early(now);
+            return Ok(self.end_early(now));
         }
         self.records.say(now.wall, dagman_out::deferrals(&self.core));
-        self.write_metrics(now, &stamp, status)?;
-        self.records.write_status(&self.core, now.wall, now.boot_ms, true)?;
-        self.records.draw(&self.core, now.boot_ms, true)?;
+        self.write_metrics(now, &stamp, status);
+        self.records.write_status(&self.core, now.wall, now.boot_ms, true);
+        self.records.draw(&self.core, now.wall, now.boot_ms, true);
         self.records.say_internal(now.wall, &format!("DAGMAN_FINISHED {status}"));
-        self.records.flush(&self.core, now.wall, true)?;
+        self.records.flush(&self.core, now.wall, true);
         while self.records.are_waiting() {
             let pause = tokio::time::sleep(own_entries::PAUSE);
             if unless_ended(&mut self.ending, pause).await.is_none() {
-                return self.end_early(now);
+                return Ok(self.end_early(now));
             }
-            self.records.flush(&self.core, now.wall, false)?;
+            self.records.flush(&self.core, now.wall, false);
         }
         self.records.say(now.wall, [dagman_out::end(std::process::id(), status)]);
-        self.records.flush(&self.core, now.wall, false)?;
+        self.records.flush(&self.core, now.wall, false);
         if self.tell_over(status).await == Went::ToEnd {
-            return self.end_early(now);
+            return Ok(self.end_early(now));
         }
         self.end_journal(now, status)?;
         let lock = &self.setup.lock;
@@ -62,7 +65,7 @@ impl Engine {
         Ok(status)
     }
 
-    fn write_rescue(&mut self, now: Now, stamp: &Stamp) -> Result<(), ShellError> {
+    async fn write_rescue(&mut self, now: Now, stamp: &Stamp) -> Result<Went, ShellError> {
         let present = rescues::numbers(&self.setup.names);
         let (primary, reset) = (self.setup.names.primary(), self.setup.manner.reset_retries);
         let text = rescue::text(&self.core, primary, stamp, reset);
@@ -72,12 +75,12 @@ impl Engine {
                 .is_ok_and(|there| rescue::says_the_same(&there, &text))
         {
             self.records.say(now.wall, [format!("The Rescue DAG is in {path} already")]);
-            return Ok(());
+            return Ok(Went::Well);
         }
         let number = rescue::next_number(present.into_iter(), self.setup.manner.max_rescue);
         let path = self.setup.names.rescue(number);
         self.records.say(now.wall, [format!("Writing Rescue DAG to {path}...")]);
-        files::replace(&path, &text)
+        self.with_room(|_| files::replace(&path, &text)).await
     }
 
     /// A part of the DAG was run again and went well: another run is to be whole.
@@ -91,7 +94,7 @@ impl Engine {
         std::fs::remove_file(path).map_err(ShellError::file("remove", path))
     }
 
-    fn write_metrics(&mut self, now: Now, end: &Stamp, status: i32) -> Result<(), ShellError> {
+    fn write_metrics(&mut self, now: Now, end: &Stamp, status: i32) {
         let id = self.setup.job.to_string();
         let run = metrics::Run {
             start: &self.began,
@@ -100,11 +103,14 @@ impl Engine {
             dagman_id: &id,
             parent_id: &self.parent,
             rescue: self.rescue,
+            graph: self.setup.manner.graph_metrics,
         };
         let path = self.setup.names.metrics();
-        files::replace(&path, &metrics::text(&self.core, &run))?;
-        self.records.say(now.wall, [format!("Wrote metrics file {path}.")]);
-        Ok(())
+        let written = files::replace(&path, &metrics::text(&self.core, &run));
+        if written.is_ok() {
+            self.records.say(now.wall, [format!("Wrote metrics file {path}.")]);
+        }
+        self.records.settle(now.wall, &path, written);
     }
 
     /// Everything that a run leaves is there. Told to the schedd before the journal goes, so that a

@@ -3,9 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::{Assembler, At, MAX_DEPTH, Scope, join};
-use crate::language::{Command, Diagnostic, NodeCommand, Severity, Word, Work};
+use crate::language::{
+    Command, Diagnostic, ItemsCommand, MapCommand, NodeCommand, Severity, Word, Work,
+};
 use crate::workflow::build::NewNode;
-use crate::workflow::{Description, NodeKind};
+use crate::workflow::{
+    Description, Items, Map, NodeIndex, NodeKind, Tolerance, ToleranceLimit, WhenExceeded,
+};
 
 /// The splices of a scope, in the order of its files.
 #[derive(Default)]
@@ -99,7 +103,8 @@ impl Assembler<'_> {
             Ok(index) => match node.kind {
                 NodeKind::Final => self.final_node = Some(index),
                 NodeKind::Provisioner => self.provisioner = Some(index),
-                NodeKind::Job | NodeKind::Subdag | NodeKind::Service | NodeKind::Join => {}
+                NodeKind::Job => self.map(index, node.map.as_ref()),
+                NodeKind::Subdag | NodeKind::Service | NodeKind::Join => {}
             },
             Err(first) => {
                 let origin = self.builder.so_far().node(first).origin();
@@ -108,6 +113,22 @@ impl Assembler<'_> {
                 let error = at.diagnose(Severity::Error, node.name.at, message);
                 self.say(error.hint(hint));
             }
+        }
+    }
+
+    fn map(&mut self, index: NodeIndex, map: Option<&MapCommand<'_>>) {
+        let Some(MapCommand { over, names, least, at_once }) = map else { return };
+        let over = match over {
+            ItemsCommand::File(file) => Items::File(&file.text),
+            ItemsCommand::List(list) => Items::List(list),
+        };
+        let names = names.iter().map(|name| &*name.text).collect();
+        self.builder.set_map(index, &Map { over, names, at_once: *at_once });
+        // so many must go well: no more than the others may fail
+        if let Some(least) = least {
+            let limit = ToleranceLimit::Percent(100_u32.saturating_sub(*least));
+            let when_exceeded = WhenExceeded::Default;
+            self.builder.set_tolerance(index, Tolerance { limit, when_exceeded });
         }
     }
 

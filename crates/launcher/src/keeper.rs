@@ -487,6 +487,11 @@ impl Keeper {
         };
         let end = run.end(sys::boot_clock_ms());
         if let Some(cgroup) = &run.cgroup {
+            // What somebody has started beside the job is no descendant of this process, and must
+            // not outlive the run: its slot is the next one's.
+            if !cgroup.is_empty() {
+                let _ = cgroup.kill();
+            }
             // An empty cgroup that stays behind harms nobody.
             let _ = cgroup.remove();
         }

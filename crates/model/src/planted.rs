@@ -60,6 +60,9 @@ pub enum Bug {
     GangCutToFit,
     /// The schedd starts a job that needs several claims when it has the first.
     GangHalfStarted,
+    /// The schedd starts a job that needs several claims when one of them may begin nothing any
+    /// more.
+    GangBeginsLate,
     /// The schedd takes a run for over when its first part is, and lets the others live.
     PartLeftRunning,
     /// The negotiator keeps to itself why a class has no machine.
@@ -80,6 +83,8 @@ pub enum Bug {
     DependencyEndForgotten,
     /// The schedd lets all of those run of which only one is to.
     RunOneIgnored,
+    /// The schedd lets a job name a queue for itself, and looks at its cluster's.
+    OwnQueueTaken,
     /// The schedd starts more jobs of a queue than may run.
     QueueLimitIgnored,
     /// The schedd starts more jobs of an array than may run.
@@ -92,6 +97,12 @@ pub enum Bug {
     BackfillTooLong,
     /// The negotiator lets jobs run where a reservation is, however long they take.
     ReservationIgnored,
+    /// The negotiator lets a reservation's jobs take what another of the same time has, where their
+    /// own does not speak of it.
+    ReservationSpills,
+    /// The schedd takes what is answered for an earlier window of a reservation for an answer to
+    /// the present one.
+    ReservationAnswerMistaken,
     /// The schedd lets the jobs of a reservation go on when its time is over.
     ReservationOutlived,
     /// The schedd lets jobs start that are being removed because another runs instead of them.
@@ -116,7 +127,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 51] = [
+    pub const ALL: [Self; 55] = [
         Self::NoMargin,
         Self::LostRequeue,
         Self::AttemptNotCounted,
@@ -142,6 +153,7 @@ impl Bug {
         Self::GangOnOneMachine,
         Self::GangCutToFit,
         Self::GangHalfStarted,
+        Self::GangBeginsLate,
         Self::PartLeftRunning,
         Self::ReasonForgotten,
         Self::GenerationIgnored,
@@ -152,12 +164,15 @@ impl Bug {
         Self::DependencyForgotten,
         Self::DependencyEndForgotten,
         Self::RunOneIgnored,
+        Self::OwnQueueTaken,
         Self::QueueLimitIgnored,
         Self::ArrayLimitIgnored,
         Self::QueueStopIgnored,
         Self::RunNowIgnored,
         Self::BackfillTooLong,
         Self::ReservationIgnored,
+        Self::ReservationSpills,
+        Self::ReservationAnswerMistaken,
         Self::ReservationOutlived,
         Self::RunOneGoesOn,
         Self::DagChildTooEarly,

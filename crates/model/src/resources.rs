@@ -65,6 +65,27 @@ impl Resources {
         })
     }
 
+    /// What is left when so much of it is used; nothing of what is used up.
+    #[must_use]
+    pub fn less(&self, used: &Self) -> Self {
+        let custom = self.custom.iter().map(|(name, have)| {
+            let used = used.custom.get(name).copied().unwrap_or_default();
+            (name.clone(), have.saturating_sub(used))
+        });
+        Self {
+            cpus: self.cpus.saturating_sub(used.cpus),
+            memory_mib: self.memory_mib.saturating_sub(used.memory_mib),
+            disk_kib: self.disk_kib.saturating_sub(used.disk_kib),
+            custom: custom.collect(),
+        }
+    }
+
+    /// Of each thing the larger amount.
+    #[must_use]
+    pub fn or_more(&self, other: &Self) -> Self {
+        self.plus(&other.less(self))
+    }
+
     /// This and `part` together: what a slot is again after `part` came back.
     #[must_use]
     pub fn plus(&self, part: &Self) -> Self {
@@ -106,6 +127,15 @@ mod tests {
         let whole = some(4, 1024, 2);
         let part = Resources { disk_kib: 1024, ..some(1, 128, 1) };
         assert_eq!(whole.minus(&part).map(|rest| rest.plus(&part)), Some(whole));
+    }
+
+    #[test]
+    fn what_is_used_up_is_nothing_and_of_two_amounts_one_is_larger() {
+        let none = Resources { disk_kib: 0, ..some(0, 0, 0) };
+        assert_eq!(some(4, 1, 2).less(&some(1, 100, 3)), Resources { cpus: 3, ..none.clone() });
+        assert_eq!(Resources::default().less(&some(1, 1, 1)), Resources::default());
+        assert_eq!(Resources::default().or_more(&some(1, 2, 3)), some(1, 2, 3));
+        assert_eq!(some(4, 1, 2).or_more(&some(1, 100, 3)), some(4, 100, 3));
     }
 
     #[test]

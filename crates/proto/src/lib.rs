@@ -36,6 +36,7 @@ pub mod matchmaking;
 pub mod net;
 pub mod parts;
 pub mod plain_file;
+pub mod seats;
 pub mod terminal;
 pub mod together;
 pub mod trust;

@@ -45,6 +45,10 @@ pub enum FromSchedd {
         matched: MatchId,
         /// Why: for the reason that the user sees.
         reason: String,
+        /// Whether nothing speaks against the machine: its claim is over, or another part of the
+        /// same job found no place.
+        #[serde(default)]
+        blameless: bool,
     },
     /// These machines cannot be called and are to call the schedd there
     /// ([`crate::net::address::Reach::Calls`]). Passed on; nothing is decided about it.
@@ -128,9 +132,8 @@ pub enum ToSchedd {
     /// All machines that are drained: claims there are to get no new jobs. On a new connection
     /// there are none until this is said.
     Drained(Vec<MachineName>),
-    /// What came of reservations that were not settled: the parts that are kept, or nothing if
-    /// there are none for it.
-    Booked(Vec<(String, Option<Vec<ReservedPlace>>)>),
+    /// What came of reservations that were not settled.
+    Booked(Vec<BookingAnswer>),
 }
 
 /// An advance reservation, as its schedd wants it.
@@ -144,6 +147,20 @@ pub struct Booking {
     pub places: Vec<ReservedPlace>,
     /// Whether it is as the negotiator has said. If not, that is asked for.
     pub is_settled: bool,
+    /// Which question that is: another with each window that is asked for. It comes back with the
+    /// answer.
+    #[serde(default)]
+    pub question: u32,
+}
+
+/// What came of a reservation that was not settled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BookingAnswer {
+    pub queue: String,
+    /// To which question: the schedd may have asked another since.
+    pub question: u32,
+    /// The parts that are kept; nothing if there are none for it.
+    pub places: Option<Vec<ReservedPlace>>,
 }
 
 /// How long a claim lasts whose jobs end by themselves, because they asked for a walltime.

@@ -22,6 +22,11 @@ pub const VARIABLE: &str = "_UPDRAFT_PARTS";
 /// The most bytes of a program's output in one message.
 pub const OUTPUT_BYTES: usize = 64 << 10;
 
+/// How many messages of input may be under way that the program has not taken: who asks waits for
+/// [`FromPlace::Took`] before it sends more. So what has started the program can always hear, and
+/// notices when who asked has gone, whether or not the program reads.
+pub const INPUT_AHEAD: usize = 4;
+
 /// What a process of a run says to its startd first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskCall {
@@ -86,6 +91,8 @@ pub enum FromPlace {
     Failed(String),
     Output(Blob),
     ErrorOutput(Blob),
+    /// One message of input was taken, by the program or because that reads no more.
+    Took,
     /// How it ended: its exit code, or the signal. Comes last.
     Exited(i32),
     Signaled(i32),

@@ -10,11 +10,15 @@ use model::{ClaimId, JobId, Resources, RunId, attr};
 use schedd::core::ClaimRecord;
 use startd::core::{RunKey, StartProcess};
 
+use super::clock::{Micros, SECOND};
 use super::rng::Rng;
 
 /// How many parts a job has; each asks for a processor and as much memory as this.
 const SIM_PARTS: &str = "SimParts";
 const PART_MEMORY_MIB: i64 = 64;
+
+/// How much later than decided a thing may be written down; clocks differ by less.
+const WRITING: Micros = 5 * SECOND;
 
 /// Gives a job some parts, on one machine, on one each, or wherever there is room.
 pub(crate) fn draw(rng: &mut Rng, ad: &mut ClassAd) {
@@ -109,6 +113,8 @@ pub(crate) struct Parts {
     seen: BTreeSet<RunKey>,
     /// The claims that are for other parts.
     claims: BTreeSet<ClaimId>,
+    /// When each claim of a job with several was written down, while no run was on it.
+    since: BTreeMap<ClaimId, Micros>,
 }
 
 #[derive(Clone, Debug)]
@@ -169,12 +175,38 @@ impl Parts {
         self.live.keys().filter(move |(run, _)| run.job == job).copied()
     }
 
-    /// Takes note of which claims are for other parts.
-    pub(crate) fn note_claim(&mut self, claim: ClaimId, record: Option<&ClaimRecord>) {
+    /// Takes note of which claims are for other parts. On each of them the run begins while its
+    /// term allows that.
+    pub(crate) fn note_claim(
+        &mut self,
+        now: Micros,
+        claim: ClaimId,
+        record: Option<&ClaimRecord>,
+    ) -> Result<(), String> {
         match record {
             Some(record) if record.is_other_part() => drop(self.claims.insert(claim)),
             Some(_) | None => drop(self.claims.remove(&claim)),
         }
+        let Some(record) = record.filter(|record| record.gang.is_some()) else {
+            self.since.remove(&claim);
+            return Ok(());
+        };
+        let Some(run) = record.run else {
+            self.since.entry(claim).or_insert(now);
+            return Ok(());
+        };
+        let (Some(since), Some(term)) = (self.since.remove(&claim), record.term) else {
+            return Ok(());
+        };
+        let waited = now.saturating_sub(since);
+        if waited > Micros::from(term.starts_s) * SECOND + WRITING {
+            return Err(format!(
+                "run {run} begins on claim {claim} {waited} us after that was granted, and its \
+                 term allows {} s",
+                term.starts_s
+            ));
+        }
+        Ok(())
     }
 
     pub(crate) fn has_claim(&self, claim: ClaimId) -> bool {

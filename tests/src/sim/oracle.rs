@@ -522,7 +522,12 @@ impl Oracle {
     }
 
     /// What was written agrees with the record, and no job is in two places or in none.
-    pub(crate) fn compare_rows(&mut self, dirty: &Dirty, store: &Store) -> Result<(), String> {
+    pub(crate) fn compare_rows(
+        &mut self,
+        now: Micros,
+        dirty: &Dirty,
+        store: &Store,
+    ) -> Result<(), String> {
         let mut clusters: BTreeSet<ClusterId> = dirty.clusters.keys().copied().collect();
         let mut jobs: BTreeSet<JobId> = dirty.jobs.keys().copied().collect();
         for entry in &dirty.recorded {
@@ -543,14 +548,14 @@ impl Oracle {
             self.compare_job(job, store)?;
             clusters.insert(job.cluster);
         }
-        self.take_claims(dirty)?;
+        self.take_claims(now, dirty)?;
         clusters.into_iter().try_for_each(|cluster| self.compare_cluster(cluster, store))
     }
 
     /// Of each job one attempt is authorised at a time, and only of one that waits or runs.
-    fn take_claims(&mut self, dirty: &Dirty) -> Result<(), String> {
+    fn take_claims(&mut self, now: Micros, dirty: &Dirty) -> Result<(), String> {
         for (claim, record) in &dirty.claims {
-            self.parts.note_claim(*claim, record.as_ref());
+            self.parts.note_claim(now, *claim, record.as_ref())?;
             match record.as_ref().and_then(|record| record.run) {
                 Some(run) => drop(self.authorised.insert(*claim, run)),
                 None => drop(self.authorised.remove(claim)),

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use classad::Value;
 use model::queues::{Change, Edit, MOST_RUNNING, Object, QUEUE, QueueSettings, RUN_NOW};
-use model::{ClusterId, ClusterSpec, JobId, Procs, Universe, attr};
+use model::{ClusterId, ClusterSpec, JobId, Piece, Procs, Universe, attr};
 use schedd::core::ClusterRecord;
 
 use super::rng::Rng;
@@ -49,6 +49,21 @@ pub(crate) fn draw(rng: &mut Rng, spec: &mut ClusterSpec) {
     if matches!(spec.procs, Procs::Counted { .. }) && rng.percent(40) {
         spec.ad.set(MOST_RUNNING, rng.pick(&[1, 2]));
     }
+}
+
+/// Lets a job say for itself what only its cluster may.
+pub(crate) fn sneak(spec: &mut ClusterSpec, name: &str) {
+    match &mut spec.procs {
+        Procs::Listed(ads) => ads.iter_mut().take(1).for_each(|ad| ad.set(name, true)),
+        Procs::Counted { template, .. } => {
+            template.0.push((name.into(), vec![Piece::Text(SHUT.to_owned())]));
+        }
+    }
+}
+
+/// Whether it does.
+pub(crate) fn sneaks(spec: &ClusterSpec) -> bool {
+    spec.procs.any_own(|name| *name == *QUEUE || *name == *RUN_NOW)
 }
 
 /// What submissions and users have said.

@@ -5,10 +5,12 @@
 use std::collections::BTreeMap;
 
 use classad::Value;
-use model::queues::QUEUE;
-use model::{ClassId, MachineName, Now, Resources, ScheddName, attr};
+use model::queues::{QUEUE, ReservedPlace, Stage, Window};
+use model::{ClassId, LimitUse, MachineName, Now, Resources, ScheddName, attr};
 use negotiator::core::{Input, MatchPlan};
 use proto::matchmaking::{Booking, FromMachine, FromSchedd, MachineState, Match};
+
+use super::world::World;
 
 /// How long a match counts that no ad lists and nobody declines.
 const EXPIRY_MS: u64 = 10_000;
@@ -137,9 +139,9 @@ impl Told {
     }
 
     fn settled(&mut self, plan: &MatchPlan) {
-        for (schedd, queue, places) in &plan.booked {
-            let key = (schedd.clone(), queue.clone());
-            if let (Some(asked), Some(places)) = (self.asked.remove(&key), places) {
+        for (schedd, answer) in &plan.booked {
+            let key = (schedd.clone(), answer.queue.clone());
+            if let (Some(asked), Some(places)) = (self.asked.remove(&key), &answer.places) {
                 self.bookings.insert(key, Booking { places: places.clone(), ..asked });
             }
         }
@@ -154,13 +156,13 @@ impl Told {
     /// A match is in its reservation, if its class has one, and leaves others theirs.
     fn check_booked(&self, now: Now, schedd: &ScheddName, matched: &Match) -> Result<(), String> {
         let (machine, id) = (&matched.machine, matched.id.number);
-        if let Some(own) = self.bookings_of(&(schedd.clone(), matched.class)) {
+        let own = self.bookings_of(&(schedd.clone(), matched.class));
+        if let Some(own) = own {
             let is_open = own.window.start <= now.wall && now.wall < own.window.end;
             let is_there = own.places.iter().any(|place| place.machine == *machine);
-            return match is_open && is_there {
-                true => Ok(()),
-                false => Err(format!("match {id} on {machine} is not in its reservation {own:?}")),
-            };
+            if !is_open || !is_there {
+                return Err(format!("match {id} on {machine} is not in its reservation {own:?}"));
+            }
         }
         let Some((heard_ms, ad)) = self.ads.get(machine) else { return Ok(()) };
         let in_ms = |moment: model::Timestamp| {
@@ -176,24 +178,34 @@ impl Told {
             let ends_ms = offer.term.map(|term| made_ms + u64::from(term.ends_s) * 1000);
             (ends_ms, &offer.limits, &offer.resources)
         });
-        let all: Vec<_> = claims.chain(offers).collect();
+        let there: Vec<_> = claims.chain(offers).collect();
         let own_ends = matched.term.map(|term| now.boot_ms + u64::from(term.ends_s) * 1000);
-        let open = self.bookings.values().filter(|booking| booking.window.end > now.wall);
-        for booking in open.clone() {
+        let open = || self.bookings.iter().filter(|(_, one)| one.window.end > now.wall);
+        for (_, booking) in open() {
             let from_ms = in_ms(booking.window.start);
             let is_here = booking.places.iter().any(|place| place.machine == *machine);
-            if !is_here || own_ends.is_some_and(|ends| ends <= from_ms) {
+            // What is in a reservation is over when one begins that comes behind it.
+            let follows = own.is_some_and(|own| !own.window.overlaps(booking.window));
+            if !is_here || follows || own_ends.is_some_and(|ends| ends <= from_ms) {
                 continue;
             }
-            let stays = all.iter().filter(|(ends, limits, _)| {
+            let stays = there.iter().filter(|(ends, limits, _)| {
                 let is_inside = limits.iter().any(|one| one.name.starts_with("reservation "));
                 !is_inside && ends.is_none_or(|ends| ends > from_ms)
             });
             let taken = stays.fold(Resources::default(), |all, (_, _, part)| all.plus(part));
-            let meanwhile = open.clone().filter(|other| other.window.overlaps(booking.window));
-            let places = meanwhile.flat_map(|other| &other.places);
-            let places = places.filter(|place| place.machine == *machine);
-            let taken = places.fold(taken, |all, place| all.plus(&place.part));
+            let at = booking.window.start.max(now.wall);
+            let then = open().filter(|(_, one)| one.window.start <= at && at < one.window.end);
+            // Each has its part, and what its jobs have beyond that.
+            let taken = then.fold(taken, |all, ((schedd, queue), one)| {
+                let mark = format!("reservation {queue} of {schedd}");
+                let mine = |limits: &[LimitUse]| limits.iter().any(|one| one.name == mark);
+                let jobs = there.iter().filter(|(_, limits, _)| mine(limits));
+                let jobs = jobs.fold(Resources::default(), |all, (_, _, part)| all.plus(part));
+                let places = one.places.iter().filter(|place| place.machine == *machine);
+                let part = places.fold(Resources::default(), |all, place| all.plus(&place.part));
+                all.plus(&part.or_more(&jobs))
+            });
             if ad.total.minus(&taken).is_none() {
                 let queue = &booking.queue;
                 return Err(format!(
@@ -204,5 +216,50 @@ impl Told {
             }
         }
         Ok(())
+    }
+}
+
+/// A reservation that its schedd has promised.
+struct Promised {
+    name: String,
+    window: Window,
+    places: Vec<ReservedPlace>,
+}
+
+impl World {
+    /// What schedds have promised to the owners of reservations is there at each moment, whoever
+    /// promised it.
+    pub(crate) fn check_bookings(&mut self) {
+        let cores =
+            self.schedds.iter().enumerate().filter_map(|(s, one)| Some((s, one.core.as_ref()?)));
+        let all = cores.flat_map(|(s, core)| {
+            let settings = core.queue_settings();
+            let promised =
+                settings.reservations.iter().filter_map(|(queue, one)| match &one.stage {
+                    Stage::Confirmed(places) | Stage::Running(places) => Some(Promised {
+                        name: format!("{queue} of schedd{s}"),
+                        window: one.window,
+                        places: places.clone(),
+                    }),
+                    Stage::Unconfirmed | Stage::Altering { .. } | Stage::Over => None,
+                });
+            promised.collect::<Vec<_>>()
+        });
+        let all: Vec<Promised> = all.collect();
+        let found = self.machines.iter().find_map(|machine| {
+            let (name, total) = (machine.name(), &machine.kind.total);
+            all.iter().find_map(|first| {
+                let at = first.window.start;
+                let then = all.iter().filter(|one| one.window.start <= at && at < one.window.end);
+                let places = then.clone().flat_map(|one| &one.places);
+                let places = places.filter(|place| place.machine == name);
+                let sum = places.fold(Resources::default(), |all, place| all.plus(&place.part));
+                let names: Vec<&str> = then.map(|one| one.name.as_str()).collect();
+                (!total.covers(&sum)).then(|| {
+                    format!("{sum:?} are promised of {name} to {} at once", names.join(", "))
+                })
+            })
+        });
+        self.require(found.map_or(Ok(()), Err));
     }
 }

@@ -73,6 +73,8 @@ enum Deed {
     RunNow,
     /// Somebody wants a reservation of the first schedd.
     Book(Wanted),
+    /// He wants another window for the first one.
+    Rebook(Wanted),
     /// The first machine is paused for so long.
     Pause(Micros),
     /// The first machine is off for some seconds.
@@ -97,7 +99,7 @@ enum Deed {
 
 use Deed::{
     Act, Block, Book, Crash, Cut, CutBusy, CutLauncher, Dag, DoomDag, HoldMatches, Keep, Pause,
-    PutBack, Reboot, RunNow, Submit, SubmitAgain,
+    PutBack, Rebook, Reboot, RunNow, Submit, SubmitAgain,
 };
 use When::{After, Fetching, Final, Live, Storing};
 
@@ -109,6 +111,7 @@ impl Scenario {
             Plant::Inside(Bug::FenceNotKept | Bug::GangHalfStarted | Bug::PartLeftRunning) => {
                 vec![machine(0, 1), machine(1, 1)]
             }
+            Plant::Inside(Bug::GangBeginsLate) => vec![machine(0, 1), machine(1, 2)],
             _ => vec![machine(0, 4)],
         };
         let steps = match plant {
@@ -212,9 +215,11 @@ fn steps_for(bug: Bug) -> Vec<(When, Deed)> {
         Bug::TurnNotWaited | Bug::PromisedTwice => vec![submit(job(400).procs(40))],
         Bug::PromiseForgotten => vec![submit(job(700).procs(60)), (Final(20), Act(remove()))],
         Bug::LimitNotCounted => two_of_one_limit(),
-        Bug::GangOnOneMachine | Bug::GangCutToFit | Bug::GangHalfStarted | Bug::PartLeftRunning => {
-            steps_of_parts_for(bug)
-        }
+        Bug::GangOnOneMachine
+        | Bug::GangCutToFit
+        | Bug::GangHalfStarted
+        | Bug::GangBeginsLate
+        | Bug::PartLeftRunning => steps_of_parts_for(bug),
         Bug::OfferForgotten => a_match_long_under_way(),
         Bug::ReasonForgotten => a_job_that_wants_too_much(),
         Bug::DependencyTooEarly
@@ -224,11 +229,15 @@ fn steps_for(bug: Bug) -> Vec<(When, Deed)> {
         | Bug::RunOneIgnored
         | Bug::RunOneGoesOn => steps_of_waits_for(bug),
         Bug::QueueLimitIgnored
+        | Bug::OwnQueueTaken
         | Bug::ArrayLimitIgnored
         | Bug::QueueStopIgnored
         | Bug::RunNowIgnored
         | Bug::BackfillTooLong => steps_of_queues_for(bug),
-        Bug::ReservationIgnored | Bug::ReservationOutlived => steps_of_reservations_for(bug),
+        Bug::ReservationIgnored
+        | Bug::ReservationSpills
+        | Bug::ReservationAnswerMistaken
+        | Bug::ReservationOutlived => steps_of_reservations_for(bug),
         Bug::DagChildTooEarly
         | Bug::DagFailureReleases
         | Bug::DagRetryNotCounted
@@ -263,6 +272,15 @@ fn steps_of_parts_for(bug: Bug) -> Vec<(When, Deed)> {
     match bug {
         Bug::GangOnOneMachine => vec![submit(job(500).parts(2, 2)), submit(job(500))],
         Bug::GangHalfStarted | Bug::PartLeftRunning => vec![submit(job(500).parts(2, 2))],
+        Bug::GangBeginsLate => {
+            // The larger machine is reserved, and so nothing may begin there after some seconds.
+            // The other one is not heard for longer.
+            let book = Book(Wanted { in_s: 120, for_s: 60, cpus: 2, ..Wanted::default() });
+            let two = job(500).parts(2, 2).with(model::queues::QUEUE, model::queues::FIRST_QUEUE);
+            let two = submit(two.with(attr::PBS_WALLTIME, 31));
+            let block = Block(&[Side::Listener, Side::Dialer], 18 * SECOND);
+            vec![(After(SECOND), book), (After(4 * SECOND), block), (After(0), two.1)]
+        }
         Bug::GangCutToFit => {
             vec![submit(job(20_000).parts(2, 1)), (Live(1), submit(job(500).parts(4, 1)).1)]
         }
@@ -318,6 +336,11 @@ fn steps_of_queues_for(bug: Bug) -> Vec<(When, Deed)> {
     let queued = |run_ms, queue: &str| job(run_ms).with(model::queues::QUEUE, queue);
     match bug {
         Bug::QueueLimitIgnored => vec![submit(queued(20_000, queues::SMALL).procs(4))],
+        Bug::OwnQueueTaken => {
+            let mut spec = job(500).procs(2).spec();
+            queues::sneak(&mut spec, model::queues::QUEUE);
+            vec![(After(SECOND), Submit(Box::new(spec)))]
+        }
         Bug::ArrayLimitIgnored => {
             let array = queued(20_000, model::queues::FIRST_QUEUE).procs(4);
             vec![submit(array.with(model::queues::MOST_RUNNING, 1))]
@@ -338,15 +361,34 @@ fn steps_of_queues_for(bug: Bug) -> Vec<(When, Deed)> {
 }
 
 fn steps_of_reservations_for(bug: Bug) -> Vec<(When, Deed)> {
+    let name = format!("R{}", first_cluster(0));
     match bug {
+        Bug::ReservationSpills => {
+            let one = Wanted { in_s: 10, for_s: 60, cpus: 1, ..Wanted::default() };
+            let other = Book(Wanted { memory_mib: 3000, ..one });
+            let large = job(5000).with(attr::REQUEST_MEMORY, 2000);
+            let large = submit(large.with(model::queues::QUEUE, name.as_str()));
+            vec![(After(SECOND), Book(one)), (After(SECOND), other), (After(SECOND), large.1)]
+        }
+        Bug::ReservationAnswerMistaken => {
+            // The first learns late that it can be; by then it is to be where the second is.
+            let early = Wanted { in_s: 60, for_s: 30, cpus: 4, ..Wanted::default() };
+            let late = Wanted { in_s: 120, ..early };
+            vec![
+                (After(SECOND), HoldMatches(20 * SECOND)),
+                (After(SECOND), Book(early)),
+                (After(4 * SECOND), Book(late)),
+                (After(4 * SECOND), Rebook(late)),
+                (After(20 * SECOND), submit(job(100)).1),
+            ]
+        }
         Bug::ReservationIgnored => {
-            let book = Book(Wanted { in_s: 30, for_s: 60, cpus: 2 });
+            let book = Book(Wanted { in_s: 30, for_s: 60, cpus: 2, ..Wanted::default() });
             let whole = submit(job(5000).with(attr::REQUEST_CPUS, 4));
             vec![(After(SECOND), book), (After(3 * SECOND), whole.1)]
         }
         Bug::ReservationOutlived => {
-            let book = Book(Wanted { in_s: 5, for_s: 30, cpus: 1 });
-            let name = format!("R{}", first_cluster(0));
+            let book = Book(Wanted { in_s: 5, for_s: 30, cpus: 1, ..Wanted::default() });
             vec![
                 (After(SECOND), book),
                 (After(3 * SECOND), submit(job(1000).with(model::queues::QUEUE, name.as_str())).1),
@@ -471,6 +513,7 @@ impl World {
                 let by = Actor { user: UserName::new("alice"), superuser: false };
                 self.book(0, by, wanted);
             }
+            Rebook(wanted) => self.rebook(0, format!("R{}", first_cluster(0)), wanted),
             Dag(plan) => self.begin_dag(*plan, None),
             DoomDag(doom) => self.doom_dag(doom),
             Crash(daemon) => self.crash(daemon),

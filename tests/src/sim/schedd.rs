@@ -367,8 +367,9 @@ impl World {
         let read = self.oracle.read_record(s, &dirty.recorded, forced);
         self.require(read);
         self.dag_hears(s, &dirty.recorded);
-        let agrees = self.oracle.compare_rows(&dirty, &self.schedds[s].store);
+        let agrees = self.oracle.compare_rows(self.now, &dirty, &self.schedds[s].store);
         self.require(agrees);
+        self.check_bookings();
     }
 
     /// What a restart would find is what is live.

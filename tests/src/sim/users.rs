@@ -81,12 +81,14 @@ enum Purpose {
     Look,
 }
 
-/// A reservation that somebody wants: in so many seconds, for so many, so many processors.
-#[derive(Clone, Copy, Debug)]
+/// A reservation that somebody wants: in so many seconds, for so many, so many processors, and so
+/// much memory if it speaks of that.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wanted {
     pub(crate) in_s: i64,
     pub(crate) for_s: i64,
     pub(crate) cpus: u32,
+    pub(crate) memory_mib: u64,
 }
 
 impl Users {
@@ -306,6 +308,7 @@ impl World {
             in_s: self.rng.pick(&[0, 5, 20, 60]),
             for_s: self.rng.pick(&[20, 60, 200]),
             cpus: self.rng.pick(&[1, 1, 2]),
+            memory_mib: self.rng.pick(&[0, 0, 640]),
         };
         self.book(schedd, by, wanted);
     }
@@ -315,6 +318,13 @@ impl World {
         let purpose = Purpose::Number { schedd, by: by.clone(), token, wanted };
         let ticket = self.users.ticket(purpose);
         self.ask(schedd, ticket, by, AskSchedd::ReserveCluster { token });
+    }
+
+    /// Another window is asked for, for a reservation of this schedd's.
+    pub(crate) fn rebook(&mut self, schedd: usize, queue: String, wanted: Wanted) {
+        let window = self.window(schedd, wanted.in_s, wanted.for_s);
+        let root = Actor { user: UserName::new("root"), superuser: true };
+        self.arrange(schedd, root, Arrange::Rebook { queue, window });
     }
 
     fn window(&self, schedd: usize, in_s: i64, for_s: i64) -> Window {
@@ -329,8 +339,8 @@ impl World {
         number: ClusterId,
         wanted: Wanted,
     ) {
-        let Wanted { in_s, for_s, cpus } = wanted;
-        let part = Resources { cpus, ..Resources::default() };
+        let Wanted { in_s, for_s, cpus, memory_mib } = wanted;
+        let part = Resources { cpus, memory_mib, ..Resources::default() };
         let chunks = vec![ReservedChunk { count: 1, part, machine: None }];
         let spread = self.rng.pick(&[Spread::Free, Spread::Pack, Spread::Scatter]);
         let ask = BookAsk {
@@ -360,6 +370,9 @@ impl World {
         let mut work = job(ms).with(model::queues::QUEUE, queue);
         if self.rng.percent(50) {
             work = work.with(attr::PBS_WALLTIME, self.rng.pick(&[10, 30, 120]));
+        }
+        if self.rng.percent(30) {
+            work = work.with(attr::REQUEST_MEMORY, self.rng.pick(&[256, 512, 640]));
         }
         let count = self.rng.pick(&[1, 2, 3]);
         self.submit_to(schedd, work.procs(count).spec());
@@ -481,10 +494,17 @@ impl World {
         self.users.asks.remove(&ticket);
         match (purpose, answer) {
             (Purpose::Reserve(nth), Answer::Reserved(cluster)) => self.submit(nth, cluster),
+            (Purpose::Submit(nth), Answer::Refused(Refusal::NotReserved(_))) => self.reserve(nth),
+            (Purpose::Submit(nth), answer) if queues::sneaks(&self.users.submissions[nth].spec) => {
+                self.users.submissions[nth].abandoned = true;
+                let denied = Refusal::Denied(Denied::InvalidRequest);
+                if answer != Answer::Refused(denied) {
+                    self.fail(format!("a job that names its own queue was answered {answer:?}"));
+                }
+            }
             (Purpose::Submit(nth), Answer::Submitted { cluster, procs }) => {
                 self.acknowledged(nth, cluster, procs);
             }
-            (Purpose::Submit(nth), Answer::Refused(Refusal::NotReserved(_))) => self.reserve(nth),
             // Its reservation was denied, is over, or was given up.
             (
                 Purpose::Submit(nth),

@@ -119,6 +119,9 @@ pub(crate) fn cluster(rng: &mut Rng) -> ClusterSpec {
     if rng.percent(20) {
         queues::draw(rng, &mut spec);
     }
+    if rng.percent(2) {
+        queues::sneak(&mut spec, rng.pick(&[model::queues::QUEUE, model::queues::RUN_NOW]));
+    }
     spec
 }
 

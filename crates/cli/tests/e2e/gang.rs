@@ -88,6 +88,37 @@ fn a_job_on_several_machines_that_is_deleted_leaves_nothing_anywhere() {
 }
 
 #[test]
+fn tasks_wait_for_each_other_and_their_streams_for_nobody() {
+    let pool = listening(1);
+    let _one = beside(&pool, "exec1");
+    let mark = format!("{}", 5_000_000 + std::process::id());
+    // Much more than the sockets on the way hold.
+    let much = 16_000_000;
+    let script = format!(
+        "exec 2>&1; u={}; cd {}
+         $u pbsdsh -- sh -c 'if [ $PBS_NODENUM = 1 ]; then head -c {much} /dev/zero; touch go
+             else while [ ! -e go ]; do sleep 0.1; done; fi' | wc -c
+         $u pbs_tmrsh exec1 'head -c {much} /dev/zero; exit 7' | (sleep 5; wc -c)
+         $u pbsdsh -o -n 1 -- sh -c 'sleep 1; echo to; echo nobody; touch done'
+         while [ ! -e done ]; do sleep 0.1; done
+         head -c {much} /dev/zero | timeout -s KILL 2 $u pbs_tmrsh exec1 sleep {mark}
+         echo over > over; while [ ! -e end ]; do sleep 0.1; done\n",
+        updraft().display(),
+        pool.work().display()
+    );
+    let words = ["-l", "select=2:ncpus=1", "-l", "place=scatter", "-N", "streams", "-j", "oe"];
+    let id = submit(&pool, &words, &script);
+    eventually("all tasks are over", || pool.work().join("over").exists());
+    let asleep = || processes(&format!("sleep\0{mark}\0"));
+    eventually("what read nothing has ended with its caller", || asleep() == 0);
+    fs::write(pool.work().join("end"), "").unwrap();
+    until(&pool, &id, "F");
+    let said = written(&pool, &format!("streams.o{}", number(&id)));
+    let numbers: Vec<&str> = said.lines().take(2).map(str::trim).collect();
+    assert_eq!(numbers, [much.to_string(), much.to_string()], "{said}");
+}
+
+#[test]
 fn a_job_of_the_parallel_universe_runs_on_all_its_nodes_and_ends_with_the_first() {
     let pool = Pool::start(4);
     let mark = format!("{}", 3_000_000 + std::process::id());

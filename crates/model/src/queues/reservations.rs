@@ -96,6 +96,10 @@ pub struct Reserved {
     pub stage: Stage,
     pub created: Timestamp,
     pub changed: Timestamp,
+    /// How often another window was asked for: what is answered to an earlier question says nothing
+    /// of this window.
+    #[serde(default)]
+    pub question: u32,
     /// What is only shown of it: `Reserve_Name`, `Resource_List.ncpus`, and so on.
     pub shown: BTreeMap<String, String>,
 }

@@ -342,7 +342,8 @@ impl QueueSettings {
         if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || !name.chars().all(is_part) {
             return Err(Denied::BadName);
         }
-        if self.queues.len() >= MOST_QUEUES {
+        // Those of reservations have a bound of their own.
+        if self.queues.len().saturating_sub(self.reservations.len()) >= MOST_QUEUES {
             return Err(Denied::TooMany(format!("{MOST_QUEUES} queues are the most")));
         }
         self.queues.push((name.to_owned(), Attributes::default()));

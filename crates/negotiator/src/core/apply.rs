@@ -9,7 +9,7 @@ use proto::matchmaking::{ClassRequest, GangShare, HeldMatch, MachineState};
 
 use crate::core::machines::draining;
 use crate::core::machines::pool::{Held, Offer};
-use crate::core::matching::booked::mark_of;
+use crate::core::matching::marks::mark_of;
 use crate::core::matching::plan::MatchPlan;
 use crate::core::matching::reserve::end_of;
 use crate::core::requests::demand::{Class, Declined};
@@ -40,9 +40,9 @@ impl Core {
                 self.due = true;
                 Change::default()
             }
-            Fact::MatchDeclined { matched, reason: _ } => {
+            Fact::MatchDeclined { matched, reason: _, blameless } => {
                 if matched.life == self.life {
-                    self.end_offer(matched.number, Some(at));
+                    self.end_offer(matched.number, (!blameless).then_some(at));
                 }
                 self.due |= self.in_use.over(*matched);
                 Change::default()
@@ -138,8 +138,8 @@ impl Core {
         let classes = self.demand.schedds.entry(schedd.clone()).or_default();
         let mut leaving: Vec<ClassId> = gone.to_vec();
         if full {
-            leaving
-                .extend(classes.keys().filter(|id| !changed.iter().any(|new| new.class == **id)));
+            let stay: BTreeSet<ClassId> = changed.iter().map(|new| new.class).collect();
+            leaving.extend(classes.keys().filter(|id| !stay.contains(id)));
         }
         for class in leaving.iter().filter_map(|id| self.demand.remove(schedd, *id)) {
             class.dissolve(&mut self.pool.clauses);

@@ -52,13 +52,17 @@ impl Core {
                 })
             }
             FromSchedd::Call { .. } => Err(Rejection::PassedOn { schedd: schedd.clone() }),
-            FromSchedd::Declined { matched, reason } => {
+            FromSchedd::Declined { matched, reason, blameless } => {
                 let offer = self.pool.offer(matched.number).filter(|offer| offer.schedd == *schedd);
                 let outstanding = matched.life == self.life && offer.is_some();
                 if !outstanding && !self.in_use.counts(*matched) {
                     return Err(Rejection::UnknownMatch { number: matched.number });
                 }
-                Ok(Fact::MatchDeclined { matched: *matched, reason: reason.clone() })
+                Ok(Fact::MatchDeclined {
+                    matched: *matched,
+                    reason: reason.clone(),
+                    blameless: *blameless,
+                })
             }
         }
     }

@@ -38,8 +38,8 @@ impl Core {
             }
             by_schedd.into_iter().for_each(|(schedd, all)| tell(schedd, ToSchedd::Matches(all)));
             let mut booked: BTreeMap<&ScheddName, Vec<_>> = BTreeMap::new();
-            for (schedd, queue, places) in &plan.booked {
-                booked.entry(schedd).or_default().push((queue.clone(), places.clone()));
+            for (schedd, answer) in &plan.booked {
+                booked.entry(schedd).or_default().push(answer.clone());
             }
             booked.into_iter().for_each(|(schedd, all)| tell(schedd, ToSchedd::Booked(all)));
         }

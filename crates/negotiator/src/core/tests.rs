@@ -10,12 +10,12 @@
 //! claimed NAME                the machine advertises again: all that was matched on it is claimed
 //! freed NAME                  the machine advertises again: nothing is claimed
 //! ended NAME NUMBER           the machine advertises again: all is claimed but that match, which is over
-//! declined NUMBER             the schedd declines a match
+//! declined NUMBER [blameless]  the schedd declines a match
 //! seen NUMBER                 the schedd has seen matches up to this one
 //! leaves NAME                 the machine withdraws
 //! drain NAME REASON           somebody drains the machine
 //! resume NAME                 and gives it jobs again
-//! book QUEUE FROM UNTIL [cpus=N] [n=N] [scatter|pack] [excl]       the schedd wants a reservation, in so many seconds from the beginning
+//! book QUEUE FROM UNTIL [cpus=N] [memory=MIB] [n=N] [scatter|pack] [excl]       the schedd wants a reservation, in so many seconds from the beginning
 //! rebook QUEUE FROM UNTIL     the schedd wants another window for it
 //! unbook QUEUE                the schedd has it no more
 //! restart                     the negotiator is started again, and the schedd comes back
@@ -129,7 +129,11 @@ impl World {
             "seen" => self.seen = rest[0].parse().unwrap(),
             "declined" => {
                 let matched = MatchId { life: 7, number: rest[0].parse().unwrap() };
-                let message = FromSchedd::Declined { matched, reason: "refused".to_owned() };
+                let message = FromSchedd::Declined {
+                    matched,
+                    reason: "refused".to_owned(),
+                    blameless: rest.contains(&"blameless"),
+                };
                 self.input(&Input::FromSchedd { schedd: schedd(), message });
             }
             "leaves" => {
@@ -149,6 +153,7 @@ impl World {
                 let booking = self.bookings.get_mut(rest[0]).unwrap();
                 booking.window = window(&rest);
                 booking.is_settled = false;
+                booking.question += 1;
                 self.send(true, Vec::new());
             }
             "unbook" => {
@@ -167,7 +172,11 @@ impl World {
             (_, true) => Spread::Pack,
             _ => Spread::Free,
         };
-        let part = Resources { cpus: field(words, "cpus").unwrap_or(1), ..Resources::default() };
+        let part = Resources {
+            cpus: field(words, "cpus").unwrap_or(1),
+            memory_mib: field(words, "memory").unwrap_or(0),
+            ..Resources::default()
+        };
         let count = field(words, "n").unwrap_or(1);
         let chunks = vec![ReservedChunk { count, part, machine: field(words, "on") }];
         let is_exclusive = words.contains(&"excl");
@@ -177,6 +186,7 @@ impl World {
             parts: ReservedParts { chunks, spread, is_exclusive },
             places: Vec::new(),
             is_settled: false,
+            question: 0,
         };
         self.bookings.insert(words[0].to_owned(), booking);
         self.send(true, Vec::new());
@@ -388,7 +398,7 @@ impl World {
                 writeln!(self.out, "drained: {}", machines.join(" ")).unwrap();
             }
             Effect::ToSchedd { message: ToSchedd::Booked(all), .. } => {
-                all.into_iter().for_each(|(queue, places)| self.booked(&queue, places));
+                all.into_iter().for_each(|answer| self.booked(&answer.queue, answer.places));
             }
             Effect::SaveDrains(drains) => self.drains = drains,
             Effect::SaveBookings(bookings) => self.saved = bookings,

@@ -83,7 +83,7 @@ pub enum Fact {
     /// A schedd left.
     ScheddLeft { schedd: ScheddName },
     /// A match came to nothing.
-    MatchDeclined { matched: MatchId, reason: String },
+    MatchDeclined { matched: MatchId, reason: String, blameless: bool },
     /// A machine advertised itself.
     MachineAdvertised(Box<MachineState>),
     /// A machine left, or was not heard of for the lifetime of its ad.

@@ -104,7 +104,10 @@ impl Core {
             ClaimFact::ShareRequested { claim, matched } => {
                 self.share_requested(at, *claim, *matched);
             }
-            ClaimFact::Failed { matched, reason } => self.end_claiming(at, *matched, Some(reason)),
+            ClaimFact::PartUsed { claim, usage } => self.part_used(*claim, *usage),
+            ClaimFact::Failed { matched, reason, .. } => {
+                self.end_claiming(at, *matched, Some(reason))
+            }
             ClaimFact::Granted(record) => self.claim_granted(at, record, change),
             ClaimFact::SlotSeen { claim, ad } => self.slot_seen(*claim, ad),
             ClaimFact::Promised { claim, run } => self.promise(at, *claim, *run, change),
@@ -261,9 +264,13 @@ impl Core {
             | JobEvent::Removed { .. } => None,
         };
         let claim = claim.map(|claim| claim.record.clone());
+        let other_cpus = claim.as_ref().map_or(0, |claim| self.cpus_of_others(claim.claim));
         let recorded = self.record(at, Happening::Job { job: id, event: event.clone() });
         let record = self.job_mut(id);
         record.tally.note(&state, event, claim.as_ref());
+        if claim.is_some() {
+            record.tally.other_cpus = other_cpus;
+        }
         if state.status() != next.status() {
             record.tally.last_status = Some(state.status());
         }
@@ -546,6 +553,12 @@ impl Core {
                 machine.add_lease(lease_s);
             }
             change.claims.push(record);
+        }
+    }
+
+    fn part_used(&mut self, id: model::ClaimId, usage: model::Usage) {
+        if let Some(part) = self.claims.get_mut(&id) {
+            part.used = usage;
         }
     }
 

@@ -138,12 +138,16 @@ impl Core {
             ClaimFact::Failed { matched, .. } if matched.life == self.config.beside.life => {
                 Vec::new()
             }
-            ClaimFact::Failed { matched, reason } => vec![declined(*matched, reason)],
+            ClaimFact::Failed { matched, reason, blameless } => {
+                vec![declined(*matched, reason, *blameless)]
+            }
             ClaimFact::Dropped { release, .. } => {
                 let told = limits_freed(change);
                 release_effect(change, *release).into_iter().chain(told).collect()
             }
-            ClaimFact::Granted(_) | ClaimFact::SlotSeen { .. } => Vec::new(),
+            ClaimFact::Granted(_) | ClaimFact::SlotSeen { .. } | ClaimFact::PartUsed { .. } => {
+                Vec::new()
+            }
         }
     }
 
@@ -349,7 +353,9 @@ fn of_cluster(fact: &ClusterFact) -> Option<Effect> {
 fn of_negotiator(fact: &NegotiatorFact) -> Option<Effect> {
     match fact {
         NegotiatorFact::Told(message) => Some(Effect::ToNegotiator(message.clone())),
-        NegotiatorFact::MatchDeclined { matched, reason, .. } => Some(declined(*matched, reason)),
+        NegotiatorFact::MatchDeclined { matched, reason, .. } => {
+            Some(declined(*matched, reason, false))
+        }
         NegotiatorFact::Came
         | NegotiatorFact::Went
         | NegotiatorFact::SignificantHeard(_)
@@ -383,11 +389,12 @@ fn release_effect(change: &Change, release: bool) -> Vec<Effect> {
 /// of the machine that shows it: one that came and went between two ads is never shown.
 fn limits_freed(change: &Change) -> Option<Effect> {
     let record = change.dropped.as_ref()?;
-    (!record.limits.is_empty()).then(|| declined(record.matched, "its claim is over"))
+    (!record.limits.is_empty()).then(|| declined(record.matched, "its claim is over", true))
 }
 
-fn declined(matched: MatchId, reason: &str) -> Effect {
-    Effect::ToNegotiator(FromSchedd::Declined { matched, reason: reason.to_owned() })
+fn declined(matched: MatchId, reason: &str, blameless: bool) -> Effect {
+    let reason = reason.to_owned();
+    Effect::ToNegotiator(FromSchedd::Declined { matched, reason, blameless })
 }
 
 fn tell(machine: &MachineName, message: ToStartd) -> Effect {

@@ -269,8 +269,11 @@ pub enum ClaimFact {
     Requested(Match),
     /// A second claim on the slot of one is being asked for, by a match of our own. No row changes.
     ShareRequested { claim: ClaimId, matched: MatchId },
-    /// A match came to nothing. No row changes.
-    Failed { matched: MatchId, reason: String },
+    /// A match came to nothing; through no fault of its machine, if it is blameless. No row
+    /// changes.
+    Failed { matched: MatchId, reason: String, blameless: bool },
+    /// What the run on one of its claims is known to have used. No row changes.
+    PartUsed { claim: ClaimId, usage: Usage },
     /// A startd granted it.
     Granted(Box<ClaimRecord>),
     /// A startd said what its slot is like. No row changes.

@@ -341,7 +341,11 @@ mod tests {
     use super::*;
 
     fn declined() -> FromSchedd {
-        FromSchedd::Declined { matched: MatchId { life: 1, number: 1 }, reason: "x".repeat(4096) }
+        FromSchedd::Declined {
+            matched: MatchId { life: 1, number: 1 },
+            reason: "x".repeat(4096),
+            blameless: false,
+        }
     }
 
     #[tokio::test]

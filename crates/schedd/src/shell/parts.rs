@@ -3,12 +3,13 @@
 //! the core says.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use model::{MachineName, RunId};
 use proto::net::{Connection, NetError, join};
 use proto::parts::{PartAnswer, PartCall, Wants};
+use proto::seats::Seats;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
@@ -23,6 +24,14 @@ const PART_BEGINS: Duration = Duration::from_secs(120);
 /// How many may wait on one part at a time to be told what to start.
 const MOST_WAITING: usize = 16;
 
+/// How many may wait at a time for one part to be there; `mpirun` starts as many as there are
+/// machines, from one of them each.
+const MOST_CALLING: usize = 256;
+
+/// How many connections one machine has for the parts of runs: a task of each processor of a large
+/// machine, several times. Who has more is told so, and the places of others are there.
+const MOST_OF_MACHINE: usize = 4096;
+
 /// Why a connection ended early.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PartsError {
@@ -34,14 +43,52 @@ pub(super) enum PartsError {
     Silent,
 }
 
-/// Whose turn it is to be told what to start.
-type Waiting = VecDeque<oneshot::Sender<Connection>>;
+/// A part of a run.
+type Key = (RunId, u32);
 
-/// Who waits to be told what to start, by run and part.
+/// Who waits on one part.
+#[derive(Debug, Default)]
+struct OfPart {
+    /// To be told what to start, by whose turn it is.
+    places: VecDeque<oneshot::Sender<Connection>>,
+    /// How many wait for one of those.
+    callers: usize,
+    came: Arc<Notify>,
+}
+
+/// Who waits to be told what to start, and who has something to start.
 #[derive(Debug, Default)]
 pub(crate) struct Switchboard {
-    waiting: Mutex<BTreeMap<(RunId, u32), Waiting>>,
-    came: Notify,
+    parts: Mutex<BTreeMap<Key, OfPart>>,
+    machines: Seats<MachineName>,
+}
+
+/// One of those that call for a part; it is forgotten with this.
+#[derive(Debug)]
+struct Caller<'a> {
+    board: &'a Switchboard,
+    key: Key,
+    came: Arc<Notify>,
+}
+
+/// One who waits to be told what to start; those of the part that have gone are forgotten with
+/// this.
+#[derive(Debug)]
+struct Waiter<'a> {
+    board: &'a Switchboard,
+    key: Key,
+}
+
+impl Drop for Caller<'_> {
+    fn drop(&mut self) {
+        self.board.change(self.key, |part| part.callers -= 1);
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.board.change(self.key, |part| part.places.retain(|place| !place.is_closed()));
+    }
 }
 
 /// Serves one connection until it ends.
@@ -53,6 +100,9 @@ pub(crate) async fn attend(
     let call = timeout(SAYS_WHAT, connection.receiver.recv::<PartCall>());
     let Some(PartCall { of, wants }) = call.await.map_err(|_| PartsError::Silent)?? else {
         return Ok(());
+    };
+    let Some(_seat) = board.machines.take(&machine, MOST_OF_MACHINE) else {
+        return refuse(connection, "its machine has as many connections as it may").await;
     };
     let (answer, answered) = oneshot::channel();
     let ask = EngineInput::PartFor { machine, wanted: of, answer };
@@ -85,16 +135,34 @@ async fn refuse(mut connection: Connection, why: &str) -> Result<(), PartsError>
 }
 
 impl Switchboard {
-    /// Waits to be told what to start, and passes on from then on.
-    async fn wait_here(&self, mut place: Connection, key: (RunId, u32)) -> Result<(), PartsError> {
-        let (sender, taken) = oneshot::channel();
-        if !self.put(key, sender) {
-            return refuse(place, "so many wait on this part already").await;
+    /// Changes what is known of a part; nothing is kept of one on which nobody waits.
+    fn change<T>(&self, key: Key, change: impl FnOnce(&mut OfPart) -> T) -> T {
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let part = parts.entry(key).or_default();
+        let result = change(part);
+        if part.places.is_empty() && part.callers == 0 {
+            parts.remove(&key);
         }
-        let caller = tokio::select! {
-            taken = taken => taken,
-            // It has nothing to say before; so it has gone.
-            heard = place.receiver.next_frame() => return heard.map(drop).map_err(PartsError::from),
+        result
+    }
+
+    /// Waits to be told what to start, and passes on from then on.
+    async fn wait_here(&self, mut place: Connection, key: Key) -> Result<(), PartsError> {
+        let caller = {
+            let waiter = Waiter { board: self, key };
+            let (sender, taken) = oneshot::channel();
+            if !self.put(key, sender) {
+                return refuse(place, "so many wait on this part already").await;
+            }
+            let caller = tokio::select! {
+                taken = taken => taken,
+                // It has nothing to say before; so it has gone.
+                heard = place.receiver.next_frame() => {
+                    return heard.map(drop).map_err(PartsError::from);
+                }
+            };
+            drop(waiter);
+            caller
         };
         let Ok(mut caller) = caller else { return Ok(()) };
         place.sender.send(&PartAnswer::Ready).await?;
@@ -102,41 +170,43 @@ impl Switchboard {
         Ok(join(place, caller).await?)
     }
 
-    fn put(&self, key: (RunId, u32), sender: oneshot::Sender<Connection>) -> bool {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        // Who has gone waits no more.
-        waiting.retain(|_, places| {
-            places.retain(|place| !place.is_closed());
-            !places.is_empty()
-        });
-        let places = waiting.entry(key).or_default();
-        let has_room = places.len() < MOST_WAITING;
-        if has_room {
-            places.push_back(sender);
-        }
-        drop(waiting);
-        self.came.notify_waiters();
-        has_room
+    fn put(&self, key: Key, sender: oneshot::Sender<Connection>) -> bool {
+        self.change(key, |part| {
+            // Who has gone waits no more.
+            part.places.retain(|place| !place.is_closed());
+            let has_room = part.places.len() < MOST_WAITING;
+            if has_room {
+                part.places.push_back(sender);
+                part.came.notify_waiters();
+            }
+            has_room
+        })
     }
 
-    fn take(&self, key: (RunId, u32)) -> Option<oneshot::Sender<Connection>> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let places = waiting.get_mut(&key)?;
-        let place = places.pop_front();
-        if places.is_empty() {
-            waiting.remove(&key);
-        }
-        place
+    fn take(&self, key: Key) -> Option<oneshot::Sender<Connection>> {
+        self.change(key, |part| part.places.pop_front())
+    }
+
+    /// One more who calls for a part, if not too many do.
+    fn caller(&self, key: Key) -> Option<Caller<'_>> {
+        self.change(key, |part| {
+            let has_room = part.callers < MOST_CALLING;
+            part.callers += usize::from(has_room);
+            has_room.then(|| Caller { board: self, key, came: Arc::clone(&part.came) })
+        })
     }
 
     /// Gives the connection to whoever waits on that part: who waits passes on.
-    async fn connect(&self, mut caller: Connection, key: (RunId, u32)) -> Result<(), PartsError> {
+    async fn connect(&self, mut caller: Connection, key: Key) -> Result<(), PartsError> {
+        let Some(place) = self.caller(key) else {
+            return refuse(caller, "so many call for this part already").await;
+        };
         let until = Instant::now() + PART_BEGINS;
         loop {
             // Before the look, so that nobody comes in between.
-            let came = self.came.notified();
-            while let Some(place) = self.take(key) {
-                match place.send(caller) {
+            let came = place.came.notified();
+            while let Some(waiting) = self.take(key) {
+                match waiting.send(caller) {
                     Ok(()) => return Ok(()),
                     Err(back) => caller = back,
                 }
@@ -149,5 +219,55 @@ impl Switchboard {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{Attempt, JobId};
+
+    use super::*;
+
+    fn key(part: u32) -> Key {
+        (RunId { job: JobId::new(1, 0), attempt: Attempt(1) }, part)
+    }
+
+    #[test]
+    fn who_waits_on_a_part_is_bounded_and_forgotten_when_gone() {
+        let board = Switchboard::default();
+        let waits: Vec<_> = (0..=MOST_WAITING)
+            .map(|_| {
+                let (sender, taken) = oneshot::channel();
+                (board.put(key(1), sender), taken)
+            })
+            .collect();
+        let has_room: Vec<bool> = waits.iter().map(|(has_room, _)| *has_room).collect();
+        assert_eq!(has_room.iter().filter(|one| **one).count(), MOST_WAITING);
+        drop(waits);
+        drop(Waiter { board: &board, key: key(1) });
+        assert!(board.parts.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn who_calls_is_bounded_for_each_part() {
+        let board = Switchboard::default();
+        let callers: Vec<_> = (0..MOST_CALLING).map(|_| board.caller(key(1)).unwrap()).collect();
+        assert!(board.caller(key(1)).is_none());
+        assert!(board.caller(key(2)).is_some(), "another part has its own");
+        drop(callers);
+        assert!(board.parts.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_place_that_comes_wakes_who_calls_for_it_and_nobody_else() {
+        let board = Switchboard::default();
+        let (one, other) = (board.caller(key(1)).unwrap(), board.caller(key(2)).unwrap());
+        let (came, none) = (one.came.notified(), other.came.notified());
+        tokio::pin!(came, none);
+        assert!(!came.as_mut().enable() && !none.as_mut().enable());
+        let (sender, _taken) = oneshot::channel();
+        assert!(board.put(key(1), sender));
+        assert!(came.as_mut().enable());
+        assert!(!none.as_mut().enable());
     }
 }

@@ -501,6 +501,82 @@ mod tests {
         });
     }
 
+    /// So many texts of another log, in the outbox before and between those of this one.
+    fn among_others(big: &Arc<str>, small: &Arc<str>, events: [&str; 3]) -> (Vec<LogText>, String) {
+        let other = |n| format!("000 ({n}.0) a long text of the other log\n...\n");
+        let others: Vec<String> = (0..9).map(other).collect();
+        let whole = others.concat();
+        let mut others = others.into_iter().map(|text| (big, text));
+        let mut all: Vec<(&Arc<str>, String)> = others.by_ref().take(6).collect();
+        all.push((small, events[0].to_owned()));
+        all.push((small, events[1].to_owned()));
+        all.extend(others);
+        all.push((small, events[2].to_owned()));
+        let texts = (1..).zip(all).map(|(id, (path, all))| text(id, path, &all)).collect();
+        (texts, whole)
+    }
+
+    #[test]
+    fn after_a_restart_a_log_is_compared_with_its_end_however_much_is_before_it_in_the_outbox() {
+        let (a, b) = ("000 (1.0) a\n...\n", "001 (1.0) b\n...\n");
+        let (c, d) = ("005 (1.0) c\n...\n", "012 (1.0) d\n...\n");
+        let whole = [b, c, d].concat();
+        for room in 0..=whole.len() {
+            let dir = tempfile::tempdir().unwrap();
+            let path = |name: &str| -> Arc<str> { dir.path().join(name).to_str().unwrap().into() };
+            let (big, small) = (path("big"), path("small"));
+            let (texts, others) = among_others(&big, &small, [b, c, d]);
+            fs::write(&*small, format!("{a}{}", &whole[..room])).unwrap();
+            let texts: Vec<(&Arc<str>, &str)> =
+                texts.iter().map(|text| (&text.path, text.text.as_str())).collect();
+            start_again(&texts, None);
+            assert_eq!(fs::read_to_string(&*small).unwrap(), format!("{a}{whole}"), "{room}");
+            assert_eq!(fs::read_to_string(&*big).unwrap(), others, "{room}");
+        }
+    }
+
+    #[test]
+    fn two_logs_that_a_full_disk_refused_have_each_event_once_and_whole() {
+        let events = ["001 (1.0) b\n...\n", "005 (1.0) c\n...\n", "012 (1.0) d\n...\n"];
+        let whole = events.concat();
+        let check = |room: usize| {
+            let dir = tempfile::tempdir().unwrap();
+            let path = |name: &str| -> Arc<str> { dir.path().join(name).to_str().unwrap().into() };
+            let (big, small) = (path("big"), path("small"));
+            let (all, others) = among_others(&big, &small, events);
+            let (room, tried) = (Arc::new(AtomicUsize::new(room)), AtomicUsize::new(0));
+            let open: Opener = Arc::new(move |path: &Path| -> io::Result<Box<dyn LogFile>> {
+                let room = if path.ends_with("small") {
+                    Arc::clone(&room)
+                } else if tried.fetch_add(1, Ordering::Relaxed) == 0 {
+                    return Err(io::Error::from_raw_os_error(FULL));
+                } else {
+                    Arc::new(AtomicUsize::new(usize::MAX))
+                };
+                let failing_syncs = Arc::default();
+                Ok(Box::new(Narrow { file: open_plain(path)?, room, failing_syncs }))
+            });
+            let texts = Arc::new(Mutex::new(all.clone()));
+            let writer = &mut LogWriter::start_with(
+                &Pending::default(),
+                surroundings(&texts, None),
+                LANE_BYTES,
+                open,
+            );
+            let ids: Vec<u64> = all.iter().map(|text| text.id).collect();
+            writer.write(all);
+            until_done(writer, &ids);
+            assert_eq!(fs::read_to_string(&*small).unwrap(), whole);
+            assert_eq!(fs::read_to_string(&*big).unwrap(), others);
+        };
+        std::thread::scope(|threads| {
+            for room in 0..=whole.len() {
+                let check = &check;
+                threads.spawn(move || check(room));
+            }
+        });
+    }
+
     #[test]
     fn what_others_have_written_behind_an_event_does_not_make_it_stand_there_twice() {
         let (a, b, others) = ("001 (1.0) a\n...\n", "005 (1.0) b\n...\n", "016 (1.0) POST\n...\n");

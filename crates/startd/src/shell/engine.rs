@@ -231,6 +231,7 @@ impl Engine {
                 EngineInput::Launcher(heard) => inputs.extend(self.heard(heard)),
                 EngineInput::WhichRun { job, answer } => {
                     let place = self.parts.core.run_of(job).map(|(key, owner)| RunPlace {
+                        key,
                         owner: owner.clone(),
                         scratch: self.scratch(key),
                         is_owners: self.parts.owners.is_some(),

@@ -15,6 +15,7 @@ use proto::clock;
 use proto::draining::Drain;
 use proto::helpers::Helpers;
 use proto::net::{Address, Admission, Listener, NetError, Role, Way};
+use proto::seats::Seats;
 use proto::trust::TrustError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
@@ -250,7 +251,8 @@ fn callers(config: &Config) -> Result<Option<Arc<CalledSchedds>>, Error> {
 /// Where schedds are, for runs with several parts.
 fn whereabouts(config: &Config, callers: Option<&Arc<CalledSchedds>>) -> Whereabouts {
     let (machine, schedd) = (config.machine.clone(), config.schedd.clone());
-    Whereabouts { machine, schedd, callers: callers.cloned() }
+    let (callers, speaking) = (callers.cloned(), Seats::default());
+    Whereabouts { machine, schedd, callers, speaking }
 }
 
 /// What the connections need that are made to this startd; schedds are called for who visits.
@@ -265,6 +267,7 @@ fn contexts(
         engine: engine.clone(),
         identity: identity(config, now),
         callers: callers.cloned(),
+        looked_after: Seats::default(),
     });
     tokio::spawn(keep_visiting(Arc::clone(&commands), asked));
     let whereabouts = Arc::new(whereabouts(config, callers));

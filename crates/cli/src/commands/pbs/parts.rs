@@ -11,6 +11,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -23,7 +24,7 @@ use nix::unistd::Pid;
 use proto::files::Blob;
 use proto::net::NetError;
 use proto::parts::{
-    FromPlace, OUTPUT_BYTES, PartsError, StartTask, TaskLine, ToPlace, VARIABLE, Wants,
+    FromPlace, INPUT_AHEAD, OUTPUT_BYTES, PartsError, StartTask, TaskLine, ToPlace, VARIABLE, Wants,
 };
 
 /// How long to wait before a startd is called again that could not be.
@@ -41,6 +42,9 @@ const GRACE: Duration = Duration::from_secs(5);
 pub(super) struct Machines {
     /// That of each chunk, in order.
     pub(super) of_chunks: Vec<String>,
+    /// Each machine once, with its part: parts are numbered by their first chunks.
+    parts: Vec<String>,
+    by_name: BTreeMap<String, u32>,
     /// The part that is here.
     here: u32,
 }
@@ -53,7 +57,14 @@ impl Machines {
         let of_chunks = text.split(',').filter(|host| !host.is_empty()).map(str::to_owned);
         let of_chunks: Vec<String> = of_chunks.collect();
         let here = u32::try_from(here).ok().filter(|_| !of_chunks.is_empty())?;
-        Some(Self { of_chunks, here })
+        let (mut parts, mut by_name) = (Vec::new(), BTreeMap::new());
+        for host in &of_chunks {
+            if !by_name.contains_key(host) {
+                by_name.insert(host.clone(), u32::try_from(parts.len()).ok()?);
+                parts.push(host.clone());
+            }
+        }
+        Some(Self { of_chunks, parts, by_name, here })
     }
 
     /// Those of the job that this process is of.
@@ -81,21 +92,14 @@ impl Machines {
         self.here
     }
 
-    /// The part that is on a machine. Parts are numbered by their first chunks.
+    /// The part that is on a machine.
     pub(super) fn part_on(&self, host: &str) -> Option<u32> {
-        let parts = self.parts();
-        parts.iter().position(|known| *known == host).and_then(|part| u32::try_from(part).ok())
+        self.by_name.get(host).copied()
     }
 
     /// The machines, each once.
-    pub(super) fn parts(&self) -> Vec<&str> {
-        let mut parts: Vec<&str> = Vec::new();
-        for host in &self.of_chunks {
-            if !parts.contains(&host.as_str()) {
-                parts.push(host);
-            }
-        }
-        parts
+    pub(super) fn parts(&self) -> &[String] {
+        &self.parts
     }
 }
 
@@ -136,9 +140,9 @@ fn attend(mut line: TaskLine) {
     }
     let group = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
     let (over, has_ended) = mpsc::sync_channel(1);
-    let stdin = follow(child, back, over);
+    let stdin = follow(child, (Arc::clone(&back), is_waited_for), over);
     let Some(stdin) = stdin else { return };
-    feed(&mut line, stdin);
+    feed(&mut line, stdin, back);
     if is_waited_for && has_ended.try_recv().is_err() {
         let _ = killpg(group, Signal::SIGHUP);
         let _ = killpg(group, Signal::SIGTERM);
@@ -166,28 +170,59 @@ fn end(child: &Child) {
     let _ = killpg(group, Signal::SIGKILL);
 }
 
+/// How far one of a program's streams is.
+#[derive(Debug, Default)]
+struct Stream {
+    /// Bytes that were read of it.
+    read: AtomicU64,
+    /// Whether some of them are still to be said.
+    is_saying: AtomicBool,
+}
+
+impl Stream {
+    /// Passes on what is read until there is no more. With `say` it is told; what it does not take
+    /// is thrown away if the program is to go on without its caller, and else nothing more is read.
+    fn pass_on(&self, from: impl Read, goes_on: bool, mut say: impl FnMut(Vec<u8>) -> bool) {
+        copy(from, |bytes| {
+            self.read.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            self.is_saying.store(true, Ordering::Release);
+            let taken = say(bytes);
+            self.is_saying.store(false, Ordering::Release);
+            taken || goes_on
+        });
+    }
+}
+
+/// Waits until all is said that a program had printed when it ended. What it has left running may
+/// hold the stream open, and go on printing: that is waited for no longer than `patience` at a
+/// time, and for no more than a program can have left in it.
+fn wait_for_last(printed: &mpsc::Receiver<()>, stream: &Stream, patience: Duration) {
+    let mut read = stream.read.load(Ordering::Relaxed);
+    let enough = read + 2 * OUTPUT_BYTES as u64;
+    while printed.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
+        let is_saying = stream.is_saying.load(Ordering::Acquire);
+        let before = std::mem::replace(&mut read, stream.read.load(Ordering::Relaxed));
+        if (!is_saying && read == before) || read > enough {
+            return;
+        }
+    }
+}
+
 /// Passes on what a program prints and how it ends; gives back its standard input.
 fn follow(
     mut child: Child,
-    back: Back,
+    (back, is_waited_for): (Back, bool),
     over: mpsc::SyncSender<()>,
 ) -> Option<std::process::ChildStdin> {
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take()?, child.stderr.take()?);
-    let (done, printed) = mpsc::sync_channel(2);
-    let (out, err) = (Arc::clone(&back), Arc::clone(&back));
-    let (out_done, err_done) = (done.clone(), done);
-    thread::spawn(move || {
-        copy(stdout, |bytes| say(&out, &FromPlace::Output(Blob(bytes))).is_ok());
-        let _ = out_done.send(());
-    });
-    thread::spawn(move || {
-        copy(stderr, |bytes| say(&err, &FromPlace::ErrorOutput(Blob(bytes))).is_ok());
-        let _ = err_done.send(());
-    });
+    let streams = [
+        passed_on(stdout, (&back, is_waited_for), FromPlace::Output),
+        passed_on(stderr, (&back, is_waited_for), FromPlace::ErrorOutput),
+    ];
     thread::spawn(move || {
         let ended = child.wait();
-        for _ in 0..2 {
-            let _ = printed.recv_timeout(LAST_OUTPUT);
+        for (stream, printed) in &streams {
+            wait_for_last(printed, stream, LAST_OUTPUT);
         }
         let how = match ended {
             Ok(status) => status.code().map_or_else(
@@ -200,6 +235,22 @@ fn follow(
         let _ = say(&back, &how);
     });
     stdin
+}
+
+/// Passes on one of a program's streams, on a thread: how far it is, and when there is no more.
+fn passed_on(
+    from: impl Read + Send + 'static,
+    (back, is_waited_for): (&Back, bool),
+    message: fn(Blob) -> FromPlace,
+) -> (Arc<Stream>, mpsc::Receiver<()>) {
+    let (done, printed) = mpsc::sync_channel(1);
+    let stream = Arc::new(Stream::default());
+    let (own, back) = (Arc::clone(&stream), Arc::clone(back));
+    thread::spawn(move || {
+        own.pass_on(from, !is_waited_for, |bytes| say(&back, &message(Blob(bytes))).is_ok());
+        let _ = done.send(());
+    });
+    (stream, printed)
 }
 
 /// Gives what is read to `take` until there is no more, or it wants none.
@@ -216,19 +267,33 @@ fn copy(mut from: impl Read, mut take: impl FnMut(Vec<u8>) -> bool) {
     }
 }
 
-/// Gives a program its input until its caller has gone.
-fn feed(line: &mut TaskLine, stdin: std::process::ChildStdin) {
-    let mut stdin = Some(stdin);
+/// Gives a program its input until its caller has gone. It may not read it, and the caller is
+/// heard all the same.
+fn feed(line: &mut TaskLine, stdin: impl Write + Send + 'static, back: Back) {
+    let (input, taken) = mpsc::sync_channel::<Vec<u8>>(INPUT_AHEAD);
+    thread::spawn(move || {
+        // What it reads no more is taken too.
+        let mut stdin = Some(stdin);
+        for bytes in taken {
+            if stdin.as_mut().is_some_and(|stdin| stdin.write_all(&bytes).is_err()) {
+                stdin = None;
+            }
+            if say(&back, &FromPlace::Took).is_err() {
+                return;
+            }
+        }
+    });
+    let mut input = Some(input);
     while let Ok(Some(message)) = line.hear() {
         match message {
             ToPlace::Input(Blob(bytes)) => {
-                let written = stdin.as_mut().map(|stdin| stdin.write_all(&bytes));
-                // It reads no more.
-                if matches!(written, Some(Err(_))) {
-                    stdin = None;
+                // It sends no more than it may.
+                let given = input.as_ref().map(|input| input.try_send(bytes));
+                if matches!(given, Some(Err(mpsc::TrySendError::Full(_)))) {
+                    return;
                 }
             }
-            ToPlace::InputEnds => stdin = None,
+            ToPlace::InputEnds => input = None,
             ToPlace::Start(_) => return,
         }
     }
@@ -249,7 +314,11 @@ impl From<ExitStatus> for Ended {
 
 /// A program that runs on another machine of the job.
 #[derive(Debug)]
-pub(super) struct There(TaskLine);
+pub(super) struct There {
+    line: TaskLine,
+    /// Told of input that was taken.
+    took: mpsc::Sender<()>,
+}
 
 impl There {
     /// Has it started.
@@ -268,15 +337,24 @@ impl There {
             Some(_) | None => return Err("the part of the job there has gone".to_owned()),
         }
         let mut input = line.try_clone().map_err(|error| client::site::plain(&error))?;
+        let (took, credit) = mpsc::channel();
         if has_input {
             thread::spawn(move || {
-                copy(io::stdin(), |bytes| input.say(&ToPlace::Input(Blob(bytes))).is_ok());
+                let mut under_way = 0;
+                copy(io::stdin(), |bytes| {
+                    under_way += 1;
+                    input.say(&ToPlace::Input(Blob(bytes))).is_ok()
+                        && (under_way < INPUT_AHEAD || {
+                            under_way -= 1;
+                            credit.recv().is_ok()
+                        })
+                });
                 input.say(&ToPlace::InputEnds)
             });
         } else {
             input.say(&ToPlace::InputEnds).map_err(|error| said(&error))?;
         }
-        Ok(Self(line))
+        Ok(Self { line, took })
     }
 
     /// Prints what it prints, until it has ended.
@@ -286,12 +364,14 @@ impl There {
     /// If that is not heard, why.
     pub(super) fn wait(mut self) -> Result<Ended, String> {
         loop {
-            match self.0.hear().map_err(|error| said(&error))? {
+            match self.line.hear().map_err(|error| said(&error))? {
                 Some(FromPlace::Output(Blob(bytes))) => print(&mut io::stdout(), &bytes),
                 Some(FromPlace::ErrorOutput(Blob(bytes))) => print(&mut io::stderr(), &bytes),
                 Some(FromPlace::Exited(code)) => return Ok(Ended::Exited(code)),
                 Some(FromPlace::Signaled(signal)) => return Ok(Ended::Signaled(signal)),
                 Some(FromPlace::Started) => {}
+                // Nobody may want to know, who has no more to say.
+                Some(FromPlace::Took) => drop(self.took.send(())),
                 Some(FromPlace::Failed(why)) => return Err(why),
                 None => return Err("the part of the job there has gone".to_owned()),
             }
@@ -329,5 +409,64 @@ mod tests {
         assert!(machines.is_other());
         assert_eq!(of("GangHosts = \"\"\nGangPart = 0"), None, "it was a gang the last time");
         assert_eq!(of("GangHosts = \"n1,n2\""), None);
+    }
+
+    #[test]
+    fn what_a_program_has_printed_is_said_before_its_end_however_long_nobody_reads() {
+        let stream = Stream::default();
+        let (done, printed) = mpsc::sync_channel(1);
+        // Nobody reads until it was looked for three times.
+        let (looked, looks) = mpsc::channel();
+        let log = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            let (stream, log) = (&stream, &log);
+            scope.spawn(move || {
+                stream.pass_on(&b"last words"[..], false, |bytes| {
+                    (0..3).for_each(|_| looks.recv().unwrap());
+                    log.lock().unwrap().push(String::from_utf8(bytes).unwrap());
+                    true
+                });
+                done.send(()).unwrap();
+            });
+            while !stream.is_saying.load(Ordering::Acquire) {
+                thread::yield_now();
+            }
+            for _ in 0..3 {
+                // It would have given up with a patience of nothing.
+                assert!(stream.is_saying.load(Ordering::Acquire));
+                looked.send(()).unwrap();
+            }
+            wait_for_last(&printed, stream, Duration::ZERO);
+            log.lock().unwrap().push("exited".to_owned());
+        });
+        assert_eq!(*log.lock().unwrap(), ["last words", "exited"]);
+    }
+
+    #[test]
+    fn what_it_has_left_running_is_not_waited_for() {
+        let (_done, printed) = mpsc::sync_channel(1);
+        let stream = Stream::default();
+        wait_for_last(&printed, &stream, Duration::ZERO);
+        // Nor if it prints without end.
+        stream.is_saying.store(true, Ordering::Release);
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    stream.read.fetch_add(OUTPUT_BYTES as u64, Ordering::Relaxed);
+                }
+            });
+            wait_for_last(&printed, &stream, Duration::ZERO);
+            is_over.store(true, Ordering::Relaxed);
+        });
+    }
+
+    #[test]
+    fn a_program_that_nobody_waits_for_is_read_to_its_end() {
+        for (goes_on, expected) in [(true, 3 * OUTPUT_BYTES), (false, OUTPUT_BYTES)] {
+            let stream = Stream::default();
+            stream.pass_on(vec![b'x'; 3 * OUTPUT_BYTES].as_slice(), goes_on, |_| false);
+            assert_eq!(stream.read.load(Ordering::Relaxed), expected as u64, "{goes_on}");
+        }
     }
 }

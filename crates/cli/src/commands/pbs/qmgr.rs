@@ -9,10 +9,12 @@ mod names;
 use std::fmt::Write as _;
 use std::io::{self, BufRead, IsTerminal};
 
+use classad::Expr;
 use client::Schedd;
 use jobspec::pbs::{code, resource_value};
+use model::attr;
 use model::queues::{Change, Denied, Edit, Form, KNOWN, Object, Of, QueueSettings, form_of};
-use proto::client::Arrange;
+use proto::client::{Arrange, Query, Select};
 
 use self::language::{Assign, Directive, ObjectKind, Operation, Wrong};
 use super::acting::usage_of;
@@ -267,7 +269,22 @@ impl<'a> Manager<'a> {
     /// too: machines and the matchmaker read it there.
     fn follow(&mut self, before: &QueueSettings) -> Result<(), u8> {
         let after = self.settings()?;
-        custom::follow(before, &after, self.here).map_err(|why| {
+        let schedd = &mut self.schedd;
+        let is_on_several = || {
+            let constraint = format!(
+                "(JobStatus == 2 || JobStatus == 3 || JobStatus == 7) && {0} =!= undefined && {0} != \"\"",
+                attr::GANG_HOSTS
+            );
+            let query = Query {
+                constraint: Expr::parse(&constraint).ok(),
+                projection: vec![attr::CLUSTER_ID.into()],
+                limit: Some(1),
+                ..Query::of(Select::All)
+            };
+            // Who does not know spares them.
+            schedd.jobs(query).map_or(true, |jobs| !jobs.is_empty())
+        };
+        custom::follow(before, &after, self.here, is_on_several).map_err(|why| {
             self.say(format_args!("qmgr: {why}"));
             code::FAILED
         })

@@ -10,6 +10,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::process::{Child, Command};
+use std::thread::{self, JoinHandle};
 
 use proto::parts::StartTask;
 
@@ -78,7 +79,8 @@ struct Spread {
 /// A program that was started.
 enum Running {
     Here(Child),
-    There(There),
+    /// What prints what it prints: all tasks run at the same time, and may wait for each other.
+    There(JoinHandle<Result<Ended, String>>),
 }
 
 impl Running {
@@ -87,13 +89,14 @@ impl Running {
             Self::Here(mut child) => {
                 child.wait().map_or(i32::from(FAILED), |status| task_status(status.into()))
             }
-            Self::There(there) => there.wait().map_or_else(
-                |why| {
+            Self::There(there) => match there.join() {
+                Ok(Ok(ended)) => task_status(ended),
+                Ok(Err(why)) => {
                     complain(&format!("pbsdsh: {why}\n"));
                     i32::from(FAILED)
-                },
-                task_status,
-            ),
+                }
+                Err(_) => i32::from(FAILED),
+            },
         }
     }
 }
@@ -101,8 +104,11 @@ impl Running {
 /// The part of the job on another machine, if a node is there.
 fn elsewhere(machines: Option<&Machines>, node: &str) -> Option<u32> {
     let machines = machines?;
-    let named = machines.parts().into_iter().find(|part| is_host(part, node))?;
-    machines.part_on(named).filter(|part| *part != machines.here())
+    let named = machines.part_on(node).or_else(|| {
+        let named = machines.parts().iter().find(|part| is_host(part, node))?;
+        machines.part_on(named)
+    });
+    named.filter(|part| *part != machines.here())
 }
 
 /// The same program on another machine.
@@ -198,8 +204,11 @@ impl Spread {
         let name = self.nodes.get(node).map_or("", String::as_str);
         if let Some(part) = elsewhere(self.machines.as_ref(), name) {
             let argv = self.program.iter().map(OsString::from).collect();
-            let started = There::start(part, task(argv, &environ, self.waits), false);
-            return started.map(Running::There);
+            let there = There::start(part, task(argv, &environ, self.waits), false)?;
+            let waits = self.waits;
+            let listening = move || if waits { there.wait() } else { Ok(Ended::Exited(0)) };
+            let spawned = thread::Builder::new().spawn(listening).map(Running::There);
+            return spawned.map_err(|error| client::site::plain(&error));
         }
         let mut command = Command::new(&self.program[0]);
         command.args(&self.program[1..]).envs(environ);

@@ -164,6 +164,7 @@ mod tests {
             parts: ReservedParts::default(),
             stage: Stage::Confirmed(places),
             created: at("2026-11-22T16:34:56Z"),
+            question: 0,
             changed: at("2026-11-22T16:34:56Z"),
             shown: shown.into(),
         };

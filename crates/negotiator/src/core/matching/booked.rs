@@ -1,38 +1,29 @@
-//! Advance reservations in a pass: where one can be, which jobs may run there, and what others may
-//! have of those machines beside it and before it
-//! ([ADR 0045](../../../../../../docs/adr/0045-a-reservation-is-a-window-of-a-queue.md)).
+//! Advance reservations in a pass: which jobs may run there, and what others may have of those
+//! machines beside it and before it
+//! ([ADR 0045](../../../../../../docs/adr/0045-a-reservation-is-a-window-of-a-queue.md)). Where one
+//! can be that nobody has settled yet is `settling`'s matter.
 
 use std::collections::BTreeMap;
 
 use classad::Value;
 use model::planted::{Bug, planted};
-use model::queues::{QUEUE, ReservedPlace, Spread, Window};
-use model::{Cause, LimitAmount, LimitUse, MachineName, Now, Resources, ScheddName, attr};
-use proto::matchmaking::{Booking, Term};
+use model::queues::{QUEUE, Window};
+use model::{Cause, LimitUse, MachineName, Now, Resources, ScheddName};
+use proto::matchmaking::{BookingAnswer, Term};
 
+use crate::core::matching::marks::mark;
 use crate::core::matching::reserve::{self, Holder, PAST_WINDOW_MS, shorter};
+use crate::core::matching::settling::{Live, settle};
 use crate::core::matching::snapshot::Snapshot;
 use crate::core::requests::bookings::{Answers, Key, steady_ms};
 use crate::core::requests::demand::Class;
-
-/// How the use of a limit is called by which claims say in which reservation they are. No user can
-/// write a blank into the name of a limit.
-const MARK: &str = "reservation ";
-
-/// What a claim in a reservation says that it uses, as it says what it uses of limits: nothing.
-pub(crate) fn mark(schedd: &ScheddName, queue: &str) -> LimitUse {
-    LimitUse { name: format!("{MARK}{queue} of {schedd}"), amount: LimitAmount::default() }
-}
-
-/// In which reservation something is that says so.
-pub(crate) fn mark_of(limits: &[LimitUse]) -> Option<&str> {
-    limits.iter().map(|one| one.name.as_str()).find(|name| name.starts_with(MARK))
-}
 
 /// A reservation that holds, or is asked for: its queue's jobs run nowhere else.
 #[derive(Clone, Debug)]
 struct Held {
     key: Key,
+    /// How its claims say that they are in it.
+    mark: String,
     window: Window,
     from_ms: u64,
     until_ms: u64,
@@ -46,7 +37,7 @@ struct Spot {
     part: Resources,
     /// What of it is left for its own jobs.
     inside: Resources,
-    /// What will be left beside it.
+    /// What will be left beside it, and beside all others of the same time.
     spare: Resources,
 }
 
@@ -54,43 +45,47 @@ struct Spot {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Booked {
     all: Vec<Held>,
+    /// Which of them is for a queue of a schedd.
+    by_queue: BTreeMap<ScheddName, BTreeMap<String, usize>>,
     spots: BTreeMap<u32, Vec<Spot>>,
-}
-
-/// One that holds.
-struct Live {
-    key: Key,
-    window: Window,
-    places: Vec<ReservedPlace>,
 }
 
 impl Booked {
     /// Settles what is asked for, and says what holds.
     pub(crate) fn of(snapshot: &Snapshot<'_>) -> (Self, Answers) {
-        let mut live: Vec<Live> = snapshot.bookings.settled().map(Live::of).collect();
+        let mut live: Vec<Live<'_>> = snapshot.bookings.settled().map(Live::of).collect();
         let mut answers = Answers::new();
         for (key, booking) in snapshot.bookings.asked() {
-            let others: Vec<&Live> = live.iter().filter(|live| live.key != *key).collect();
-            let found = Search { snapshot, others: &others, booking }.places();
-            answers.push((key.0.clone(), key.1.clone(), found.clone()));
+            let found = match snapshot.bookings.said_before(key) {
+                Some(said) => said,
+                None => settle(snapshot, &live, key, booking),
+            };
+            answers.push((
+                key.0.clone(),
+                BookingAnswer {
+                    queue: key.1.clone(),
+                    question: booking.question,
+                    places: found.clone(),
+                },
+            ));
             if let Some(places) = found {
-                live.retain(|live| live.key != *key);
-                live.push(Live { key: key.clone(), window: booking.window, places });
-            } else if live.iter().all(|live| live.key != *key) {
+                live.retain(|live| live.key != key);
+                live.push(Live::new(key, booking.window, places.into()));
+            } else if live.iter().all(|live| live.key != key) {
                 // Its jobs run nowhere.
-                let (key, window) = (key.clone(), booking.window);
-                live.push(Live { key, window, places: Vec::new() });
+                live.push(Live::new(key, booking.window, Vec::new().into()));
             }
         }
         (Self::with(snapshot, &live), answers)
     }
 
-    fn with(snapshot: &Snapshot<'_>, live: &[Live]) -> Self {
+    fn with(snapshot: &Snapshot<'_>, live: &[Live<'_>]) -> Self {
         let now = snapshot.now;
         let all: Vec<Held> = live
             .iter()
-            .map(|Live { key, window, .. }| Held {
-                key: key.clone(),
+            .map(|Live { key, window, mark, .. }| Held {
+                key: Key::clone(key),
+                mark: mark.clone(),
                 window: *window,
                 from_ms: steady_ms(window.start, now),
                 until_ms: steady_ms(window.end, now),
@@ -98,13 +93,17 @@ impl Booked {
             .collect();
         let mut parts: BTreeMap<u32, BTreeMap<usize, Resources>> = BTreeMap::new();
         for (of, live) in live.iter().enumerate().filter(|(of, _)| all[*of].until_ms > 0) {
-            for place in &live.places {
+            for place in &*live.places {
                 let Some(row) = snapshot.pool.number(&place.machine) else { continue };
                 let part = parts.entry(row).or_default().entry(of).or_default();
                 *part = part.plus(&place.part);
             }
         }
-        let mut booked = Self { all, spots: BTreeMap::new() };
+        let mut by_queue: BTreeMap<ScheddName, BTreeMap<String, usize>> = BTreeMap::new();
+        for (of, Held { key: (schedd, queue), .. }) in all.iter().enumerate() {
+            by_queue.entry(schedd.clone()).or_default().insert(queue.clone(), of);
+        }
+        let mut booked = Self { all, by_queue, spots: BTreeMap::new() };
         for (row, parts) in parts {
             let spots = booked.spots_of(snapshot, row, &parts);
             booked.spots.insert(row, spots);
@@ -120,13 +119,15 @@ impl Booked {
     ) -> Vec<Spot> {
         let holders = reserve::holders(snapshot.pool, row, snapshot.now);
         let total = &snapshot.pool.nature(row).total;
-        let marks: BTreeMap<usize, String> = parts
-            .keys()
-            .map(|of| (*of, mark(&self.all[*of].key.0, &self.all[*of].key.1).name))
-            .collect();
+        let mark_of = |of: usize| &self.all[of].mark;
         let is_inside = |holder: &&Holder| {
-            holder.mark.as_ref().is_some_and(|mark| marks.values().any(|known| known == mark))
+            holder.mark.as_ref().is_some_and(|mark| parts.keys().any(|of| mark_of(*of) == mark))
         };
+        let used = |of: usize| {
+            let own = holders.iter().filter(|holder| holder.mark.as_ref() == Some(mark_of(of)));
+            own.fold(Resources::default(), |all, holder| all.plus(&holder.part))
+        };
+        let used: BTreeMap<usize, Resources> = parts.keys().map(|of| (*of, used(*of))).collect();
         let spot = |(of, part): (&usize, &Resources)| {
             let held = &self.all[*of];
             let stays = |holder: &&Holder| holder.ends_ms.is_none_or(|ends| ends > held.from_ms);
@@ -134,22 +135,21 @@ impl Booked {
             let beside = others.fold(Resources::default(), |all, holder| all.plus(&holder.part));
             let overlapping =
                 parts.iter().filter(|(other, _)| self.all[**other].window.overlaps(held.window));
-            let reserved = overlapping.fold(Resources::default(), |all, (_, part)| all.plus(part));
-            let own = holders.iter().filter(|holder| holder.mark.as_ref() == marks.get(of));
-            let used = own.fold(Resources::default(), |all, holder| all.plus(&holder.part));
-            let spare = total.minus(&beside.plus(&reserved)).unwrap_or_default();
-            Spot { of: *of, part: part.clone(), inside: less(part, &used), spare }
+            // What its jobs have that it does not speak of is taken as well.
+            let reserved = overlapping.fold(Resources::default(), |all, (other, part)| {
+                all.plus(&part.or_more(&used[other]))
+            });
+            let spare = total.less(&beside.plus(&reserved));
+            Spot { of: *of, part: part.clone(), inside: part.less(&used[of]), spare }
         };
         parts.iter().map(spot).collect()
     }
 
     /// In which reservation the jobs of a class run, if in any.
     pub(crate) fn of_class(&self, schedd: &ScheddName, class: &Class) -> Option<usize> {
-        if self.all.is_empty() {
-            return None;
-        }
+        let of_schedd = self.by_queue.get(schedd)?;
         let queue = class.request.ad.literal(QUEUE).and_then(Value::as_str)?;
-        self.all.iter().position(|held| held.key.0 == *schedd && held.key.1 == queue)
+        of_schedd.get(queue).copied()
     }
 
     /// What a claim in the reservation says.
@@ -167,27 +167,50 @@ impl Booked {
     ) -> bool {
         let held = &self.all[of];
         let is_open = now.boot_ms >= held.from_ms && held.until_ms > now.boot_ms;
-        let mut own = self.spots.get(&row).into_iter().flatten().filter(|spot| spot.of == of);
         is_open
             && class.term_within(held.until_ms, now).is_some()
-            && own.any(|spot| covers(spot, part))
+            && self.spot(row, of).is_some_and(|spot| covers(spot, part))
+            && self.in_the_way((Some(of), class), row, part, now).is_none()
+    }
+
+    fn spot(&self, row: u32, of: usize) -> Option<&Spot> {
+        self.spots.get(&row)?.iter().find(|spot| spot.of == of)
     }
 
     /// Whether a class of none of them takes nothing from any, if it has this part of the machine.
     pub(crate) fn leaves_room(&self, class: &Class, row: u32, part: &Resources, now: Now) -> bool {
-        self.in_the_way(class, row, part, now).is_none()
+        self.in_the_way((None, class), row, part, now).is_none()
     }
 
-    fn in_the_way(&self, class: &Class, row: u32, part: &Resources, now: Now) -> Option<&Held> {
-        if planted(Bug::ReservationIgnored) {
+    /// The reservation from which a class takes something with this part: one of `own` has its
+    /// share of that, and what that does not speak of it takes of the machine like any other.
+    fn in_the_way(
+        &self,
+        (own, class): (Option<usize>, &Class),
+        row: u32,
+        part: &Resources,
+        now: Now,
+    ) -> Option<&Held> {
+        if planted(Bug::ReservationIgnored) || (own.is_some() && planted(Bug::ReservationSpills)) {
             return None;
         }
         let mut spots = self.spots.get(&row)?.iter();
+        let taken = match own.and_then(|own| self.spot(row, own)) {
+            Some(spot) => part.less(&spot.inside),
+            None => part.clone(),
+        };
         let spot = spots.find(|spot| {
-            let from_ms = self.all[spot.of].from_ms;
-            !spot.spare.covers(part) && class.term_until(from_ms, now).is_none()
+            self.meets(own, spot.of)
+                && !spot.spare.covers(&taken)
+                && class.term_until(self.all[spot.of].from_ms, now).is_none()
         })?;
         Some(&self.all[spot.of])
+    }
+
+    /// Whether a claim may be there in the window of a reservation: one in a reservation is over
+    /// when a window begins that comes behind its own.
+    fn meets(&self, own: Option<usize>, other: usize) -> bool {
+        own.is_none_or(|own| own != other && self.all[own].window.overlaps(self.all[other].window))
     }
 
     /// A class takes a part: how long its claim lasts, if it may not take as long as it likes.
@@ -199,21 +222,23 @@ impl Booked {
         now: Now,
     ) -> Option<Term> {
         let mut term = class.term();
-        let Some(spots) = self.spots.get_mut(&row) else { return term };
-        for spot in spots {
-            let held = &self.all[spot.of];
-            if own == Some(spot.of) {
-                spot.inside = less(&spot.inside, part);
-                return class.term_within(held.until_ms, now);
-            }
-            if own.is_some() {
-                continue;
-            }
-            match class.term_until(held.from_ms, now) {
-                Some(until) => term = Some(shorter(term, until)),
-                None => spot.spare = spot.spare.minus(part).unwrap_or_default(),
+        let Some(mut spots) = self.spots.remove(&row) else { return term };
+        let mut taken = part.clone();
+        if let Some(spot) = spots.iter_mut().find(|spot| own == Some(spot.of)) {
+            taken = part.less(&spot.inside);
+            spot.inside = spot.inside.less(part);
+            spot.spare = spot.spare.less(&taken);
+            term = class.term_within(self.all[spot.of].until_ms, now);
+        }
+        for spot in spots.iter_mut().filter(|spot| self.meets(own, spot.of)) {
+            // One of a reservation gives up time of its own only where it must.
+            let is_free = own.is_some() && spot.spare.covers(&taken);
+            match class.term_until(self.all[spot.of].from_ms, now) {
+                Some(until) if !is_free => term = Some(shorter(term, until)),
+                Some(_) | None => spot.spare = spot.spare.less(&taken),
             }
         }
+        self.spots.insert(row, spots);
         term
     }
 
@@ -225,7 +250,7 @@ impl Booked {
         inside: &'s [Holder],
     ) -> impl Iterator<Item = Holder> + 's {
         self.spots.get(&row).into_iter().flatten().map(|spot| {
-            let mark = Some(self.mark(spot.of).name);
+            let mark = Some(self.all[spot.of].mark.clone());
             let own = inside.iter().filter(|one| one.mark == mark).map(|one| one.ends_ms);
             let until_ms = self.all[spot.of].until_ms.saturating_add(PAST_WINDOW_MS);
             let later = |all: Option<u64>, ends: Option<u64>| Some(all?.max(ends?));
@@ -236,7 +261,7 @@ impl Booked {
     /// Whether what has this mark is in what is kept of the machine.
     pub(crate) fn has(&self, row: u32, mark: Option<&String>) -> bool {
         let spots = self.spots.get(&row).into_iter().flatten();
-        mark.is_some_and(|mark| spots.into_iter().any(|spot| self.mark(spot.of).name == *mark))
+        mark.is_some_and(|mark| spots.into_iter().any(|spot| self.all[spot.of].mark == *mark))
     }
 
     /// Machines of which something is reserved.
@@ -252,17 +277,11 @@ impl Booked {
         part: &Resources,
         now: Now,
     ) -> Option<Cause> {
-        let held = self.in_the_way(class, row, part, now)?;
+        let held = self.in_the_way((None, class), row, part, now)?;
         let walltime_s = class.walltime_s().map(|s| u32::try_from(s).unwrap_or(u32::MAX));
         let (machine, queue) = (machine.to_string(), held.key.1.clone());
         let Window { start: from, end: until } = held.window;
         Some(Cause::Booked { machine, queue, from, until, walltime_s })
-    }
-}
-
-impl Live {
-    fn of((key, booking): (&Key, &Booking)) -> Self {
-        Self { key: key.clone(), window: booking.window, places: booking.places.clone() }
     }
 }
 
@@ -271,182 +290,10 @@ impl Live {
 fn covers(spot: &Spot, part: &Resources) -> bool {
     let Spot { part: whole, inside, .. } = spot;
     let has_custom = |(name, wanted): (&String, &u64)| {
-        *wanted <= inside.custom.get(name).copied().unwrap_or_default()
+        !whole.custom.contains_key(name)
+            || *wanted <= inside.custom.get(name).copied().unwrap_or_default()
     };
     part.cpus <= inside.cpus
         && (whole.memory_mib == 0 || part.memory_mib <= inside.memory_mib)
         && part.custom.iter().all(has_custom)
-}
-
-/// What is left, and nothing of what is used up.
-fn less(part: &Resources, used: &Resources) -> Resources {
-    let custom = part.custom.iter().map(|(name, have)| {
-        let used = used.custom.get(name).copied().unwrap_or_default();
-        (name.clone(), have.saturating_sub(used))
-    });
-    Resources {
-        cpus: part.cpus.saturating_sub(used.cpus),
-        memory_mib: part.memory_mib.saturating_sub(used.memory_mib),
-        disk_kib: part.disk_kib.saturating_sub(used.disk_kib),
-        custom: custom.collect(),
-    }
-}
-
-/// Looks for the places of one reservation.
-struct Search<'s> {
-    snapshot: &'s Snapshot<'s>,
-    others: &'s [&'s Live],
-    booking: &'s Booking,
-}
-
-impl Search<'_> {
-    /// The places, all of them or none.
-    fn places(&self) -> Option<Vec<ReservedPlace>> {
-        if self.booking.window.end <= self.snapshot.now.wall {
-            return None;
-        }
-        if !self.booking.places.is_empty() {
-            return self.stays().then(|| self.booking.places.clone());
-        }
-        let found = match self.booking.parts.spread {
-            Spread::Pack => self.rows().find_map(|(row, machine)| {
-                let mut left = Some(self.left(row, machine)?);
-                let mut places = Vec::new();
-                for (part, wanted) in self.units() {
-                    let taken = self.take(row, machine, &mut left, part, wanted)?;
-                    places.push(ReservedPlace { machine: machine.clone(), part: taken });
-                }
-                Some(places)
-            }),
-            Spread::Free => self.spread(false),
-            Spread::Scatter => self.spread(true),
-        };
-        found
-            .map(|places| if self.booking.parts.is_exclusive { self.whole(places) } else { places })
-    }
-
-    /// All of the machines on which the places are.
-    fn whole(&self, mut places: Vec<ReservedPlace>) -> Vec<ReservedPlace> {
-        places.dedup_by(|a, b| a.machine == b.machine);
-        for place in &mut places {
-            if let Some(row) = self.snapshot.pool.number(&place.machine) {
-                place.part = self.snapshot.pool.nature(row).total.clone();
-            }
-        }
-        places
-    }
-
-    fn spread(&self, is_scattered: bool) -> Option<Vec<ReservedPlace>> {
-        let mut units: Vec<(&Resources, Option<&str>)> = self.units().collect();
-        let mut places = Vec::new();
-        for (row, machine) in self.rows() {
-            let mut left = self.left(row, machine);
-            let mut more = true;
-            units.retain(|(part, wanted)| {
-                if !more {
-                    return true;
-                }
-                let Some(part) = self.take(row, machine, &mut left, part, *wanted) else {
-                    return true;
-                };
-                more = !is_scattered;
-                places.push(ReservedPlace { machine: machine.clone(), part });
-                false
-            });
-            if units.is_empty() {
-                return Some(places);
-            }
-        }
-        None
-    }
-
-    fn units(&self) -> impl Iterator<Item = (&Resources, Option<&str>)> {
-        self.booking.parts.chunks.iter().flat_map(|chunk| {
-            (0..chunk.count).map(move |_| (&chunk.part, chunk.machine.as_deref()))
-        })
-    }
-
-    /// Machines that are given jobs.
-    fn rows(&self) -> impl Iterator<Item = (u32, &MachineName)> {
-        let rows = self.snapshot.pool.machines();
-        rows.filter(|(_, row)| row.ad().get(attr::DRAINING).is_none())
-            .map(|(row, known)| (row, &known.state.machine))
-    }
-
-    /// What nobody has of a machine while the window is open.
-    fn left(&self, row: u32, machine: &MachineName) -> Option<Resources> {
-        let now = self.snapshot.now;
-        let from_ms = steady_ms(self.booking.window.start, now).max(now.boot_ms);
-        let on_it = |live: &&&Live| live.window.overlaps(self.booking.window);
-        let known: Vec<String> =
-            self.others.iter().map(|live| mark(&live.key.0, &live.key.1).name).collect();
-        let holders = reserve::holders(self.snapshot.pool, row, now);
-        let own = mark_of_booking(self.others, &known, machine);
-        let stays = holders.iter().filter(|holder| {
-            let is_reserved = holder.mark.as_ref().is_some_and(|mark| own.contains(&mark));
-            !is_reserved && holder.ends_ms.is_none_or(|ends| ends > from_ms)
-        });
-        let held = stays.fold(Resources::default(), |all, holder| all.plus(&holder.part));
-        let places = self.others.iter().filter(on_it).flat_map(|live| &live.places);
-        let booked = places.filter(|place| place.machine == *machine);
-        let held = booked.fold(held, |all, place| all.plus(&place.part));
-        let total = &self.snapshot.pool.nature(row).total;
-        let left = total.minus(&held)?;
-        (left == *total || !self.booking.parts.is_exclusive).then_some(left)
-    }
-
-    /// Takes one part, if it is there.
-    fn take(
-        &self,
-        row: u32,
-        machine: &MachineName,
-        left: &mut Option<Resources>,
-        part: &Resources,
-        wanted: Option<&str>,
-    ) -> Option<Resources> {
-        let name = machine.as_str();
-        let is_it = |wanted: &str| name == wanted || name.split('.').next() == Some(wanted);
-        if !wanted.is_none_or(is_it) {
-            return None;
-        }
-        let before = left.as_ref()?;
-        let part = self.snapshot.pool.nature(row).grant(part, before)?;
-        *left = before.minus(&part);
-        Some(part)
-    }
-
-    /// Whether the places that it has are its in the window too.
-    fn stays(&self) -> bool {
-        let mut wanted: BTreeMap<&MachineName, Resources> = BTreeMap::new();
-        for place in &self.booking.places {
-            let all = wanted.entry(&place.machine).or_default();
-            *all = all.plus(&place.part);
-        }
-        let own = mark_name(self.snapshot, self.booking);
-        wanted.into_iter().all(|(machine, part)| {
-            let Some(row) = self.snapshot.pool.number(machine) else { return false };
-            let used = reserve::holders(self.snapshot.pool, row, self.snapshot.now);
-            let used = used.iter().filter(|holder| holder.mark.is_some() && holder.mark == own);
-            let used = used.fold(Resources::default(), |all, holder| all.plus(&holder.part));
-            self.left(row, machine).is_some_and(|left| left.plus(&used).covers(&part))
-        })
-    }
-}
-
-/// How the claims of a reservation that is asked about again say that they are in it.
-fn mark_name(snapshot: &Snapshot<'_>, booking: &Booking) -> Option<String> {
-    let mut asked = snapshot.bookings.asked();
-    let ((schedd, queue), _) = asked.find(|(_, asked)| std::ptr::eq(*asked, booking))?;
-    Some(mark(schedd, queue).name)
-}
-
-/// The marks of those reservations that have something of the machine.
-fn mark_of_booking<'m>(
-    others: &[&Live],
-    marks: &'m [String],
-    machine: &MachineName,
-) -> Vec<&'m String> {
-    let pairs = others.iter().zip(marks);
-    let there = pairs.filter(|(live, _)| live.places.iter().any(|p| p.machine == *machine));
-    there.map(|(_, mark)| mark).collect()
 }

@@ -4,7 +4,7 @@
 //!
 //! What fits where is asked of whoever calls.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use model::{Resources, Spread};
 
@@ -28,7 +28,8 @@ pub(crate) fn places(
     rows: Vec<(u32, Resources)>,
     fits: impl Fn(&Class, u32, &Resources) -> Option<Resources>,
 ) -> Option<Vec<Given>> {
-    let mut search = Search { spread: gang.spread, rows, used: BTreeSet::new(), given: Vec::new() };
+    let used = vec![false; rows.len()];
+    let mut search = Search { spread: gang.spread, rows, used, given: Vec::new() };
     // Machines of which the least is left come first, so that the large ones are there for large
     // parts; parts that may be together fill the emptiest first, so that they are on few.
     search.rows.sort_by_key(|(row, left)| (left.cpus, left.memory_mib, *row));
@@ -51,8 +52,8 @@ struct Search {
     spread: Spread,
     /// By the order in which they are tried.
     rows: Vec<(u32, Resources)>,
-    /// Positions in it of machines that have a part.
-    used: BTreeSet<usize>,
+    /// Whether each has a part.
+    used: Vec<bool>,
     given: Vec<Given>,
 }
 
@@ -65,8 +66,8 @@ impl Search {
     ) -> bool {
         let mut parts = kind.parts.iter().copied().peekable();
         // Those that have a part already, and then the others.
-        let used: Vec<usize> = self.used.iter().copied().collect();
-        let fresh: Vec<usize> = (0..self.rows.len()).filter(|at| !self.used.contains(at)).collect();
+        let (used, fresh): (Vec<usize>, Vec<usize>) =
+            (0..self.rows.len()).partition(|at| self.used[*at]);
         let again = if self.spread == Spread::Scatter { Vec::new() } else { used };
         for at in again.into_iter().chain(fresh) {
             while let Some(part) = parts.peek() {
@@ -80,7 +81,7 @@ impl Search {
                 };
                 self.given.push(Given { row: *row, part: given, holds: vec![*part] });
                 self.rows[at].1 = rest;
-                self.used.insert(at);
+                self.used[at] = true;
                 parts.next();
                 if self.spread == Spread::Scatter {
                     break;

@@ -23,15 +23,17 @@ use proto::matchmaking::{GangShare, Match};
 
 use crate::core::conditions::clauses::Level;
 use crate::core::machines::index::{FreeIndex, Place};
-use crate::core::matching::booked::{Booked, mark_of};
+use crate::core::matching::booked::Booked;
 use crate::core::matching::gang::{Given, places};
 use crate::core::matching::left::Left;
+use crate::core::matching::marks::mark_of;
 use crate::core::matching::plan::{MatchPlan, PlannedMatch};
 use crate::core::matching::reasons::{Queue, could_run, survey};
 use crate::core::matching::reserve::{self, Holder, Kept, Reservation, first_fit, shorter};
 use crate::core::matching::search::{Among, ByAmounts, Ranked, Search, Seeker, Taken};
 use crate::core::matching::snapshot::Snapshot;
 use crate::core::requests::demand::{Asked, Class, JobClause};
+use crate::core::requests::gang::GangClass;
 use crate::core::shares::limits::{Room, Uses};
 use crate::core::shares::policy::Policy;
 use crate::core::values::bits::Bits;
@@ -275,13 +277,16 @@ impl<'a> Pass<'a> {
     fn next_gang(&mut self, seeker: &mut Seeker<'a>) -> Option<f64> {
         let class = seeker.class;
         let gang = class.gang.as_deref()?;
-        let (pool, now) = (self.snapshot.pool, self.snapshot.now);
-        let is_shunned = |row: &u32| {
-            let state = &pool.row(*row).state;
-            class.avoids(&state.machine, state.sequence, now)
-        };
-        let rows = pool.clauses.present().rows().filter(|row| !is_shunned(row));
-        let rows = rows.map(|row| (row, self.left_of(row).clone()));
+        let pool = self.snapshot.pool;
+        // One that found nothing finds something where something has improved, and nowhere else.
+        if !self.looks_at_all(class) && pool.improved.is_empty() {
+            return None;
+        }
+        let rows = self.with_room_for(gang, class);
+        if gang.asks_for_more_than(rows.iter().map(|row| self.left_of(*row))) {
+            return None;
+        }
+        let rows = rows.into_iter().map(|row| (row, self.left_of(row).clone()));
         let fits = |part: &Class, row, left: &Resources| self.fits_beside(class, part, row, left);
         let given = places(gang, rows.collect(), fits)?;
         let uses = self.uses_on(class, given[0].row);
@@ -293,12 +298,37 @@ impl<'a> Pass<'a> {
         let (of, gang) = (u32::try_from(given.len()).ok()?, self.next_id());
         let weights = given.iter().map(|given| pool.row(given.row).weight(&given.part));
         let weight = weights.sum();
+        let first = self.matches.len();
         for (part, Given { row, part: resources, holds }) in (0..).zip(given) {
             let share = GangShare { gang, part, of, holds };
             let uses = if share.is_first() { uses.clone() } else { Vec::new() };
             self.offer(seeker, row, (resources, uses), Some(share));
         }
+        // They begin together: by the time that is left where the least is.
+        let offered = &mut self.matches[first..];
+        let terms = offered.iter().filter_map(|planned| planned.matched.term);
+        if let Some(shortest) = terms.min_by_key(|term| term.starts_s) {
+            offered.iter_mut().for_each(|planned| planned.matched.term = Some(shortest));
+        }
         Some(weight)
+    }
+
+    /// The machines on which there is room for the smallest part of a gang, as far as processors
+    /// and memory go.
+    fn with_room_for(&self, gang: &GangClass, class: &Class) -> Vec<u32> {
+        let (pool, now) = (self.snapshot.pool, self.snapshot.now);
+        let least = gang.kinds.iter().map(|kind| least(&kind.class));
+        let (cpus, memory_mib) = least
+            .reduce(|one, other| (one.0.min(other.0), one.1.min(other.1)))
+            .map_or((1, 0), |(cpus, memory_mib)| (cpus.max(1), memory_mib));
+        let untouched = pool.index.from(cpus, memory_mib).map(|place| place.row);
+        let untouched = untouched.filter(|row| self.left.of(*row).is_none());
+        let touched = self.touched.from(cpus, memory_mib).map(|place| place.row);
+        let is_shunned = |row: &u32| {
+            let state = &pool.row(*row).state;
+            class.avoids(&state.machine, state.sequence, now)
+        };
+        untouched.chain(touched).filter(|row| !is_shunned(row)).collect()
     }
 
     /// What a part of a gang gets of a machine of which the parts before it have left so much: all
@@ -358,15 +388,19 @@ impl<'a> Pass<'a> {
         Some(weight)
     }
 
-    fn begin(&self, class: &Class) -> Search<'a> {
-        let pool = self.snapshot.pool;
-        // A class with limits may have found nothing because of them, and not because of the
-        // machines that it saw.
-        let all = class.fresh
+    /// Whether it is not enough that a class looks at the machines that have improved. One with
+    /// limits may have found nothing because of them, and not because of the machines that it saw.
+    fn looks_at_all(&self, class: &Class) -> bool {
+        class.fresh
             || !class.uses.is_nothing()
             || self.snapshot.anew
             || class.pause_is_over(self.snapshot.now)
-            || class.is_erratic(&pool.clauses);
+            || class.is_erratic(&self.snapshot.pool.clauses)
+    }
+
+    fn begin(&self, class: &Class) -> Search<'a> {
+        let pool = self.snapshot.pool;
+        let all = self.looks_at_all(class);
         let among = || if all { Among::All(self.admitted(class)) } else { Among::Improved };
         let levels = class.rank.as_ref().map(|(id, _)| pool.clauses.levels(*id));
         // What a class uses of limits on this machine or that one changes while the machines do

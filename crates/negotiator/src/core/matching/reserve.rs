@@ -14,7 +14,7 @@ use model::{ClassId, MachineName, Now, Resources, ScheddName, Timestamp, attr, q
 use proto::matchmaking::Term;
 
 use crate::core::machines::pool::Pool;
-use crate::core::matching::booked::mark_of;
+use crate::core::matching::marks::mark_of;
 use crate::core::requests::demand::Class;
 
 /// How long a match may be under way before its claim is granted.

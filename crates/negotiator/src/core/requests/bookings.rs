@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use model::queues::ReservedPlace;
+use model::queues::{ReservedPlace, Window};
 use model::{Now, ScheddName, Timestamp};
-use proto::matchmaking::Booking;
+use proto::matchmaking::{Booking, BookingAnswer};
 use serde::{Deserialize, Serialize};
 
 /// How long the reservation of a schedd that is away is remembered when its window is over: until
@@ -17,7 +17,7 @@ const FORGET: Duration = Duration::from_secs(24 * 3600);
 pub(crate) type Key = (ScheddName, String);
 
 /// What came of those that were asked for: where they are, if they can be.
-pub type Answers = Vec<(ScheddName, String, Option<Vec<ReservedPlace>>)>;
+pub type Answers = Vec<(ScheddName, BookingAnswer)>;
 
 /// A reservation that holds, as it is saved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,8 @@ pub struct SavedBooking {
 pub struct Bookings {
     settled: BTreeMap<Key, Booking>,
     asked: BTreeMap<Key, Booking>,
+    /// Questions that were answered with no, and may be asked again before that is heard.
+    denied: BTreeMap<Key, (u32, Window)>,
     /// Whether a pass has to look at every machine, because something was said.
     is_news: bool,
     /// When a window opens or closes next, in milliseconds of the steady clock.
@@ -66,6 +68,10 @@ impl Bookings {
             before.extend(self.settled.remove(&key).map(|booking| (key, booking)));
         }
         self.asked.retain(|(of, _), _| of != schedd);
+        self.denied.retain(|(of, queue), question| {
+            let mut same = all.iter().filter(|one| one.queue == *queue && !one.is_settled);
+            of != schedd || same.any(|one| question_of(one) == *question)
+        });
         let mut now = BTreeMap::new();
         for booking in all {
             let key = (schedd.clone(), booking.queue.clone());
@@ -85,14 +91,27 @@ impl Bookings {
 
     /// A pass has settled these.
     pub(crate) fn answered(&mut self, answers: &Answers) {
-        for (schedd, queue, places) in answers {
+        for (schedd, BookingAnswer { queue, places, .. }) in answers {
             let key = (schedd.clone(), queue.clone());
             let Some(booking) = self.asked.remove(&key) else { continue };
             if let Some(places) = places {
                 let places = places.clone();
                 self.settled.insert(key, Booking { places, is_settled: true, ..booking });
+            } else {
+                self.denied.insert(key, question_of(&booking));
             }
         }
+    }
+
+    /// What was answered to this question before. It is asked again by who has not heard the answer
+    /// yet, or never will, and acts by the first that comes: so there is one.
+    pub(crate) fn said_before(&self, key: &Key) -> Option<Option<Vec<ReservedPlace>>> {
+        let question = question_of(self.asked.get(key)?);
+        let held = self.settled.get(key).filter(|held| question_of(held) == question);
+        if let Some(held) = held {
+            return Some(Some(held.places.clone()));
+        }
+        (self.denied.get(key) == Some(&question)).then_some(None)
     }
 
     /// A pass was made.
@@ -127,6 +146,10 @@ impl Bookings {
     pub(crate) fn asked(&self) -> impl Iterator<Item = (&Key, &Booking)> {
         self.asked.iter()
     }
+}
+
+fn question_of(booking: &Booking) -> (u32, Window) {
+    (booking.question, booking.window)
 }
 
 /// A moment of the wall clock on the steady one; 0 if it has passed. Not too early.

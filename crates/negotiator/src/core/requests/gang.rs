@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use classad::{ClassAd, Expr, Value};
-use model::{Gang, Parts, Spread, attr};
+use model::{Gang, Parts, Resources, Spread, attr};
 use proto::matchmaking::ClassRequest;
 
 use crate::core::machines::pool::Rows;
-use crate::core::requests::demand::Class;
+use crate::core::requests::demand::{Asked, Class};
 
 /// The parts of a class's jobs.
 #[derive(Clone, Debug)]
@@ -38,6 +38,29 @@ impl GangClass {
             next += parts.count;
         }
         Some(Box::new(Self { spread: gang.spread, kinds, count: next }))
+    }
+
+    /// Whether its parts ask for more than all of this, or for more machines than these.
+    pub(crate) fn asks_for_more_than<'r>(
+        &self,
+        machines: impl Iterator<Item = &'r Resources>,
+    ) -> bool {
+        let (mut count, mut cpus, mut memory_mib) = (0, 0, 0);
+        for left in machines {
+            (count, cpus) = (count + 1, cpus + u64::from(left.cpus));
+            memory_mib += left.memory_mib;
+        }
+        let asked = |kind: &Kind| match &kind.class.asked {
+            Asked::Fixed(asked) => (u64::from(asked.cpus), asked.memory_mib),
+            Asked::PerMachine(_) => (0, 0),
+        };
+        let all = self.kinds.iter().fold((0_u64, 0_u64), |(cpus, memory_mib), kind| {
+            let (parts, one) = (kind.parts.len() as u64, asked(kind));
+            let times = |amount: u64| amount.saturating_mul(parts);
+            (cpus.saturating_add(times(one.0)), memory_mib.saturating_add(times(one.1)))
+        });
+        let is_short = self.spread == Spread::Scatter && self.count > count;
+        is_short || all.0 > cpus || all.1 > memory_mib
     }
 }
 

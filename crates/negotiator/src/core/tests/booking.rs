@@ -180,3 +180,130 @@ fn the_parts_of_a_job_leave_a_reservation_together_and_use_their_own() {
         "#]],
     );
 }
+
+#[test]
+fn what_a_reservation_does_not_speak_of_its_jobs_take_of_the_machine() {
+    check(
+        "machine a cpus=4 memory=4000 gpus=1
+         book R1 0 1000 cpus=2
+         job ann 1 2 memory=1000 gpus=1; PbsQueue = \"R1\"",
+        expect![[r#"
+            #1 1 on a: cpus=1 memory=1024 gpus=1 limit reservation R1 of s:0
+            R1 booked: a cpus=2
+            1 waits: not yet: 1 machine could run it; all are busy (short of GPUs)
+        "#]],
+    );
+}
+
+#[test]
+fn a_reservations_jobs_leave_another_of_the_same_time_what_it_has() {
+    // Also what jobs have already: nothing else is in the way of the third.
+    check(
+        "machine a cpus=8 memory=4000
+         book R1 0 1000 cpus=2
+         book R2 100 500 cpus=2 memory=3072
+         job ann 1 1 memory=1024; PbsQueue = \"R1\"
+         job ann 2 1 memory=512; PbsQueue = \"R1\"
+         job bob 3 1 memory=3072; PbsQueue = \"R2\"
+
+         claimed a
+         gone 2
+         job ann 4 2 memory=256; PbsQueue = \"workq\"
+         book R3 500 900 cpus=2 memory=3500
+
+         claimed a
+         gone 4
+         wait 100",
+        expect![[r#"
+            #1 2 on a: cpus=1 memory=512 limit reservation R1 of s:0
+            R1 booked: a cpus=2
+            R2 booked: a cpus=2
+            3 waits: not yet: 1 machine could run it; all are busy (short of Memory)
+            1 waits: not yet: other users come first: place 2 of 2 in the fair share
+            #2 4 on a: cpus=1 memory=256
+            R3 booked: no
+            3 waits: not yet: 1 machine could run it; all are busy (short of Memory)
+            1 waits: not yet: other users come first: place 2 of 2 in the fair share
+            4 waits: not yet: a is reserved (R1) from 1970-01-12 13:46:40 UTC until 1970-01-12 14:03:20 UTC; it asks for no walltime, so nobody can tell when it is over
+            #3 3 on a: cpus=1 memory=3072 limit reservation R2 of s:0
+            1 waits: not yet: 1 machine could run it; all are busy (short of Memory)
+        "#]],
+    );
+    // What is over by then is in nobody's way.
+    check(
+        "machine a cpus=8 memory=4000
+         book R1 0 1000 cpus=2
+         book R2 500 900 cpus=2 memory=3000
+         job ann 1 1 memory=2000; PbsQueue = \"R1\"; PbsWalltime = 100
+         job ann 2 1 memory=2000; PbsQueue = \"R1\"; PbsWalltime = 600",
+        expect![[r#"
+            #1 1 on a: cpus=1 memory=2048 limit reservation R1 of s:0
+            R1 booked: a cpus=2
+            R2 booked: a cpus=2
+            2 waits: not yet: 1 machine could run it; all are busy (short of Memory)
+        "#]],
+    );
+    // Windows that follow each other do not meet.
+    check(
+        "machine a cpus=8 memory=4000
+         book R1 0 1000 cpus=2
+         book R2 1000 2000 cpus=2 memory=3000
+         job ann 1 1 memory=2000; PbsQueue = \"R1\"",
+        expect![[r#"
+            #1 1 on a: cpus=1 memory=2048 limit reservation R1 of s:0
+            R1 booked: a cpus=2
+            R2 booked: a cpus=2
+        "#]],
+    );
+}
+
+#[test]
+fn a_whole_machine_is_kept_for_longer_while_jobs_of_its_reservation_run() {
+    check(
+        "machine a cpus=4 memory=4000
+         book R1 0 1000 cpus=2 excl
+         job ann 1 1; PbsQueue = \"R1\"
+
+         claimed a
+         rebook R1 0 2000
+
+         book R2 1500 1800 cpus=1",
+        expect![[r#"
+            #1 1 on a: cpus=1 memory=128 limit reservation R1 of s:0
+            R1 booked: a cpus=4
+            #2 1 on a: cpus=1 memory=128 limit reservation R1 of s:0
+            R1 booked: a cpus=4
+            #3 1 on a: cpus=1 memory=128 limit reservation R1 of s:0
+            R2 booked: no
+        "#]],
+    );
+}
+
+#[test]
+fn a_question_that_is_asked_again_has_the_answer_that_it_had() {
+    let mut world = World::new();
+    world.act("machine a cpus=4 memory=4000");
+    world.act("book R1 0 1000 cpus=4");
+    let asked = world.bookings["R1"].clone();
+    world.settle();
+    // Nobody has heard the answer, and the machine has left.
+    world.act("leaves a");
+    world.bookings.insert("R1".to_owned(), asked.clone());
+    world.act("retells");
+    world.settle();
+    // The same of a no, and a machine that has come.
+    let longer = Booking { question: 1, window: window(&["", "0", "2000"]), ..asked };
+    let longer = Booking { places: world.bookings["R1"].places.clone(), ..longer };
+    for line in ["retells", "machine a cpus=4 memory=4000", "retells"] {
+        world.bookings.insert("R1".to_owned(), longer.clone());
+        world.act(line);
+        world.settle();
+    }
+    expect![[r#"
+        R1 booked: a cpus=4
+        R1 booked: a cpus=4
+        R1 booked: no
+        R1 booked: no
+    "#]]
+    .assert_eq(&world.out);
+}

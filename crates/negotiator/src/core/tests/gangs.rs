@@ -134,3 +134,70 @@ fn a_gang_waits_for_a_moment_at_which_all_parts_have_room() {
         "#]],
     );
 }
+
+#[test]
+fn a_part_that_was_to_blame_for_nothing_is_offered_again_at_once() {
+    check(
+        "machine a cpus=1 memory=1000
+         machine b cpus=1 memory=1000
+         job ann 1 1 cpus=2; GangParts = \"scatter 2:RequestCpus=1\"; MinHosts = 2
+
+         declined 1 blameless
+         declined 2 blameless
+
+         declined 3 blameless
+         declined 4
+
+         wait 2",
+        expect![[r#"
+            #1 1 on a: cpus=1 memory=128 part 0 of 2 holds 0
+            #2 1 on b: cpus=1 memory=128 part 1 of 2 holds 1
+            #3 1 on a: cpus=1 memory=128 part 0 of 2 holds 0
+            #4 1 on b: cpus=1 memory=128 part 1 of 2 holds 1
+            1 waits: not yet: it needs 2 machines at once, and not so many of the pool's 2 have room for its parts
+            #5 1 on a: cpus=1 memory=128 part 0 of 2 holds 0
+            #6 1 on b: cpus=1 memory=128 part 1 of 2 holds 1
+        "#]],
+    );
+}
+
+#[test]
+fn a_gang_looks_again_when_something_has_improved_and_has_the_shortest_term_for_all() {
+    check(
+        "machine a cpus=1 memory=1000
+         machine b cpus=2 memory=1000
+         book R1 100 1000 cpus=2
+         job ann 1 1 cpus=2; GangParts = \"scatter 2:RequestCpus=1\"; MinHosts = 2; PbsWalltime = 10
+
+         claimed a
+         claimed b
+         gone 1
+         job ann 2 1 cpus=2; GangParts = \"scatter 2:RequestCpus=1\"; MinHosts = 2; PbsWalltime = 10
+
+         freed a",
+        expect![[r#"
+            #1 1 on a: cpus=1 memory=128 part 0 of 2 holds 0
+            #2 1 on b: cpus=1 memory=128 part 1 of 2 holds 1
+            R1 booked: b cpus=2
+            2 waits: not yet: it needs 2 machines at once, and not so many of the pool's 2 have room for its parts
+            #3 2 on b: cpus=1 memory=128 part 0 of 2 holds 0
+            #4 2 on a: cpus=1 memory=128 part 1 of 2 holds 1
+        "#]],
+    );
+}
+
+#[test]
+fn the_parts_of_a_gang_have_the_shortest_term_of_any() {
+    let mut world = World::new();
+    for line in [
+        "machine a cpus=1 memory=1000",
+        "machine b cpus=2 memory=1000",
+        "book R1 100 1000 cpus=2",
+        "job ann 1 1 cpus=2; GangParts = \"scatter 2:RequestCpus=1\"; MinHosts = 2; PbsWalltime = 10",
+    ] {
+        world.act(line);
+    }
+    world.settle();
+    let starts = world.matches.iter().map(|(_, matched)| matched.term.map(|term| term.starts_s));
+    assert_eq!(starts.collect::<Vec<_>>(), [Some(15), Some(15)], "{}", world.out);
+}

@@ -28,6 +28,7 @@ pub(crate) fn bookings_of(settings: &QueueSettings) -> Vec<Booking> {
             parts: reserved.parts.clone(),
             places: reserved.places().to_vec(),
             is_settled: matches!(reserved.stage, Stage::Confirmed(_) | Stage::Running(_)),
+            question: reserved.question,
         })
         .collect()
 }

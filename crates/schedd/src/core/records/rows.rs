@@ -135,6 +135,9 @@ pub struct Tally {
     /// What the slot of the last run had.
     #[serde(skip_serializing_if = "is_default")]
     pub slot_resources: Option<Resources>,
+    /// How many processors the other claims of the last run had, if it had several.
+    #[serde(skip_serializing_if = "is_default")]
+    pub other_cpus: u32,
     /// Which ones of the custom resources it had.
     #[serde(default)]
     pub slot_devices: Devices,

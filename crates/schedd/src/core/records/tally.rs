@@ -84,6 +84,7 @@ impl Tally {
     /// Adds the time of a run that is over. HTCondor adds up each run with its own slot.
     fn note_slot_time(&mut self, end: &RunEnd) {
         let cpus = self.slot_resources.as_ref().map_or(1, |slot| u64::from(slot.cpus));
+        let cpus = cpus + u64::from(self.other_cpus);
         let slot_ms = self.last_wall_ms.saturating_mul(cpus);
         self.wall_ms += self.last_wall_ms;
         self.slot_ms = self.slot_ms.saturating_add(slot_ms);

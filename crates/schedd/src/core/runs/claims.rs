@@ -1,6 +1,6 @@
 //! Startds: what they say, and what follows for claims and for the runs on them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use model::{
@@ -36,6 +36,7 @@ impl Core {
                 Ok(vec![Fact::Claim(ClaimFact::Failed {
                     matched: *matched,
                     reason: reason.clone(),
+                    blameless: false,
                 })])
             }
             FromStartd::RunStarted { claim, run, at, scratch_dir } => {
@@ -51,8 +52,8 @@ impl Core {
                 self.run_paused(now, *run, *pause, *processes)
             }
             FromStartd::RunUsage { claim, run, usage } => {
-                self.first(name, *claim, *run)?;
-                self.usage_seen(now, *run, *usage)
+                let held = self.current(name, *claim, *run)?;
+                self.usage_seen(now, held, *usage)
             }
             FromStartd::RunEnded { claim, run, end, usage } => {
                 match self.current(name, *claim, *run) {
@@ -81,12 +82,16 @@ impl Core {
         let claims = machine.into_iter().flat_map(|machine| &machine.claims);
         let runs = claims.filter_map(|claim| self.claims.get(claim)?.record.run);
         let executes = |run: &RunId| {
-            let state = self.job(run.job).map(|job| job.state());
+            let job = self.job(run.job);
+            // It may have a part on another machine that was not heard before.
+            let is_told = job.is_some_and(|job| job.record().tally.disconnected.is_some());
+            let state = job.map(|job| job.state());
             let running = state.as_ref().and_then(|state| state.running());
-            running.is_some_and(|running| running.executing.is_some())
+            !is_told && running.is_some_and(|running| running.executing.is_some())
         };
-        let cut_off =
-            runs.filter(executes).map(|run| Fact::Run { run, fact: RunFact::Disconnected });
+        // Of two parts on the machine one is enough to say it.
+        let runs: BTreeSet<RunId> = runs.filter(executes).collect();
+        let cut_off = runs.into_iter().map(|run| Fact::Run { run, fact: RunFact::Disconnected });
         [Fact::Machine { machine: name.clone(), fact: MachineFact::Went }]
             .into_iter()
             .chain(cut_off)
@@ -168,7 +173,8 @@ impl Core {
             {
                 let job = self.job(run.job);
                 let was_cut_off = job.is_some_and(|job| job.record().tally.disconnected.is_some());
-                let back = was_cut_off.then_some(Fact::Run { run, fact: RunFact::Reconnected });
+                let is_back = was_cut_off && self.is_heard_again(name, claim);
+                let back = is_back.then_some(Fact::Run { run, fact: RunFact::Reconnected });
                 back.into_iter().chain(self.say_again(now, name, claim)).collect()
             }
             Some(_) | None if status.last_ordinal < record.ordinal => {
@@ -178,9 +184,24 @@ impl Core {
             Some(_) | None => {
                 let reason = "the startd has no record of the run".to_owned();
                 let end = RunEnd::Lost { reason };
-                self.run_ended(now, claim, &end, self.usage_of(run))
+                self.run_ended(now, claim, &end, self.usage_of(claim))
             }
         }
+    }
+
+    /// Whether a run is heard again with this claim of it, of a machine that says what it holds:
+    /// all other parts are on machines that are heard, and those on this one say it once.
+    fn is_heard_again(&self, name: &MachineName, claim: &Claim) -> bool {
+        let Some(gang) = claim.record.gang.as_ref() else { return true };
+        let members = self.gangs.get(gang.share.gang);
+        let held = members.into_iter().flat_map(|members| &members.held);
+        let mut others = held.filter_map(|(part, id)| Some((*part, self.claims.get(id)?)));
+        others.all(|(part, other)| {
+            let machine = &other.record.machine;
+            other.record.has_ended()
+                || (machine == name && part >= gang.share.part)
+                || (machine != name && self.machines.get(machine).is_some_and(|one| one.up))
+        })
     }
 
     /// Says again what the claim's run shall do. The startd does an ordinal once, and answers with
@@ -263,9 +284,9 @@ impl Core {
     /// The claim is no more, and nothing of a run on it is alive.
     pub(crate) fn gone(&self, now: Now, claim: &Claim, reason: &str) -> Vec<Fact> {
         let mut facts = Vec::new();
-        if let Some(run) = claim.record.run {
+        if claim.record.run.is_some() {
             let end = RunEnd::Lost { reason: reason.to_owned() };
-            facts.extend(self.run_ended(now, claim, &end, self.usage_of(run)));
+            facts.extend(self.run_ended(now, claim, &end, self.usage_of(claim)));
             if claim.record.gang.is_some() {
                 return facts;
             }
@@ -282,9 +303,13 @@ impl Core {
         if speaks { Ok(()) } else { Err(Rejection::Stale) }
     }
 
-    /// What the run is known to have used.
-    fn usage_of(&self, run: RunId) -> Usage {
-        self.job(run.job).map_or_else(Usage::default, |job| job.record().tally.last_usage)
+    /// What the run is known to have used on a claim.
+    pub(crate) fn usage_of(&self, claim: &Claim) -> Usage {
+        if claim.record.gang.is_some() {
+            return claim.used;
+        }
+        let job = claim.record.run.and_then(|run| self.job(run.job));
+        job.map_or_else(Usage::default, |job| job.record().tally.last_usage)
     }
 
     /// The claim, if this run is on it.

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use classad::{AttrName, ClassAd, Expr, Value};
 use model::{
     ClaimId, Hold, HoldCode, JobEvent, JobId, JobState, MatchId, NODE, Now, RunEnd, Script,
-    StopCause, Universe, Usage, VacateCode, attr,
+    StartStage, StopCause, Universe, Usage, VacateCode, attr,
     planted::{Bug, planted},
 };
 use proto::claiming::StopHow;
 
 use crate::core::records::rows::{ClaimRecord, GangClaim, Lost};
+use crate::core::runs::over::hold_for_start;
 use crate::core::state::core::{Claim, Core, JobRef};
 use crate::core::state::gangs::Members;
 use crate::core::words::{ClaimFact, Fact, JobFact};
@@ -54,8 +55,11 @@ impl Core {
         let alone = members.others().next().is_none() || planted(Bug::PartLeftRunning);
         match (&gang.ended, &gang.lost) {
             (Some((end, usage)), lost) if alone => {
-                // Who waits for all has not ended well when one of them was lost.
-                let lost = lost.as_ref().filter(|_| self.waits_for_all(run.job));
+                // Who waits for all has not ended well when one of them was lost; and a machine
+                // that could not prepare its part is given time, as for a job of one.
+                let counts =
+                    |lost: &&Lost| self.waits_for_all(run.job) || lost.could_not_prepare(end);
+                let lost = lost.as_ref().filter(counts);
                 let end = lost.map_or(end, |lost| &lost.end);
                 let mut facts = self.run_over(now, run.job, end, usage.and(&gang.used));
                 let claim = record.claim;
@@ -112,18 +116,20 @@ impl Core {
             dropped.map(|claim| Fact::Claim(ClaimFact::Dropped { claim: *claim, release: true }));
         let failed = members.asked.iter().map(|matched| {
             let reason = "another part of the job has no place".to_owned();
-            Fact::Claim(ClaimFact::Failed { matched: *matched, reason })
+            Fact::Claim(ClaimFact::Failed { matched: *matched, reason, blameless: true })
         });
         dropped.chain(failed).collect()
     }
 
-    /// Whether all parts of a gang are there and can be told to begin.
-    pub(crate) fn is_gang_ready(&self, gang: &GangClaim) -> bool {
+    /// Whether all parts of a gang are there and can be told to begin: none has waited for the
+    /// others until it was too late.
+    pub(crate) fn is_gang_ready(&self, now: Now, gang: &GangClaim) -> bool {
         let Some(members) = self.gangs.get(gang.share.gang) else { return false };
         let held = members.held.values().filter_map(|id| self.claims.get(id));
         let mut up = held.map(|claim| {
             let machine = self.machines.get(&claim.record.machine);
-            machine.is_some_and(|machine| machine.up) && !self.is_offline(claim)
+            let is_late = now.boot_ms >= claim.work_until_ms && !planted(Bug::GangBeginsLate);
+            machine.is_some_and(|machine| machine.up) && !self.is_offline(claim) && !is_late
         });
         (members.is_whole() || planted(Bug::GangHalfStarted)) && up.all(|up| up)
     }
@@ -172,6 +178,32 @@ impl Core {
         members.into_iter().flat_map(Members::others).collect()
     }
 
+    /// What a run has used on all of its claims, those that are over too, when this one of them
+    /// has used so much.
+    pub(crate) fn used_together(&self, gang: &GangClaim, claim: ClaimId, own: Usage) -> Usage {
+        let members = self.gangs.get(gang.share.gang);
+        let held = members.into_iter().flat_map(|members| members.held.values());
+        let of = |id: &ClaimId| {
+            let held = self.claims.get(id)?;
+            let ended = held.record.gang.as_ref().and_then(|gang| gang.ended.as_ref());
+            let known = ended.map_or(held.used, |(_, usage)| *usage);
+            Some(if *id == claim { own } else { known })
+        };
+        let mut parts = held.filter_map(of);
+        let first = parts.next().unwrap_or(own);
+        let all = parts.fold(first, |all, part| all.and(&part));
+        let first = members.and_then(Members::first).and_then(|id| self.claims.get(&id));
+        let over = first.and_then(|first| Some(first.record.gang.as_ref()?.used));
+        over.map_or(all, |over| all.and(&over))
+    }
+
+    /// The processors of a run's other parts, by its first claim.
+    pub(crate) fn cpus_of_others(&self, first: ClaimId) -> u32 {
+        let others = self.others_on(first).into_iter();
+        let cpus = others.filter_map(|id| Some(self.claims.get(&id)?.record.resources.cpus));
+        cpus.fold(0, u32::saturating_add)
+    }
+
     /// The other parts of the gang whose first claim this is.
     pub(crate) fn others_of(&self, gang: MatchId) -> Vec<&Claim> {
         let members = self.gangs.get(gang);
@@ -185,16 +217,19 @@ impl Lost {
     /// again holds it.
     fn cause(&self, now: Now) -> StopCause {
         let Self { machine, end } = self;
-        let hold = |reason: String, subcode: i32| {
-            let code = HoldCode::Unspecified;
-            StopCause::Hold(Hold { code, subcode, reason, since: now.wall })
+        let vacate = |reason: String| StopCause::Vacate {
+            code: VacateCode::ScheddVacate,
+            subcode: 0,
+            reason,
         };
         match end {
             RunEnd::StartFailed(failure) => {
-                let (path, errno) = (&failure.path, failure.errno);
-                let reason =
-                    format!("a part of it could not begin on {machine}: {path}: errno {errno}");
-                hold(reason, errno)
+                let told =
+                    |why: String| format!("a part of it could not begin on {machine}: {why}");
+                match hold_for_start(failure, now) {
+                    Ok(hold) => StopCause::Hold(Hold { reason: told(hold.reason), ..hold }),
+                    Err(why) => vacate(told(why)),
+                }
             }
             RunEnd::OutputFailed { path, errno, .. } => {
                 let code = HoldCode::TransferOutputError;
@@ -204,14 +239,20 @@ impl Lost {
                 StopCause::Hold(Hold { code, subcode: *errno, reason, since: now.wall })
             }
             RunEnd::Program(_) | RunEnd::ScriptFailed { .. } | RunEnd::UpToDate => {
-                hold(format!("the part of it on {machine} ended before the whole"), 0)
+                let reason = format!("the part of it on {machine} ended before the whole");
+                let code = HoldCode::Unspecified;
+                StopCause::Hold(Hold { code, subcode: 0, reason, since: now.wall })
             }
-            RunEnd::Vacated { .. } | RunEnd::Lost { .. } => StopCause::Vacate {
-                code: VacateCode::ScheddVacate,
-                subcode: 0,
-                reason: format!("the part of it on {machine} was lost"),
-            },
+            RunEnd::Vacated { .. } | RunEnd::Lost { .. } => {
+                vacate(format!("the part of it on {machine} was lost"))
+            }
         }
+    }
+
+    /// Whether the first part ended only because a machine could not prepare this one.
+    fn could_not_prepare(&self, first: &RunEnd) -> bool {
+        let RunEnd::StartFailed(failure) = &self.end else { return false };
+        failure.stage == StartStage::Prepare && matches!(first, RunEnd::Vacated { .. })
     }
 }
 

@@ -15,8 +15,8 @@ use crate::core::job::description::env;
 use crate::core::policy::at_end;
 use crate::core::policy::holds;
 use crate::core::records::eviction::is_checkpoint;
-use crate::core::state::core::{Core, JobRef};
-use crate::core::words::{Fact, JobFact, Rejection, RunFact};
+use crate::core::state::core::{Claim, Core, JobRef};
+use crate::core::words::{ClaimFact, Fact, JobFact, Rejection, RunFact};
 
 /// What a job waits after its first, second, ... run in a row that failed through no doing of its
 /// own: soon enough for a machine that came back, rarely enough for one that eats jobs.
@@ -110,22 +110,32 @@ impl Core {
         Ok(vec![Fact::Job { job: run.job, fact: JobFact::Happened(event) }])
     }
 
+    /// What the run on a claim has used so far. Limits are those of all parts together; a slot has
+    /// what its own part uses.
     pub(crate) fn usage_seen(
         &self,
         now: Now,
-        run: RunId,
-        usage: Usage,
+        claim: &Claim,
+        own: Usage,
     ) -> Result<Vec<Fact>, Rejection> {
+        let record = &claim.record;
+        let run = record.run.filter(|_| !record.has_ended()).ok_or(Rejection::Stale)?;
+        let part = record.gang.as_ref().map(|gang| self.used_together(gang, record.claim, own));
+        let usage = part.unwrap_or(own);
         let known = self.job(run.job).map(|job| job.record().tally.last_usage);
         if known == Some(usage) {
             return Err(Rejection::Stale);
         }
+        let of_part =
+            part.map(|_| Fact::Claim(ClaimFact::PartUsed { claim: record.claim, usage: own }));
         let seen = Fact::Run { run, fact: RunFact::UsageSeen { usage } };
         let follows = match self.over_limits(now, run, usage) {
-            none if none.is_empty() => self.out_of_resources(now, run, usage),
+            none if none.is_empty() && !record.is_other_part() => {
+                self.out_of_resources(now, run, own)
+            }
             ends => ends,
         };
-        Ok([seen].into_iter().chain(follows).collect())
+        Ok(of_part.into_iter().chain([seen]).chain(follows).collect())
     }
 
     /// The job's run is surely over, in this way.
@@ -348,9 +358,22 @@ impl TransferFailure<'_> {
     }
 }
 
-/// A start that failed holds the job, with the code of the step, unless the step was ours (HTCondor
-/// 25.14's texts).
+/// A start that failed holds the job, with the code of the step, unless the step was ours.
 fn after_start_failure(failure: &StartFailure, job: JobRef<'_>, now: Now) -> AfterRun {
+    match hold_for_start(failure, now) {
+        Ok(hold) if failure.stage == StartStage::Deferral => AfterRun::Hold(hold),
+        Ok(hold) => AfterRun::Hold(Hold { reason: error_from(job, hold.reason), ..hold }),
+        Err(reason) => AfterRun::Requeue { reason },
+    }
+}
+
+/// The hold for a start that failed, with the code of the step, by which is told whether it may
+/// pass by itself (HTCondor 25.14's texts).
+///
+/// # Errors
+///
+/// Why the job goes back into the queue, if the step was ours.
+pub(crate) fn hold_for_start(failure: &StartFailure, now: Now) -> Result<Hold, String> {
     let StartFailure { stage, path, errno, said: _ } = failure;
     let cause = errno_text(*errno);
     let (code, reason) = match stage {
@@ -378,7 +401,7 @@ fn after_start_failure(failure: &StartFailure, job: JobRef<'_>, now: Now) -> Aft
         StartStage::Deferral => {
             let reason = "Job missed deferred execution time".to_owned();
             let code = HoldCode::MissedDeferredExecutionTime;
-            return AfterRun::Hold(Hold { code, subcode: 0, reason, since: now.wall });
+            return Ok(Hold { code, subcode: 0, reason, since: now.wall });
         }
         StartStage::Group => (
             HoldCode::CannotSwitchPrimaryGroup,
@@ -388,13 +411,15 @@ fn after_start_failure(failure: &StartFailure, job: JobRef<'_>, now: Now) -> Aft
             HoldCode::FailedToCreateProcess,
             format!("Failed to execute '{path}': (errno={errno}: '{cause}')"),
         ),
-        StartStage::TransferInput | StartStage::Prepare => {
-            let reason = format!("the machine could not prepare the run ({path}: {cause})");
-            return AfterRun::Requeue { reason };
+        StartStage::TransferInput => (
+            HoldCode::TransferInputError,
+            format!("Transfer input files failure: {path}: (errno {errno}) {cause}"),
+        ),
+        StartStage::Prepare => {
+            return Err(format!("the machine could not prepare the run ({path}: {cause})"));
         }
     };
-    let reason = error_from(job, reason);
-    AfterRun::Hold(Hold { code, subcode: *errno, reason, since: now.wall })
+    Ok(Hold { code, subcode: *errno, reason, since: now.wall })
 }
 
 /// HTCondor 25.14's words for what a machine says went wrong.

@@ -9,7 +9,7 @@ use classad::{AttrName, ClassAd};
 use model::queues::QueueSettings;
 use model::{
     Beat, CheckpointEnd, ClaimId, ClassId, ClusterId, JobId, JobPriority, JobState, MachineName,
-    MatchId, ProcId, Seq, SubmitToken, Timestamp, Universe, UserName, attr, keeps_files,
+    MatchId, ProcId, Seq, SubmitToken, Timestamp, Universe, Usage, UserName, attr, keeps_files,
     planted::{Bug, planted},
     spooling,
 };
@@ -166,6 +166,8 @@ pub(crate) struct Claim {
     pub(crate) brisk: bool,
     /// Whether another claim was asked for on its slot.
     pub(crate) share_asked: bool,
+    /// Of a run with several claims: what it is known to have used on this one.
+    pub(crate) used: Usage,
     /// The slot's ad, if it was granted in this life while some job needed it.
     pub(crate) slot_ad: Option<Arc<ClassAd>>,
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use classad::{AttrName, ClassAd, Value};
 use model::{
     ClaimId, ClusterId, JobId, JobState, JobStatus, MachineName, Now, ProcId, Procs, RunId,
-    Timestamp, Universe, UserName,
+    Timestamp, Universe, Usage, UserName,
     planted::{Bug, planted},
     queues,
 };
@@ -376,6 +376,7 @@ impl Core {
             run_since_ms: now.boot_ms,
             brisk,
             share_asked: false,
+            used: Usage::default(),
             slot_ad: None,
         };
         self.claims.insert(id, claim);

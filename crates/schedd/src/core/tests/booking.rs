@@ -1,11 +1,12 @@
 //! Advance reservations, from the request to the end of their jobs.
 
 use model::queues::{
-    Authorized, Denied, ReservedChunk, ReservedParts, ReservedPlace, Spread, Stage, Window,
+    Authorized, Denied, Reserved, ReservedChunk, ReservedParts, ReservedPlace, Spread, Stage,
+    Window,
 };
 use model::{MachineName, Resources};
 use proto::client::{Arrange, BookAsk};
-use proto::matchmaking::ToSchedd;
+use proto::matchmaking::{BookingAnswer, ToSchedd};
 
 use crate::core::tests::*;
 
@@ -13,15 +14,28 @@ const TOKEN: SubmitToken = SubmitToken([77; 16]);
 
 /// A reservation from so many seconds on until so many seconds on, asked for by alice.
 fn book(trial: &mut Trial, from: i64, until: i64) -> Answer {
-    let by = user("alice");
-    let reserved = trial.take(&[Input::Reserve { by: by.clone(), token: TOKEN }]).answers.remove(0);
-    let Some(Answer::Reserved(number)) = reserved else { panic!("{reserved:?}") };
-    let now = trial.now.wall.as_secs();
+    book_as(trial, TOKEN, from, until)
+}
+
+fn book_as(trial: &mut Trial, token: SubmitToken, from: i64, until: i64) -> Answer {
     let part = Resources { cpus: 1, ..Resources::default() };
     let chunks = vec![ReservedChunk { count: 1, part, machine: None }];
+    book_these(trial, token, (from, until), chunks)
+}
+
+fn book_these(
+    trial: &mut Trial,
+    token: SubmitToken,
+    (from, until): (i64, i64),
+    chunks: Vec<ReservedChunk>,
+) -> Answer {
+    let by = user("alice");
+    let reserved = trial.take(&[Input::Reserve { by: by.clone(), token }]).answers.remove(0);
+    let Some(Answer::Reserved(number)) = reserved else { panic!("{reserved:?}") };
+    let now = trial.now.wall.as_secs();
     let ask = BookAsk {
         number,
-        token: TOKEN,
+        token,
         window: window(now + from, now + until),
         parts: ReservedParts { chunks, spread: Spread::Free, is_exclusive: false },
         who: Authorized { users: Some("alice@*".to_owned()), hosts: None },
@@ -51,7 +65,13 @@ fn places() -> Vec<ReservedPlace> {
 /// The negotiator has a place for it, or none.
 fn answer(trial: &mut Trial, places: Option<Vec<ReservedPlace>>) {
     let name = trial.core.settings.reservations.keys().next().unwrap().clone();
-    trial.take(&[Input::FromNegotiator(ToSchedd::Booked(vec![(name, places)]))]);
+    let question = trial.core.settings.reservations[&name].question;
+    answer_to(trial, name, question, places);
+}
+
+fn answer_to(trial: &mut Trial, queue: String, question: u32, places: Option<Vec<ReservedPlace>>) {
+    let answer = BookingAnswer { queue, question, places };
+    trial.take(&[Input::FromNegotiator(ToSchedd::Booked(vec![answer]))]);
 }
 
 fn submit(trial: &mut Trial, token: u8, by: &str) -> Answer {
@@ -125,4 +145,73 @@ fn a_window_is_moved_if_the_negotiator_agrees_and_only_its_owner_may() {
     assert_eq!(arrange(&mut trial, "bob", unbook()), denied(Denied::NotPermitted));
     assert_eq!(arrange(&mut trial, "alice", unbook()), Answer::Done);
     assert_eq!(stage(&trial), None);
+}
+
+#[test]
+fn what_is_said_of_an_earlier_window_is_no_answer_for_this_one() {
+    let mut trial = Trial::new();
+    book(&mut trial, 100, 200);
+    let name = trial.core.settings.reservations.keys().next().unwrap().clone();
+    let now = trial.now.wall.as_secs();
+    let rebook =
+        |until| Arrange::Rebook { queue: name.clone(), window: window(now + 100, now + until) };
+    assert_eq!(arrange(&mut trial, "alice", rebook(300)), Answer::Done);
+    answer_to(&mut trial, name.clone(), 0, Some(places()));
+    assert_eq!(stage(&trial), Some(&Stage::Unconfirmed), "that was about the first window");
+    answer_to(&mut trial, name.clone(), 0, None);
+    assert_eq!(stage(&trial), Some(&Stage::Unconfirmed), "so was that, and no job goes for it");
+    answer(&mut trial, Some(places()));
+    assert_eq!(arrange(&mut trial, "alice", rebook(400)), Answer::Done);
+    answer_to(&mut trial, name.clone(), 1, Some(places()));
+    assert!(matches!(stage(&trial), Some(Stage::Altering { .. })));
+    answer(&mut trial, Some(places()));
+    assert_eq!(stage(&trial), Some(&Stage::Confirmed(places())));
+}
+
+#[test]
+fn what_came_of_many_is_one_change_of_the_settings() {
+    let mut trial = Trial::new();
+    let names: Vec<String> = (0..3)
+        .map(|nth| {
+            assert_eq!(book_as(&mut trial, SubmitToken([70 + nth; 16]), 100, 200), Answer::Done);
+            trial.core.settings.reservations.keys().next_back().unwrap().clone()
+        })
+        .collect();
+    let answers = names.iter().zip([Some(places()), None, Some(places())]);
+    let answers = answers
+        .map(|(queue, places)| BookingAnswer { queue: queue.clone(), question: 0, places })
+        .collect();
+    trial.take(&[Input::FromNegotiator(ToSchedd::Booked(answers))]);
+    let stages: Vec<_> =
+        names.iter().map(|name| trial.core.settings.reservations.get(name)).collect();
+    assert!(matches!(stages[..], [Some(_), None, Some(_)]), "{stages:?}");
+    let confirmed = |one: &Reserved| one.stage == Stage::Confirmed(places());
+    assert!(stages.into_iter().flatten().all(confirmed));
+}
+
+#[test]
+fn nobody_fills_all_and_each_part_asks_for_something() {
+    let one = Resources { cpus: 1, ..Resources::default() };
+    let cases = [
+        (Resources::default(), 1, 1, Some("Illegal attribute or resource value")),
+        (one.clone(), 10_000, 1, None),
+        (one.clone(), 10_001, 1, Some("Illegal attribute or resource value")),
+        (one.clone(), 10_000, 3, Some("20000 parts of machines in all reservations are the most")),
+        (one.clone(), 1, 50, None),
+        (one, 1, 51, Some("50 reservations of one user are the most")),
+    ];
+    for (part, count, times, expected) in cases {
+        let mut trial = Trial::new();
+        let chunks = vec![ReservedChunk { count, part, machine: None }];
+        let answers: Vec<Answer> = (0..times)
+            .map(|n| book_these(&mut trial, SubmitToken([n; 16]), (100, 200), chunks.clone()))
+            .collect();
+        let refused = match answers.last() {
+            Some(Answer::Refused(Refusal::Denied(denied))) => Some(denied.to_string()),
+            _ => None,
+        };
+        assert_eq!(refused.as_deref(), expected, "{count} parts, {times} times");
+        let queues = trial.core.settings.queues.len();
+        assert_eq!(queues, answers.iter().filter(|one| **one == Answer::Done).count() + 1);
+    }
 }

@@ -1,7 +1,7 @@
 //! Runs with several claims: begun together, ended together, recorded once.
 
 use proto::claiming::{ClaimStatus, RunStatus};
-use proto::matchmaking::GangShare;
+use proto::matchmaking::{GangShare, Term};
 
 use super::*;
 
@@ -20,19 +20,24 @@ fn asked() -> Trial {
 }
 
 fn asked_with(lines: &str) -> Trial {
+    asked_on(lines, [machine(), other()], [None, None])
+}
+
+/// The two claims on these machines, in this order, each with its term.
+fn asked_on(lines: &str, machines: [MachineName; 2], terms: [Option<Term>; 2]) -> Trial {
     let mut trial = Trial::with_jobs(1, lines);
     let class = trial.core.classes.by_id.keys().next().copied().unwrap();
-    let offer = |part: u32, machine: MachineName| Match {
+    let offer = |(part, (machine, term)): (u32, (MachineName, Option<Term>))| Match {
         id: MatchId { life: 9, number: 1 + u64::from(part) },
         class,
         machine,
         address: "<10.0.0.1:9618>".to_owned(),
         resources: Resources { cpus: 1, ..Resources::default() },
         limits: Vec::new(),
-        term: None,
+        term,
         gang: Some(GangShare { gang: MATCH, part, of: 2, holds: vec![part] }),
     };
-    let both = vec![offer(0, machine()), offer(1, other())];
+    let both = (0..).zip(machines.into_iter().zip(terms)).map(offer).collect();
     trial.take(&[Input::FromNegotiator(ToSchedd::Matches(both))]);
     trial.hears(status(&trial, vec![]));
     said(&mut trial, |trial| FromStartd::Status {
@@ -132,6 +137,12 @@ fn a_gang_of_which_a_part_is_refused_gives_all_back() {
     let batch = said(&mut trial, |_| denied.clone());
     let declined = |message: &&&FromSchedd| matches!(message, FromSchedd::Declined { .. });
     assert_eq!(told(&batch).iter().filter(declined).count(), 2, "the negotiator hears of both");
+    let blameless = |message: &&FromSchedd| match message {
+        FromSchedd::Declined { matched, blameless, .. } => Some((*matched, *blameless)),
+        FromSchedd::Requests { .. } | FromSchedd::Call { .. } => None,
+    };
+    let blameless: Vec<_> = told(&batch).iter().filter_map(blameless).collect();
+    assert_eq!(blameless, [(SECOND_MATCH, false), (MATCH, true)], "and which one is to blame");
 }
 
 #[test]
@@ -184,7 +195,9 @@ fn a_part_that_is_lost_ends_the_whole_and_one_that_cannot_begin_holds_the_job() 
     let lost = RunEnd::Lost { reason: "gone".to_owned() };
     for (end, expected) in [
         (lost, (1, None)),
-        (not_started(StartStage::Execute), (5, Some(0))),
+        (not_started(StartStage::Execute), (5, Some(6))),
+        (not_started(StartStage::TransferInput), (5, Some(13))),
+        (not_started(StartStage::Prepare), (1, None)),
         (exited(1), (5, Some(0))),
     ] {
         let mut trial = running();
@@ -192,7 +205,126 @@ fn a_part_that_is_lost_ends_the_whole_and_one_that_cannot_begin_holds_the_job() 
         assert_eq!(orders(&batch), ["release n", "stop m"], "{end:?}");
         let batch = trial.ends(RunEnd::vacated(VacateCode::ScheddVacate));
         assert_eq!((ends(&batch), trial.stands()), (1, expected), "{end:?}");
+        let is_tried_at_once = trial.core.backing_off.is_empty();
+        assert_eq!(is_tried_at_once, end != not_started(StartStage::Prepare), "{end:?}");
     }
+}
+
+#[test]
+fn a_part_that_finds_its_disk_full_holds_the_job_for_a_while_only() {
+    let mut trial = running();
+    let full = StartFailure::at(StartStage::TransferInput, "/x", 28);
+    second_ended(&mut trial, &RunEnd::StartFailed(full));
+    trial.ends(RunEnd::vacated(VacateCode::ScheddVacate));
+    assert_eq!(trial.stands(), (5, Some(13)));
+    trial.waits(24 * 3600);
+    assert_eq!(trial.stands(), (1, None));
+}
+
+#[test]
+fn no_part_begins_when_one_has_waited_for_the_others_for_too_long() {
+    let term = |starts_s| Some(Term { starts_s, ends_s: 1000 });
+    for (terms, waited_s, expected) in [
+        ([term(100), term(10)], 9, vec!["start m", "start n"]),
+        ([term(100), term(10)], 11, vec![]),
+        ([term(10), term(100)], 11, vec!["start m", "start n"]),
+    ] {
+        let mut trial = asked_on(LINES, [machine(), other()], terms);
+        said(&mut trial, second_granted);
+        trial.waits(waited_s);
+        let batch = trial.hears(granted(&trial));
+        assert_eq!(orders(&batch), expected, "{terms:?} after {waited_s} s");
+    }
+}
+
+/// A claim's run has used so much processor time.
+fn used(seconds: u64) -> Usage {
+    Usage { user_us: seconds * 1_000_000, ..Usage::default() }
+}
+
+fn first_used(trial: &mut Trial, seconds: u64) -> Batch {
+    trial.hears(FromStartd::RunUsage { claim: CLAIM, run: RAN, usage: used(seconds) })
+}
+
+fn second_used(trial: &mut Trial, seconds: u64) -> Batch {
+    said(trial, |_| FromStartd::RunUsage { claim: SECOND, run: RAN, usage: used(seconds) })
+}
+
+#[test]
+fn what_a_run_may_use_all_of_its_parts_use_together() {
+    let mut trial = running_with(&format!("{LINES}\nPbsCpuLimit = 10"));
+    assert_eq!(orders(&first_used(&mut trial, 6)), Vec::<String>::new());
+    assert_eq!(orders(&second_used(&mut trial, 3)), Vec::<String>::new());
+    let ad = trial.core.job_ad(trial.now, JOB).unwrap();
+    assert_eq!(ad.literal("RemoteUserCpu").and_then(classad::Value::as_f64), Some(9.0));
+    assert_eq!(orders(&second_used(&mut trial, 5)), ["stop m"]);
+}
+
+#[test]
+fn a_part_that_is_lost_has_used_what_it_has_said_and_nothing_twice() {
+    let mut trial = running();
+    first_used(&mut trial, 100);
+    second_used(&mut trial, 7);
+    let gone = FromStartd::ClaimGone { claim: SECOND, reason: "unused".to_owned() };
+    said(&mut trial, |_| gone.clone());
+    let (claim, run, end) = (CLAIM, RAN, RunEnd::vacated(VacateCode::ScheddVacate));
+    trial.hears(FromStartd::RunEnded { claim, run, end, usage: used(101) });
+    assert_eq!(trial.stands(), (1, None));
+    assert_eq!(trial.core.job(JOB).unwrap().record().tally.last_usage.user_us, 108_000_000);
+}
+
+#[test]
+fn the_time_of_slots_is_that_of_all_parts() {
+    let mut trial = running();
+    trial.waits(50);
+    trial.ends(exited(0));
+    second_ended(&mut trial, &RunEnd::killed(9));
+    let ad = trial.core.job_ad(trial.now, JOB).unwrap();
+    let time = |name| ad.literal(name).and_then(classad::Value::as_f64);
+    assert_eq!(time("RemoteWallClockTime"), Some(50.0));
+    assert_eq!(time("CumulativeSlotTime"), Some(100.0));
+    assert_eq!(time("CommittedSlotTime"), Some(100.0));
+}
+
+/// The first part's program is executed.
+fn executes(trial: &mut Trial) {
+    let (claim, run, at) = (CLAIM, RAN, trial.now.wall);
+    trial.hears(FromStartd::RunStarted { claim, run, at, scratch_dir: "/scratch".into() });
+}
+
+fn executing(trial: &Trial, claim: ClaimId, matched: MatchId) -> ClaimStatus {
+    ClaimStatus {
+        claim,
+        secret: ClaimSecret::new([3; 16]),
+        matched,
+        last_ordinal: 1,
+        run: Some((RAN, RunStatus::Executing(trial.now.wall))),
+    }
+}
+
+#[test]
+fn a_run_is_cut_off_once_and_is_back_when_all_of_its_machines_are() {
+    let logged = format!("{LINES}\nUserLog = \"/log\"");
+    let mut trial = running_with(&logged);
+    executes(&mut trial);
+    assert_eq!(entries(&trial.take(&[Input::StartdDown { machine: other() }])), ["022"]);
+    assert!(entries(&trial.take(&[Input::StartdDown { machine: machine() }])).is_empty());
+    let first = executing(&trial, CLAIM, MATCH);
+    assert!(entries(&trial.hears(status(&trial, vec![first]))).is_empty(), "n is away still");
+    let back = said(&mut trial, |trial| FromStartd::Status {
+        machine: other(),
+        claims: vec![executing(trial, SECOND, SECOND_MATCH)],
+        beat: beat(trial),
+    });
+    assert_eq!(entries(&back), ["023"]);
+    // The same where both parts are on one machine.
+    let mut trial = asked_on(&logged, [machine(), machine()], [None, None]);
+    trial.hears(granted(&trial));
+    trial.hears(second_granted(&trial));
+    executes(&mut trial);
+    assert_eq!(entries(&trial.take(&[Input::StartdDown { machine: machine() }])), ["022"]);
+    let both = vec![executing(&trial, CLAIM, MATCH), executing(&trial, SECOND, SECOND_MATCH)];
+    assert_eq!(entries(&trial.hears(status(&trial, both))), ["023"]);
 }
 
 const PARALLEL: &str = "JobUniverse = 11\nMinHosts = 2\nGangParts = \"nodes 2\"\n\

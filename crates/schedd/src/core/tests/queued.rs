@@ -1,6 +1,8 @@
 //! How many jobs may be in a queue.
 
-use model::queues::{Change, Edit, Object};
+use classad::AttrName;
+use model::Piece;
+use model::queues::{Change, Denied, Edit, Object};
 use proto::client::Arrange;
 
 use crate::core::tests::*;
@@ -51,4 +53,29 @@ fn a_queue_has_as_many_jobs_as_came_less_those_that_left_or_moved() {
     trial.take(&[act("alice", remove(false), select)]);
     assert!(trial.core.clusters.is_empty());
     assert_eq!(edit(&mut trial, Change::Delete), Answer::Done, "all have left");
+}
+
+#[test]
+fn no_job_says_for_itself_what_is_looked_at_for_its_whole_cluster() {
+    let denied = Answer::Refused(Refusal::Denied(Denied::InvalidRequest));
+    for (n, text) in
+        ["pbsqueue", "PbsRunNow", "QUEUERANK", "PbsResources", "PbsGroup", "PbsProject"]
+            .into_iter()
+            .enumerate()
+    {
+        let pieces = vec![Piece::Text("R".to_owned()), Piece::ProcId];
+        let template = ProcTemplate(vec![(AttrName::from(text), pieces)]);
+        let made = Procs::Counted { count: 13, template };
+        let mut own = ClassAd::new();
+        own.set(text, true);
+        let listed = Procs::Listed(vec![ClassAd::new(), own]);
+        for (m, procs) in [made, listed].into_iter().enumerate() {
+            for ad in ["", "PbsQueue = \"workq\""] {
+                let mut trial = Trial::new();
+                let token = SubmitToken([u8::try_from(2 * n + m).unwrap(); 16]);
+                let jobs = ClusterSpec { procs: procs.clone(), ..spec(1, ad) };
+                assert_eq!(trial.submit(token, jobs), denied, "{text} {ad}");
+            }
+        }
+    }
 }

@@ -115,7 +115,11 @@ impl Core {
             if now.boot_ms >= after(claiming.since_ms, CLAIMING_TIME) {
                 let machine = &claiming.matched.machine;
                 let reason = format!("{machine} did not answer the request for a claim");
-                facts.push(Fact::Claim(ClaimFact::Failed { matched: *matched, reason }));
+                facts.push(Fact::Claim(ClaimFact::Failed {
+                    matched: *matched,
+                    reason,
+                    blameless: false,
+                }));
             }
         }
         facts
@@ -130,9 +134,8 @@ impl Core {
                 return self.called_up(now, run.job).into_iter().collect();
             }
             let reason = "its machine was not heard for the time of the job's lease".to_owned();
-            let usage = self.job(run.job).map(|job| job.record().tally.last_usage);
             let end = RunEnd::Lost { reason };
-            facts.extend(self.run_ended(now, held, &end, usage.unwrap_or_default()));
+            facts.extend(self.run_ended(now, held, &end, self.usage_of(held)));
             if held.record.gang.is_some() {
                 return facts;
             }
@@ -207,7 +210,7 @@ impl Core {
         let claim = &self.claims[id];
         let machine = self.machines.get(&claim.record.machine);
         let is_up = machine.is_some_and(|machine| machine.up);
-        let whole = claim.record.gang.as_ref().is_none_or(|gang| self.is_gang_ready(gang));
+        let whole = claim.record.gang.as_ref().is_none_or(|gang| self.is_gang_ready(now, gang));
         is_up && whole && now.boot_ms < claim.work_until_ms && !self.is_offline(claim)
     }
 

@@ -13,6 +13,7 @@ use proto::client::Alteration;
 use crate::core::policy::holds::{self, Holds};
 use crate::core::state::core::{Cluster, Core, JobRef};
 use crate::core::state::dependencies::said;
+use crate::core::users::arrange::{is_for_all, resources_of};
 use crate::core::users::edit::is_kept_here;
 use crate::core::words::{Actor, ClusterFact, Fact, FactoryStep, JobFact};
 
@@ -28,6 +29,9 @@ impl Core {
         let names = changes.ad.iter().map(|(name, _)| name);
         if names.chain(changes.procs.own_names()).any(|name| is_kept_here(name.as_str())) {
             return Err(Denied::ReadOnly);
+        }
+        if changes.procs.any_own(is_for_all) {
+            return Err(Denied::InvalidRequest);
         }
         // The next to run is on its way: what is said now comes too late for it.
         let runs = |job: JobRef<'_>| is_running(job) || self.promises.has(job.job);
@@ -59,7 +63,7 @@ impl Core {
 
     /// Whether what it asks for from now on is what its queue takes.
     fn check_bounds(&self, cluster: &Cluster, changes: &ClassAd) -> Result<(), Denied> {
-        let resources = super::arrange::resources_of(changes);
+        let resources = resources_of(changes);
         let queue = crate::core::state::index::queue_of(cluster).filter(|_| !resources.is_empty());
         queue.map_or(Ok(()), |queue| self.settings.check_bounds(&queue, &resources))
     }

@@ -5,13 +5,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use classad::{ClassAd, Value, words};
+use classad::{AttrName, ClassAd, Value, words};
 use model::queues::{self, Applicant, Change, Denied, Edit, Entity, Object, Submitter};
-use model::{ClusterId, ClusterSpec, HoldCode, JobEvent, JobState, Now, Procs, attr};
+use model::{
+    ClusterId, ClusterSpec, HoldCode, JobEvent, JobState, Now, Procs, attr,
+    planted::{Bug, planted},
+};
 use proto::client::{Answer, Arrange, Refusal, Selector};
 
 use crate::core::state::core::{Cluster, Core, JobRef};
 use crate::core::state::index::queue_of;
+use crate::core::users::edit::OF_QUEUES;
 use crate::core::words::{Actor, ClusterFact, Fact, FactoryStep, JobFact};
 
 impl Core {
@@ -154,9 +158,7 @@ impl Core {
     /// Whether a submission may go to the queue that it names.
     pub(crate) fn check_queue(&self, by: &Actor, spec: &ClusterSpec) -> Result<(), Denied> {
         let own = |ad: &ClassAd, name: &str| ad.get_own(name).is_some();
-        if let Procs::Listed(ads) = &spec.procs
-            && ads.iter().any(|ad| own(ad, queues::QUEUE))
-        {
+        if spec.procs.any_own(is_for_all) && !planted(Bug::OwnQueueTaken) {
             return Err(Denied::InvalidRequest);
         }
         if own(&spec.ad, queues::RUN_NOW) || own(&spec.ad, queues::RANK) {
@@ -219,6 +221,16 @@ impl Core {
         };
         self.clusters.values().filter(counts).map(|cluster| u64::from(cluster.left)).sum()
     }
+}
+
+/// What is looked at in a cluster's ad alone, beside what is for queues to say: it is the same for
+/// all of its jobs.
+const FOR_ALL: [&str; 3] = [queues::RESOURCES, queues::GROUP, queues::PROJECT];
+
+/// Whether no job of a cluster may have an attribute of its own. In a job's own ad, and in what is
+/// made of the number of each, nobody would look at it.
+pub(crate) fn is_for_all(name: &AttrName) -> bool {
+    OF_QUEUES.iter().chain(&FOR_ALL).any(|known| *name == **known)
 }
 
 /// Whose a cluster is, by its ad.

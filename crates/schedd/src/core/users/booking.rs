@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::planted::{Bug, planted};
-use model::queues::{Denied, QueueSettings, Reserved, ReservedPlace, Stage, Window};
+use model::queues::{Denied, QueueSettings, Reserved, Stage, Window};
 use model::{Now, Timestamp, UserName};
 use proto::client::{Action, BookAsk, FrontEnd, Selector};
-use proto::matchmaking::Booking;
+use proto::matchmaking::{Booking, BookingAnswer};
 
 use crate::core::records::acts::{Deed, Target};
 use crate::core::records::bookings::{bookings_of, name_of};
@@ -33,6 +33,7 @@ impl Core {
             stage: Stage::Unconfirmed,
             created: now.wall,
             changed: now.wall,
+            question: 0,
             shown: ask.shown.clone(),
         };
         let name = name_of(ask.number);
@@ -62,7 +63,12 @@ impl Core {
             }
             Stage::Altering { .. } | Stage::Over => return Err(Denied::BadState),
         };
-        Ok(vec![settled(self.with_window(now, queue, stage, window))])
+        let mut new = self.settings.with_stage(queue, stage);
+        if let Some(reserved) = new.reservations.get_mut(queue) {
+            (reserved.window, reserved.changed) = (window, now.wall);
+            reserved.question = reserved.question.wrapping_add(1);
+        }
+        Ok(vec![settled(new)])
     }
 
     pub(crate) fn unbook(&self, by: &Actor, queue: &str) -> Result<Vec<Fact>, Denied> {
@@ -80,28 +86,24 @@ impl Core {
         if permitted { Ok(reserved) } else { Err(Denied::NotPermitted) }
     }
 
-    fn with_window(&self, now: Now, queue: &str, stage: Stage, window: Window) -> QueueSettings {
-        let mut new = self.settings.with_stage(queue, stage);
-        if let Some(reserved) = new.reservations.get_mut(queue) {
-            (reserved.window, reserved.changed) = (window, now.wall);
-        }
-        new
-    }
-
     /// The reservation is over, and the jobs in its queue are removed, however many there are.
     fn give_up(&self, queue: &str, reason: &str) -> Vec<Fact> {
-        let mut facts = vec![settled(self.settings.with_stage(queue, Stage::Over))];
+        let over = settled(self.settings.with_stage(queue, Stage::Over));
+        [over].into_iter().chain(self.removal_of(queue, reason)).collect()
+    }
+
+    /// What removes the jobs in the queue of a reservation, if there are any.
+    fn removal_of(&self, queue: &str, reason: &str) -> Option<Fact> {
         let clusters = self.queued.clusters_of(queue);
         let words = clusters.map(|id| Target::Named(Selector::Cluster(id)));
         let targets: Vec<Target> = words.collect();
         let owner = self.settings.reservations.get(queue).map(|reserved| reserved.owner.as_str());
-        if !targets.is_empty() {
+        (!targets.is_empty()).then(|| {
             let action = Action::Remove { reason: Some(reason.to_owned()), force: false };
             let deed = Deed::Act { action, through: FrontEnd::Pbs };
             let user = UserName::new(owner.unwrap_or_default());
-            facts.push(Fact::Act(ActFact::Began(Box::new(self.implied_act(user, deed, targets)))));
-        }
-        facts
+            Fact::Act(ActFact::Began(Box::new(self.implied_act(user, deed, targets))))
+        })
     }
 
     /// What time alone brings.
@@ -153,35 +155,42 @@ impl Core {
         bookings_of(&self.settings)
     }
 
-    /// What the negotiator says of reservations that it was asked for.
+    /// What the negotiator says of reservations that it was asked for. An answer to an earlier
+    /// question is none: it is about another window.
     pub(crate) fn booked(
         &self,
         now: Now,
-        answers: &[(String, Option<Vec<ReservedPlace>>)],
+        answers: &[BookingAnswer],
     ) -> Result<Vec<Fact>, Rejection> {
-        // Each of them is a change of the whole; the others are told again.
-        let all = answers.iter().find_map(|(queue, places)| {
-            let reserved = self.settings.reservations.get(queue)?;
-            match (&reserved.stage, places) {
-                (Stage::Unconfirmed, Some(places)) => {
-                    let stage = Stage::Confirmed(places.clone());
-                    Some(vec![settled(self.settings.with_stage(queue, stage))])
+        let mut new = QueueSettings::clone(&self.settings);
+        let (mut is_news, mut denied) = (false, Vec::new());
+        for BookingAnswer { queue, question, places } in answers {
+            let Some(reserved) = new.reservations.get_mut(queue) else { continue };
+            if reserved.question != *question && !planted(Bug::ReservationAnswerMistaken) {
+                continue;
+            }
+            let stage = match (&reserved.stage, places) {
+                (Stage::Unconfirmed | Stage::Altering { .. }, Some(places)) => {
+                    Stage::Confirmed(places.clone())
                 }
                 (Stage::Unconfirmed, None) => {
-                    Some(self.give_up(queue, "its reservation was denied"))
-                }
-                (Stage::Altering { .. }, Some(places)) => {
-                    let stage = Stage::Confirmed(places.clone());
-                    Some(vec![settled(self.settings.with_stage(queue, stage))])
+                    denied.extend(self.removal_of(queue, "its reservation was denied"));
+                    Stage::Over
                 }
                 (Stage::Altering { places, before }, None) => {
-                    let stage = Stage::Confirmed(places.clone());
-                    Some(vec![settled(self.with_window(now, queue, stage, *before))])
+                    let (places, before) = (places.clone(), *before);
+                    (reserved.window, reserved.changed) = (before, now.wall);
+                    Stage::Confirmed(places)
                 }
-                (Stage::Confirmed(_) | Stage::Running(_) | Stage::Over, _) => None,
-            }
-        });
-        all.ok_or(Rejection::Stale)
+                (Stage::Confirmed(_) | Stage::Running(_) | Stage::Over, _) => continue,
+            };
+            new.set_stage(queue, stage);
+            is_news = true;
+        }
+        if !is_news {
+            return Err(Rejection::Stale);
+        }
+        Ok([settled(new)].into_iter().chain(denied).collect())
     }
 }
 

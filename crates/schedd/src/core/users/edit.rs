@@ -31,7 +31,7 @@ const EDIT_BYTES_MAX: usize = 256 * 1024;
 pub(super) const EDITS_BYTES_MAX: usize = 1024 * 1024;
 
 /// Which queue takes a job, and where it stands there, is for the queues to say.
-const OF_QUEUES: [&str; 3] = [queues::QUEUE, queues::RUN_NOW, queues::RANK];
+pub(super) const OF_QUEUES: [&str; 3] = [queues::QUEUE, queues::RUN_NOW, queues::RANK];
 
 /// By its walltime others are given places beside a run, and limits count by the others: `qalter`
 /// changes them, within bounds.

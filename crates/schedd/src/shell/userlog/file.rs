@@ -14,7 +14,7 @@ use proto::plain_file;
 const NOWHERE: &str = "/dev/null";
 
 /// How far before its end a log is looked through for what others may have written behind, bytes.
-const OTHERS_BYTES: usize = 64 << 10;
+pub(super) const OTHERS_BYTES: usize = 64 << 10;
 
 /// What ends an event.
 const END_OF_EVENT: &str = "...\n";
@@ -179,40 +179,49 @@ pub(super) fn append(
 }
 
 /// Appends what of a text is not there yet: after a restart, and after a write that failed in its
-/// middle.
+/// middle. So many bytes may stand behind it. Gives back the file, and how much stood there.
 pub(super) fn complete(
     path: &Arc<str>,
-    text: &str,
+    (text, behind): (&str, usize),
     rotation: Option<&Rotation>,
     open: &Opener,
-) -> io::Result<Option<Box<dyn LogFile>>> {
+) -> io::Result<(Option<Box<dyn LogFile>>, usize)> {
     if **path == *NOWHERE {
-        return Ok(None);
+        return Ok((None, 0));
     }
     let old = rotation.filter(|rotation| rotation.path == *path).map(Rotation::old);
     let old = old.unwrap_or_default();
-    let there = present(&**open, path, old.first().and_then(|old| old.to_str()), text)?;
-    if there == text.len() {
+    let old = old.first().and_then(|old| old.to_str());
+    let there = present(&**open, path, old, (text, behind))?;
+    let file = if there == text.len() {
         // What stands there may not be on the disk yet.
-        return open.open(path).map(Some);
-    }
-    append(path, &text[there..], rotation, open)
+        open.open(path).map(Some)
+    } else {
+        append(path, &text[there..], rotation, open)
+    };
+    Ok((file?, there))
 }
 
 /// How many bytes of `text`'s beginning stand there. The schedd had written a beginning of the
 /// pending text when it was killed or refused more: mostly it is the end of the file. A torn last
 /// event counts as written as far as it goes, so that the rest completes it. Of a log that has just
 /// begun anew, what stands in the one before counts too.
-fn present(disk: &dyn LogDisk, log: &str, old: Option<&str>, text: &str) -> io::Result<usize> {
-    let mut tail = disk.end_of(log, text.len() + OTHERS_BYTES)?;
-    if let Some(old) = old.filter(|_| tail.len() < text.len()) {
-        let before = disk.end_of(old, text.len() - tail.len())?;
+fn present(
+    disk: &dyn LogDisk,
+    log: &str,
+    old: Option<&str>,
+    (text, behind): (&str, usize),
+) -> io::Result<usize> {
+    let mut tail = disk.end_of(log, text.len() + behind)?;
+    if let Some(old) = old.filter(|_| tail.len() < text.len() + behind) {
+        let before = disk.end_of(old, text.len() + behind - tail.len())?;
         tail.splice(0..0, before);
     }
     let longest = (1..=tail.len().min(text.len()))
         .rev()
         .find(|n| text.is_char_boundary(*n) && tail.ends_with(&text.as_bytes()[..*n]));
-    Ok(longest.unwrap_or_else(|| before_others(&tail, text)))
+    // What is torn behind the text may look like its own beginning.
+    Ok(longest.unwrap_or(0).max(before_others(&tail, text)))
 }
 
 /// How many bytes of `text`'s beginning, in whole events, stand in the log before what somebody
@@ -255,7 +264,7 @@ mod tests {
             let error = open_plain(path).err().unwrap();
             assert!(!may_pass(&error), "{}: {error}", path.display());
         }
-        assert!(present(&OurDisk, fifo.to_str().unwrap(), None, "x").is_err());
+        assert!(present(&OurDisk, fifo.to_str().unwrap(), None, ("x", 0)).is_err());
         // Nor where somebody reads it.
         let _reader = OpenOptions::new()
             .read(true)

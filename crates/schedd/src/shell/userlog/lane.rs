@@ -2,7 +2,7 @@
 //! logs that are on it, and no others. What does not fit into memory waits in the outbox, and is
 //! read again from there; what a full disk refuses is tried again. Knows nothing of jobs.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,18 +11,16 @@ use std::time::Duration;
 
 use proto::clock;
 
-use super::file::append;
-use super::file::complete;
-use super::file::may_pass;
+use super::file::{OTHERS_BYTES, append, complete, may_pass};
 use crate::shell::userlog::file::{LogFile, Opener, Rotation};
 use crate::shell::userlog::{LogText, Outbox, Tally};
 
 /// How much is written at once, bytes: texts that came meanwhile are written, and synced, together.
 const ROUND_BYTES: usize = 1 << 20;
 
-/// How much of what the last life left is compared with the ends of the logs, bytes: more than it
-/// can have written without that the outbox forgot it.
-const UNSURE_BYTES: usize = 16 << 20;
+/// How much of one log is compared with its end at a time, bytes: more than can have been written
+/// of it without that the outbox forgot it. Tests have less at a time, and so several times.
+const UNSURE_BYTES: usize = if cfg!(test) { 64 } else { 16 << 20 };
 
 /// How long what is written may stay unsynced, milliseconds. Syncing is dear and its delay costs
 /// nothing: the outbox has the texts until then.
@@ -88,7 +86,7 @@ impl Lane {
             unsynced: BTreeMap::new(),
             unsynced_since: None,
             taken: pending.map_or(0, |(after, _)| after),
-            unsure: pending.is_some(),
+            doubt: pending.is_some().then(Doubt::default),
         };
         thread::spawn(move || {
             writer.run();
@@ -154,8 +152,27 @@ struct Writer {
     unsynced_since: Option<u64>,
     /// The last number that was taken, from memory or the outbox.
     taken: u64,
-    /// Whether what is read from the outbox next may stand in the logs already.
-    unsure: bool,
+    /// Set while what is read from the outbox next may stand in the logs already.
+    doubt: Option<Doubt>,
+}
+
+/// What may stand in the logs already, and is compared with their ends.
+#[derive(Debug, Default)]
+struct Doubt {
+    /// Logs of which something did not stand there yet: what comes behind it does not either.
+    found: BTreeSet<Arc<str>>,
+    /// Whether not all of it is in hand: what is compared may have more of the same behind it.
+    is_part: bool,
+}
+
+impl Doubt {
+    /// How much may stand in a log behind what is compared, bytes; nothing if that is sure to stand
+    /// nowhere yet.
+    fn behind(&self, log: &str) -> Option<usize> {
+        let is_found = self.found.contains(log);
+        (!is_found)
+            .then(|| if self.is_part { UNSURE_BYTES.max(OTHERS_BYTES) } else { OTHERS_BYTES })
+    }
 }
 
 fn now_ms() -> u64 {
@@ -166,7 +183,7 @@ impl Writer {
     fn run(mut self) {
         loop {
             match self.next() {
-                Work::Texts(texts) => self.take(texts, false),
+                Work::Texts(texts) => self.take(texts, None),
                 Work::Spilled(after, upto) => {
                     if !self.read_spilled(after, upto) {
                         break;
@@ -226,7 +243,7 @@ impl Writer {
         // taken from it.
         self.sync();
         self.tools.tally.wait_until_forgotten();
-        let unsure = std::mem::take(&mut self.unsure);
+        let mut doubt = self.doubt.take();
         let (mut mine, mut bytes, mut read_to) = (Vec::new(), 0, after);
         loop {
             let Some(page) = (self.tools.outbox)(read_to) else { return false };
@@ -236,11 +253,16 @@ impl Writer {
                 mine.push(text);
             }
             // What the last life may have written already is looked at together.
-            if !unsure || read_to >= upto || bytes >= UNSURE_BYTES {
+            if doubt.is_none() || read_to >= upto || bytes >= UNSURE_BYTES {
                 break;
             }
         }
-        self.take(mine, unsure);
+        if let Some(doubt) = &mut doubt {
+            doubt.is_part |= read_to < upto;
+        }
+        self.take(mine, doubt.as_mut());
+        // Others' texts may be before those of a log.
+        self.doubt = doubt.filter(|_| read_to < upto);
         self.taken = self.taken.max(read_to);
         let mut waiting = lock(&self.waiting.0);
         if let Some((after, upto)) = &mut waiting.spilled {
@@ -253,7 +275,7 @@ impl Writer {
     }
 
     /// Writes texts, those of a log together.
-    fn take(&mut self, texts: Vec<LogText>, unsure: bool) {
+    fn take(&mut self, texts: Vec<LogText>, mut doubt: Option<&mut Doubt>) {
         let mut by_log: BTreeMap<Arc<str>, (Vec<u64>, String)> = BTreeMap::new();
         for text in texts {
             self.taken = self.taken.max(text.id);
@@ -266,12 +288,17 @@ impl Writer {
         }
         for (log, (ids, text)) in by_log {
             let Tools { rotation, open, .. } = &self.tools;
-            let done = if unsure {
-                complete(&log, &text, rotation.as_ref(), open)
-            } else {
-                append(&log, &text, rotation.as_ref(), open)
+            let behind = doubt.as_ref().and_then(|doubt| doubt.behind(&log));
+            let done = match behind {
+                Some(behind) => complete(&log, (&text, behind), rotation.as_ref(), open),
+                None => append(&log, &text, rotation.as_ref(), open).map(|file| (file, 0)),
             };
-            match done {
+            if let (Some(doubt), Ok((_, there))) = (&mut doubt, &done)
+                && *there < text.len()
+            {
+                doubt.found.insert(Arc::clone(&log));
+            }
+            match done.map(|(file, _)| file) {
                 Ok(file) => self.written(log, file, &ids, text.len()),
                 Err(error) => self.refused(&log, &error, &ids),
             }
@@ -306,7 +333,8 @@ impl Writer {
         if may_pass(error) {
             tracing::warn!(%log, %error, "a user's event log takes nothing now: its entries are kept");
             if let Some(first) = ids.first() {
-                self.kept.insert(Arc::clone(log), *first);
+                let kept = self.kept.entry(Arc::clone(log)).or_insert(*first);
+                *kept = (*kept).min(*first);
             }
             self.retry_at = Some(now_ms() + RETRY_MS);
         } else {
@@ -335,10 +363,10 @@ impl Writer {
         self.retry_at = None;
         let trying = std::mem::take(&mut self.kept);
         let Some(first) = trying.values().min() else { return };
-        let (mut after, mut unsure) = (first.saturating_sub(1), true);
+        let (mut after, mut doubt) = (first.saturating_sub(1), Doubt::default());
         while after < self.taken {
             let (mut kept, mut bytes) = (Vec::new(), 0);
-            while after < self.taken && (bytes == 0 || unsure && bytes < UNSURE_BYTES) {
+            while after < self.taken && bytes < UNSURE_BYTES {
                 let Some(page) = (self.tools.outbox)(after) else { return };
                 after = page.last().map_or(self.taken, |last| last.id);
                 let taken = self.taken;
@@ -351,8 +379,8 @@ impl Writer {
                     kept.push(text);
                 }
             }
-            self.take(kept, unsure);
-            unsure = false;
+            doubt.is_part |= after < self.taken;
+            self.take(kept, Some(&mut doubt));
             if self.kept.len() == trying.len() {
                 break;
             }

@@ -1,17 +1,21 @@
 //! What commands ask of a machine: on its own socket, or as visitors whom a schedd has joined with
 //! a connection that the machine made for them. Who may ask is `entry`'s matter.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::{JobId, ScheddName};
+use nix::sys::signal::Signal;
 use proto::client::{Answer, AskStartd, DaemonIdentity, Refusal, Request, Response};
 use proto::net::{Connection, NetError, Role, Sender, connect_far, join_process};
+use proto::seats::Seats;
 use proto::visit::Visited;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
+use crate::core::RunKey;
 use crate::shell::engine::EngineInput;
 use crate::shell::links::callers::CalledSchedds;
 use crate::shell::links::schedds::VisitAsked;
@@ -35,6 +39,8 @@ pub(crate) struct CommandContext {
     pub(crate) identity: DaemonIdentity,
     /// Where schedds of other machines are called, if this one cannot be.
     pub(crate) callers: Option<Arc<CalledSchedds>>,
+    /// Runs at whose end it is looked for what was started beside them.
+    pub(crate) looked_after: Seats<RunKey>,
 }
 
 /// Calls schedds for those who visit a job, and serves them. With too many visitors it does not,
@@ -112,6 +118,34 @@ async fn say(sender: &mut Sender, id: u64, body: Answer) -> Result<(), NetError>
     sender.send(&Response { id, last: true, body }).await
 }
 
+/// Waits until the machine has a run no more; no if the startd stops before, which ends no run.
+async fn is_gone(engine: &mpsc::Sender<EngineInput>, key: RunKey) -> bool {
+    loop {
+        sleep(LOOK_EVERY).await;
+        let (answer, whose) = oneshot::channel();
+        if engine.send(EngineInput::WhoseRun { key, answer }).await.is_err() {
+            return false;
+        }
+        match whose.await {
+            Ok(Some(_)) => {}
+            Ok(None) => return true,
+            Err(_) => return false,
+        }
+    }
+}
+
+/// Ends what was started beside a run that is over, also what has detached itself.
+async fn end_left(scratch: PathBuf) {
+    let signal = |signal| {
+        let scratch = scratch.clone();
+        spawn_blocking(move || beside::signal_left(&scratch, signal))
+    };
+    if signal(Signal::SIGTERM).await.unwrap_or(false) {
+        sleep(ENDS).await;
+        let _ = signal(Signal::SIGKILL).await;
+    }
+}
+
 /// Starts a program beside a job, and passes on what is said to it and what it says, until either
 /// ends or the run does.
 async fn be_beside(
@@ -121,7 +155,7 @@ async fn be_beside(
     place: RunPlace,
     context: &CommandContext,
 ) -> Result<(), NetError> {
-    let (job, scratch) = (wanted.job, place.scratch.clone());
+    let (job, key, scratch) = (wanted.job, place.key, place.scratch.clone());
     let started = spawn_blocking(move || beside::start(&wanted, &place.scratch)).await;
     let Beside { mut child, line, pids } = match started {
         Ok(Ok(beside)) => beside,
@@ -133,6 +167,16 @@ async fn be_beside(
         Err(_) => return Ok(()),
     };
     tracing::info!(%job, ?pids, "somebody runs a program beside a job");
+    // Whatever becomes of this connection, what was started here ends with the run.
+    if let Some(looked_after) = context.looked_after.take(&key, 1) {
+        let (engine, scratch) = (context.engine.clone(), scratch.clone());
+        tokio::spawn(async move {
+            if is_gone(&engine, key).await {
+                end_left(scratch).await;
+            }
+            drop(looked_after);
+        });
+    }
     say(&mut connection.sender, id, Answer::Shell { pids }).await?;
     let over = async {
         loop {

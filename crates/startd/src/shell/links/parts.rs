@@ -10,6 +10,7 @@ use nix::unistd::Uid;
 use proto::files::FilesFor;
 use proto::net::{Connection, NetError, Peer, Role, Way, chain, join};
 use proto::parts::{PartAnswer, PartCall, TaskCall};
+use proto::seats::Seats;
 use tokio::time::timeout;
 
 use crate::core::RunKey;
@@ -17,6 +18,10 @@ use crate::shell::links::callers::CalledSchedds;
 
 /// How long a process may take to say what it wants.
 const SAYS_WHAT: Duration = Duration::from_secs(10);
+
+/// How many processes of one run may have something to say to other parts at a time: each has two
+/// connections here.
+const MOST_OF_RUN: usize = 1024;
 
 /// Where schedds are.
 #[derive(Clone, Debug)]
@@ -27,6 +32,8 @@ pub(crate) struct Whereabouts {
     pub(crate) schedd: PathBuf,
     /// Those of other machines, if this one's are there.
     pub(crate) callers: Option<Arc<CalledSchedds>>,
+    /// The processes of each run that have something to say.
+    pub(crate) speaking: Seats<RunKey>,
 }
 
 /// Whose a run is, and the right to it.
@@ -50,13 +57,17 @@ where
     let Ok(Some(TaskCall { key, wants })) = call.await.unwrap_or(Ok(None)) else {
         return Ok(());
     };
-    let whose = match key.parse() {
-        Ok(key) => whose(key).await,
-        Err(_) => None,
+    let key: Option<RunKey> = key.parse().ok();
+    let whose = match key {
+        Some(key) => whose(key).await,
+        None => None,
     };
     let whose = whose.filter(|run| may_speak(&connection.peer, &run.owner));
-    let Some(WhoseRun { schedd, of, .. }) = whose else {
+    let Some((key, WhoseRun { schedd, of, .. })) = key.zip(whose) else {
         return refuse(connection, "there is no such run of this user's on the machine").await;
+    };
+    let Some(_speaker) = schedds.speaking.take(&key, MOST_OF_RUN) else {
+        return refuse(connection, "so many processes of the run speak to other parts").await;
     };
     let way = match &schedds.callers {
         None => Some(Way::Here(schedds.schedd.clone())),

@@ -13,6 +13,8 @@ use std::process::Stdio;
 
 use model::JobId;
 use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 
 /// What tells the processes of a run from all others: its folder is in their environment.
@@ -86,6 +88,17 @@ pub(crate) fn start(wanted: &Wanted, scratch: &Path) -> io::Result<Beside> {
     Ok(Beside { child, line, pids })
 }
 
+/// Signals what a run has left that is over: what somebody has started beside it and has detached.
+/// No other run has its folder. Whether there was any.
+pub(crate) fn signal_left(scratch: &Path, signal: Signal) -> bool {
+    let left = processes_of(scratch);
+    for process in &left {
+        // One that has ended meanwhile needs none.
+        let _ = kill(Pid::from_raw(i32::try_from(process.pid).unwrap_or(i32::MAX)), signal);
+    }
+    !left.is_empty()
+}
+
 /// The processes of a run, in any order. One that ends meanwhile is none.
 fn processes_of(scratch: &Path) -> Vec<Process> {
     let Ok(all) = fs::read_dir("/proc") else { return Vec::new() };
@@ -139,6 +152,8 @@ fn join_cgroup(pid: u32, of: u32) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    use std::os::unix::process::ExitStatusExt;
+
     #[test]
     fn an_environment_is_read_as_it_is_and_what_is_no_variable_is_none() {
         let read = pairs(b"A=1\0B=x=y\0EMPTY=\0odd\0=nameless\0\0C=\xff\0");
@@ -157,7 +172,9 @@ mod tests {
         assert_eq!(found.iter().map(|process| process.pid).collect::<Vec<_>>(), [child.id()]);
         assert!(found[0].started > 0);
         assert!(processes_of(other.path()).is_empty());
-        child.kill().unwrap();
-        child.wait().unwrap();
+        assert!(!signal_left(other.path(), Signal::SIGTERM));
+        assert!(signal_left(one.path(), Signal::SIGTERM));
+        assert_eq!(child.wait().unwrap().signal(), Some(Signal::SIGTERM as i32));
+        assert!(!signal_left(one.path(), Signal::SIGKILL));
     }
 }

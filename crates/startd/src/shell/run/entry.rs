@@ -9,6 +9,7 @@ use proto::client::Refusal;
 use proto::net::Peer;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::core::RunKey;
 use crate::shell::engine::EngineInput;
 
 /// On whose word somebody asks.
@@ -23,6 +24,7 @@ pub(crate) enum Asker {
 /// Where a run is, and whose it is.
 #[derive(Debug)]
 pub(crate) struct RunPlace {
+    pub(crate) key: RunKey,
     pub(crate) owner: UserName,
     pub(crate) scratch: PathBuf,
     /// Whether it is its owner's and nobody else's to look at.

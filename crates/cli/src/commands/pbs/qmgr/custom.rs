@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 
-use client::Home;
+use client::{DaemonRole, Home};
 use jobspec::pbs::{code, consumed, is_known_resource};
 use model::queues::{Change, Custom, CustomKind, Of, QueueSettings, custom_attribute};
 
@@ -72,11 +72,14 @@ pub(super) fn check(of: Of, name: &str, settings: &QueueSettings) -> Result<(), 
     }
 }
 
-/// Writes the file anew if something is otherwise, and has the pool read it.
+/// Writes the file anew if something is otherwise, and has the pool read it; not while a job runs
+/// on several machines, if the machine's startd would be started again for it: the lines between
+/// the job's programs go through that.
 pub(super) fn follow(
     before: &QueueSettings,
     after: &QueueSettings,
     here: &Here,
+    is_on_several: impl FnOnce() -> bool,
 ) -> Result<(), String> {
     let text = configuration(after, here);
     if text == configuration(before, here) {
@@ -90,6 +93,12 @@ pub(super) fn follow(
         let why = client::site::plain(&error);
         format!("it is set, but cannot be written to {}: {why}", path.display())
     })?;
+    let changed = pool::configuration_changes(&home).unwrap_or_default();
+    if changed.iter().any(|changed| changed.reader() == DaemonRole::Startd) && is_on_several() {
+        let why = "a job runs on several machines, whose programs there would end if the machine's \
+                   startd was started again for it";
+        return Err(format!("it is set, and counts from the next 'updraft reconfig': {why}"));
+    }
     match pool::reconfigure(&home) {
         Ok(_) => Ok(()),
         Err(error) => {

@@ -156,6 +156,10 @@ const PROCESS_READS: Duration = Duration::from_secs(600);
 /// schedd.
 const CONNECTIONS: u64 = 60_000;
 
+/// Connections of one user at a time, where there are many: a quarter of what a schedd serves, so
+/// that one who says nothing on any of them keeps nobody else out.
+const OF_A_USER: usize = 1024;
+
 /// How long to wait when no connection can be accepted (out of descriptors).
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
@@ -201,7 +205,7 @@ impl Listener {
         let descriptors = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
         let places = usize::try_from(CONNECTIONS.min(descriptors / 4)).unwrap_or(1);
         let many = matches!(admission, Admission::Everybody { .. });
-        let users = many.then(|| Crowd::of_at_most(places / 4));
+        let users = many.then(|| Crowd::of_at_most(OF_A_USER.min(places / 4)));
         let places = Arc::new(Semaphore::new(places));
         Ok(Self { socket, admission, hello: hello(role), places, users, _looking: looking })
     }

@@ -158,6 +158,7 @@ fn config(s: usize, beside: Beside) -> CoreConfig {
         beside,
         event_log: None,
         system: vec![gives_up()],
+        jobs_of_a_user: None,
         slice: SLICE,
         generation: 1,
         ran_on: None,

@@ -1,11 +1,13 @@
 //! Why a daemon does not start, from the supervisor, who sees it end, to the command that waits for
 //! it.
 
-use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
-use std::path::PathBuf;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
 
 use client::home::{DaemonRole, Home};
+use nix::fcntl::OFlag;
+use proto::plain_file;
 
 /// How much of the end of a log is looked at, bytes: its last line.
 const END_BYTES: u64 = 4096;
@@ -31,20 +33,29 @@ pub(super) fn forget(home: &Home) {
 
 /// The daemon that does not start, if there is one, and what it said last.
 pub(super) fn find(home: &Home) -> Option<(DaemonRole, String)> {
-    DaemonRole::ALL
-        .into_iter()
-        .find_map(|role| Some((role, fs::read_to_string(path(home, role)).ok()?)))
+    let said = |role| {
+        let mut said = String::new();
+        open(&path(home, role)).and_then(|mut file| file.read_to_string(&mut said)).ok()?;
+        Some((role, said))
+    };
+    DaemonRole::ALL.into_iter().find_map(said)
+}
+
+/// Opens a file in a folder that in a pool of many users is the daemons', for root as for others:
+/// what they put there is read if it is a plain file of theirs, and not waited for.
+fn open(path: &Path) -> io::Result<File> {
+    plain_file::open(path, OpenOptions::new().read(true), OFlag::O_NOFOLLOW)
 }
 
 /// The last line of a daemon's log.
 pub(super) fn last_line(home: &Home, role: DaemonRole) -> String {
     let end = || {
-        let mut file = File::open(home.log(role.name()))?;
+        let mut file = open(&home.log(role.name()))?;
         let length = file.metadata()?.len();
         file.seek(SeekFrom::Start(length.saturating_sub(END_BYTES)))?;
         let mut end = Vec::new();
         file.read_to_end(&mut end)?;
-        Ok::<_, std::io::Error>(end)
+        Ok::<_, io::Error>(end)
     };
     let end = end().unwrap_or_default();
     let text = String::from_utf8_lossy(&end);

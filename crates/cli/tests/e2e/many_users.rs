@@ -2,7 +2,9 @@
 //! the tests are somebody else's they say so, and show nothing.
 
 use std::fs::{self, Permissions};
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -240,6 +242,7 @@ fn jobs_of_many_users_run_as_their_owners_and_so_do_all_who_touch_their_files() 
     a_job_in_its_own_folder(&shared);
     a_job_whose_files_travel(&shared);
     a_job_of_pbs(&shared);
+    jobs_beside_the_schedd(&shared);
     let job = a_job_that_others_see(&shared);
     what_dies_meanwhile(&shared, &job);
 }
@@ -313,10 +316,35 @@ fn a_job_of_pbs(shared: &Shared) {
     assert_eq!(owner(&shared.work(BOB).join(&output)), bob.uid.as_raw());
 }
 
+/// Of the local universe; and a workflow, whose driver is one of the scheduler universe.
+fn jobs_beside_the_schedd(shared: &Shared) {
+    let bob = user(BOB);
+    let job = shared.submit(BOB, "/usr/bin/id -un", "universe = local\noutput = beside");
+    shared.done(&job);
+    assert_eq!(shared.read(BOB, "beside"), format!("{BOB}\n"));
+    shared.write(BOB, "who.sh", "#!/bin/sh\n/usr/bin/id -un\n");
+    shared.write(BOB, "node.sub", "executable = who.sh\noutput = node.out\nqueue\n");
+    shared.write(BOB, "after.sh", "#!/bin/sh\n/usr/bin/id -un >after.out\n");
+    shared.write(BOB, "two.dag", "JOB A node.sub\nSCRIPT POST A after.sh\n");
+    shared.ok(BOB, &["submit_dag", "two.dag"]);
+    eventually("the workflow has ended", || {
+        shared.read(BOB, "two.dag.dagman.out").contains("EXITING")
+    });
+    for file in ["node.out", "after.out"] {
+        assert_eq!(shared.read(BOB, file), format!("{BOB}\n"), "{file}");
+    }
+    for file in ["two.dag.dagman.out", "two.dag.nodes.log", "two.dag.metrics", "node.out"] {
+        assert_eq!(owner(&shared.work(BOB).join(file)), bob.uid.as_raw(), "{file}");
+    }
+}
+
 /// Everybody sees everybody's jobs, and acts on his own.
 fn a_job_that_others_see(shared: &Shared) -> String {
-    let job = shared.submit(ANN, "exec sleep 1001", "log = long.log");
+    let streams = format!("{AWAY}\noutput = long.out\nlog = long.log");
+    let job = shared.submit(ANN, "echo begun; exec sleep 1001", &streams);
     shared.until(&job, "JobStatus", "2");
+    let is_begun = || shared.says(ANN, &["tail", &job]).stdout == b"begun\n";
+    eventually("it has said something", is_begun);
     let seen = shared.ok(BOB, &["q", "-allusers", "-af", "Owner", "JobStatus"]);
     assert_eq!(seen.trim(), format!("{ANN} 2"));
     for verb in ["rm", "hold", "suspend", "vacate_job"] {
@@ -328,9 +356,10 @@ fn a_job_that_others_see(shared: &Shared) -> String {
     for verb in ["tail", "ssh_to_job"] {
         let refused = text(&shared.says(BOB, &[verb, &job]));
         assert!(refused.contains("somebody else's") || refused.contains("ermission"), "{refused}");
-        let refused = text(&shared.says(ANN, &[verb, &job]));
-        assert!(refused.contains("not shown yet"), "{refused}");
     }
+    let refused = text(&shared.says(ANN, &["ssh_to_job", &job]));
+    assert!(refused.contains("nobody is let beside a job yet"), "{refused}");
+    assert_eq!(shared.ok(ANN, &["tail", &job]), "begun\n");
     job
 }
 
@@ -365,7 +394,8 @@ fn who_may_not_have_jobs_and_what_is_not_carried_yet_is_refused_by_name() {
     if !has_users() {
         return;
     }
-    let shared = Shared::start(&format!("QUEUE_SUPER_USERS = root, {BOB}\n"));
+    let config = format!("QUEUE_SUPER_USERS = root, {BOB}\nMAX_JOBS_PER_OWNER = 3\n");
+    let shared = Shared::start(&config);
     fs::write(shared.dir.path().join("root.sub"), "executable = /bin/true\nqueue\n").unwrap();
     let refused = text(&shared.as_root(&["submit", "root.sub"]));
     assert!(refused.contains("root's jobs are not run"), "{refused}");
@@ -377,6 +407,12 @@ fn who_may_not_have_jobs_and_what_is_not_carried_yet_is_refused_by_name() {
     shared.write(ANN, "kept.sub", kept);
     let kept = text(&shared.says(ANN, &["submit", "kept.sub"]));
     assert!(kept.contains("cannot be kept"), "{kept}");
+
+    shared.write(ANN, "many.sub", "executable = /bin/true\nhold = true\nqueue 2\n");
+    shared.ok(ANN, &["submit", "many.sub"]);
+    let many = text(&shared.says(ANN, &["submit", "many.sub"]));
+    assert!(many.contains("submit 2 jobs beside 2 of yours"), "{many}");
+    shared.ok(ANN, &["rm", "-all"]);
 
     // Somebody whom the system has no name for could be called like anybody.
     let program = shared.program();
@@ -414,6 +450,7 @@ fn an_attacker_with_a_shell_reads_stops_forges_and_becomes_nothing_of_anothers()
     let job = a_run_of_anothers(&shared);
     forging(&shared);
     becoming(&shared);
+    crowding(&shared);
     // And ann's job has noticed nothing.
     assert_eq!(shared.attribute(&job, "JobStatus"), "2");
     assert_eq!(shared.attribute(&job, "NumJobStarts"), "1");
@@ -536,4 +573,22 @@ fn becoming(shared: &Shared) {
     shared.done(&job);
     assert_eq!(shared.read(BOB, "became").trim(), bob.uid.to_string());
     assert_eq!(shared.attribute(&job, "Owner"), BOB);
+}
+
+/// Who opens all the connections that he can, and says nothing or something that is none, keeps
+/// nobody out.
+fn crowding(shared: &Shared) {
+    let sockets = ["schedd", "negotiator", "startd"].map(|name| {
+        let socket = shared.home().join(format!("run/{name}.sock"));
+        let open = || UnixStream::connect(&socket).ok();
+        let silent: Vec<UnixStream> = std::iter::from_fn(open).take(300).collect();
+        for mut loud in silent.iter().take(100) {
+            // It is hung up on, sooner or later.
+            let _ = loud.write_all(&[0xff; 64]);
+        }
+        silent
+    });
+    shared.ok(ANN, &["q"]);
+    shared.ok(ANN, &["status"]);
+    drop(sockets);
 }

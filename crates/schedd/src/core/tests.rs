@@ -152,6 +152,7 @@ fn config() -> CoreConfig {
         },
         event_log: None,
         system: Vec::new(),
+        jobs_of_a_user: None,
         slice: 1000,
         generation: 1,
         ran_on: None,

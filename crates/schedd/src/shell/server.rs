@@ -92,6 +92,8 @@ pub struct Config {
 pub struct ManyUsers {
     /// Who may act on everybody's jobs, beside root (`QUEUE_SUPER_USERS`).
     pub superusers: BTreeSet<String>,
+    /// How many jobs a user may have in the queue (`MAX_JOBS_PER_OWNER`), if that is bounded.
+    pub jobs_of_a_user: Option<u64>,
     /// Where the launcher listens, which starts processes as users.
     pub launcher: PathBuf,
     /// The command that writes a user's logs, with its arguments.
@@ -313,6 +315,7 @@ fn core_config(config: &Config, spool: &Spool) -> Result<CoreConfig, Error> {
         },
         event_log: config.event_log.as_ref().map(|pool| pool.log.clone()),
         system: config.system.clone(),
+        jobs_of_a_user: config.many_users.as_ref().and_then(|many| many.jobs_of_a_user),
         slice: crate::core::SLICE,
         generation: 1,
         ran_on: None,

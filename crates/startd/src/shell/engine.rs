@@ -38,6 +38,7 @@ use crate::shell::machine::disk;
 use crate::shell::owners::{Errand, News, Owners};
 use crate::shell::run::entry::RunPlace;
 use crate::shell::run::sandbox::Sandboxes;
+use crate::shell::run::tail::{Shown, Wanted};
 
 /// Inputs that wait while a batch is worked on. When it is full, connections wait: nothing is lost,
 /// memory stays bounded.
@@ -71,6 +72,8 @@ pub(crate) enum EngineInput {
     WhoseRun { key: RunKey, answer: oneshot::Sender<Option<WhoseRun>> },
     /// A process of a user has come that does what is to be done with that user's files.
     HelperUp(Box<Connection>),
+    /// A part of a file of a run is wanted that only its owner's helper may read.
+    ReadRun { key: RunKey, wanted: Wanted, answer: oneshot::Sender<Shown> },
     /// What became of it, or what it says.
     Helper { uid: u32, news: News },
     /// Stop all runs, and end.
@@ -234,7 +237,7 @@ impl Engine {
                         key,
                         owner: owner.clone(),
                         scratch: self.scratch(key),
-                        is_owners: self.parts.owners.is_some(),
+                        of_owner: self.parts.owners.as_ref().map(|_| key),
                     });
                     // Who asked may have gone.
                     let _ = answer.send(place);
@@ -256,6 +259,11 @@ impl Engine {
                 EngineInput::HelperUp(connection) => {
                     if let Some(owners) = &self.parts.owners {
                         owners.serve(*connection);
+                    }
+                }
+                EngineInput::ReadRun { key, wanted, answer } => {
+                    if let Some(owners) = &mut self.parts.owners {
+                        owners.read(key, wanted, answer);
                     }
                 }
                 EngineInput::Helper { uid, news } => {

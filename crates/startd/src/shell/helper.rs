@@ -22,6 +22,7 @@ use crate::shell::files::starter_log::RunLog;
 use crate::shell::machine::disk;
 use crate::shell::owners::{Errand, HelperSays};
 use crate::shell::run::sandbox::Sandboxes;
+use crate::shell::run::tail::{self, Shown};
 use crate::shell::server::start_sweeping;
 
 /// After so long with nothing to do it ends; the startd starts another when there is something.
@@ -64,8 +65,10 @@ struct Helper {
     carrier: Carrier,
     work: mpsc::Sender<EngineInput>,
     sweeper: mpsc::Sender<Vec<PathBuf>>,
-    /// Measurements that are not answered.
-    measuring: usize,
+    /// What was read, by the number of who wants it.
+    shown: mpsc::Sender<(u64, Shown)>,
+    /// Questions that are not answered.
+    asked: usize,
 }
 
 /// Does what the startd says until it goes, or has had nothing to say for a while.
@@ -84,8 +87,9 @@ pub async fn help(config: HelperConfig) -> Result<(), HelperError> {
     let sandboxes = sandboxes(&config, &folder, plugins).map_err(unusable)?;
     let carrier = Carrier::new(&folder, sandboxes.clone(), work.clone()).map_err(unusable)?;
     let (sweeper, all_swept) = start_sweeping(sandboxes.clone());
-    let helper = Helper { sandboxes, carrier, work, sweeper, measuring: 0 };
-    helper.serve(connection, done).await?;
+    let (shown, read) = mpsc::channel(QUEUE);
+    let helper = Helper { sandboxes, carrier, work, sweeper, shown, asked: 0 };
+    helper.serve(connection, done, read).await?;
     // What is not removed then is when the user runs something again.
     let _ = timeout(LAST_FOLDERS, all_swept).await;
     Ok(())
@@ -102,10 +106,11 @@ impl Helper {
         mut self,
         connection: Connection,
         mut done: mpsc::Receiver<EngineInput>,
+        mut read: mpsc::Receiver<(u64, Shown)>,
     ) -> Result<(), NetError> {
         let Connection { mut sender, mut receiver, .. } = connection;
         loop {
-            let is_idle = self.measuring == 0 && self.carrier.is_idle();
+            let is_idle = self.asked == 0 && self.carrier.is_idle();
             tokio::select! {
                 errand = receiver.recv::<Errand>() => match errand? {
                     Some(errand) => self.run(errand).await,
@@ -115,6 +120,10 @@ impl Helper {
                     if let Some(said) = self.said(input) {
                         sender.send(&said).await?;
                     }
+                }
+                Some((number, shown)) = read.recv() => {
+                    self.asked = self.asked.saturating_sub(1);
+                    sender.send(&HelperSays::Read { number, shown }).await?;
                 }
                 () = sleep(IDLE), if is_idle => return Ok(()),
             }
@@ -126,7 +135,7 @@ impl Helper {
         match input {
             EngineInput::Core(Input::FromCarrier(report)) => Some(HelperSays::Carried(report)),
             EngineInput::Core(Input::DiskMeasured { used, took_ms }) => {
-                self.measuring = self.measuring.saturating_sub(1);
+                self.asked = self.asked.saturating_sub(1);
                 Some(HelperSays::Measured { used, took_ms })
             }
             other => {
@@ -159,8 +168,16 @@ impl Helper {
                 let folders = keys.iter().map(|key| self.sandboxes.path(*key)).collect();
                 self.sweep(folders).await;
             }
+            Errand::Read { number, key, wanted } => {
+                let (scratch, shown) = (self.sandboxes.path(key), self.shown.clone());
+                self.asked += 1;
+                spawn_blocking(move || {
+                    // It is read by who has called us.
+                    let _ = shown.blocking_send((number, tail::show(&scratch, &wanted)));
+                });
+            }
             Errand::Measure(keys) => {
-                self.measuring += 1;
+                self.asked += 1;
                 let folder = |key: &RunKey| (*key, self.sandboxes.path(*key));
                 disk::measure(self.work.clone(), keys.iter().map(folder).collect());
             }

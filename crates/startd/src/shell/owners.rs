@@ -15,12 +15,14 @@ use nix::unistd::User;
 use proto::helpers::{HelperNews, Helpers};
 use proto::net::Connection;
 use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
 
 use crate::core::{
     BringBack, ClosedLog, DiskUsed, Fetched, FromCarrier, Input, RunKey, StartProcess,
     StoreFailure, Stored,
 };
 use crate::shell::run::sandbox::{Sandboxes, folder_of};
+use crate::shell::run::tail::{Shown, Wanted};
 
 /// What a helper of the startd is to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +41,12 @@ pub(crate) enum Errand {
     Remove(Vec<RunKey>),
     /// Say what the folders of these take.
     Measure(Vec<RunKey>),
+    /// Say what stands in a file of a run. The number is for the answer.
+    Read {
+        number: u64,
+        key: RunKey,
+        wanted: Wanted,
+    },
 }
 
 /// What a helper says.
@@ -46,6 +54,7 @@ pub(crate) enum Errand {
 pub(crate) enum HelperSays {
     Carried(FromCarrier),
     Measured { used: Vec<(RunKey, DiskUsed)>, took_ms: u64 },
+    Read { number: u64, shown: Shown },
 }
 
 /// What is heard of helpers.
@@ -65,13 +74,17 @@ pub(crate) struct Owners {
     in_hand: BTreeMap<RunKey, (Errand, u32)>,
     /// Those whose helper has been told in this life of the startd what is to be kept.
     told: BTreeSet<u32>,
+    /// Who waits for what a helper reads, by number, and whose helper that is.
+    readers: BTreeMap<u64, (u32, oneshot::Sender<Shown>)>,
+    last_reader: u64,
 }
 
 impl Owners {
     /// With scratch folders below the users' own in this one.
     pub(crate) fn new(helpers: Helpers<Errand, HelperSays>, folder: &Path) -> Self {
-        let (runs, in_hand, told) = Default::default();
-        Self { helpers, folder: folder.to_owned(), runs, in_hand, told }
+        let (runs, in_hand, told, readers) = Default::default();
+        let folder = folder.to_owned();
+        Self { helpers, folder, runs, in_hand, told, readers, last_reader: 0 }
     }
 
     /// Talks to a helper that has come, for as long as it stays.
@@ -180,6 +193,17 @@ impl Owners {
         (told.count() < asked || asked == 0).then(nothing_measured)
     }
 
+    /// Has a part of a file of a run read. Who waits is told at once if nobody reads it.
+    pub(crate) fn read(&mut self, key: RunKey, wanted: Wanted, answer: oneshot::Sender<Shown>) {
+        let Some(uid) = self.runs.get(&key).copied() else { return };
+        self.last_reader += 1;
+        let number = self.last_reader;
+        match self.say(uid, Errand::Read { number, key, wanted }) {
+            Ok(()) => drop(self.readers.insert(number, (uid, answer))),
+            Err(why) => drop(answer.send(Err(why))),
+        }
+    }
+
     /// What a helper's news come to.
     pub(crate) fn heard(&mut self, uid: u32, news: News) -> Vec<Input> {
         match news {
@@ -189,11 +213,20 @@ impl Owners {
                     tracing::warn!(uid, %key, "a helper speaks of what it was not told");
                     return Vec::new();
                 }
-                vec![carried(report)]
+                vec![carried(in_brief(report))]
             }
             HelperNews::Said(HelperSays::Measured { mut used, took_ms }) => {
                 used.retain(|(key, _)| self.runs.get(key) == Some(&uid));
                 vec![Input::DiskMeasured { used, took_ms }]
+            }
+            HelperNews::Said(HelperSays::Read { number, shown }) => {
+                if self.readers.get(&number).is_some_and(|(whose, _)| *whose == uid)
+                    && let Some((_, answer)) = self.readers.remove(&number)
+                {
+                    // Who asked may have gone.
+                    let _ = answer.send(shown);
+                }
+                Vec::new()
             }
             HelperNews::Lost(why) => self.lost(uid, &why),
         }
@@ -204,6 +237,7 @@ impl Owners {
         let of_user = |(key, _): &(&RunKey, _)| self.runs.get(key) == Some(&uid);
         let again: Vec<RunKey> = self.in_hand.iter().filter(of_user).map(|(key, _)| *key).collect();
         tracing::info!(uid, why, works = again.len(), "a helper is gone");
+        self.readers.retain(|_, (whose, _)| *whose != uid);
         let mut said = vec![nothing_measured()];
         for key in again {
             let Some((errand, attempts)) = self.in_hand.remove(&key) else { continue };
@@ -264,6 +298,37 @@ fn carried(report: FromCarrier) -> Input {
     Input::FromCarrier(report)
 }
 
+/// What is said of a failure is kept with the job and shown: a helper, whoever it is, does not say
+/// more than a line.
+fn in_brief(mut report: FromCarrier) -> FromCarrier {
+    match &mut report {
+        FromCarrier::BroughtIn { result, .. } => match &mut **result {
+            Fetched::Failed(StartFailure { path, said, .. }) => {
+                cut(path);
+                said.iter_mut().for_each(cut);
+            }
+            Fetched::There | Fetched::UpToDate => {}
+        },
+        FromCarrier::BroughtBack { stored, .. } => match &mut stored.result {
+            Err(StoreFailure::File { path, said, .. }) => {
+                cut(path);
+                said.iter_mut().for_each(cut);
+            }
+            Err(StoreFailure::Lost { reason }) => cut(reason),
+            Ok(()) => {}
+        },
+    }
+    report
+}
+
+/// The longest that is said of one thing, bytes: the longest path.
+const SAID_BYTES: usize = 4096;
+
+fn cut(text: &mut String) {
+    let end = (0..=SAID_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text.truncate(end.unwrap_or(0));
+}
+
 fn not_fetched(key: RunKey, failure: StartFailure) -> FromCarrier {
     FromCarrier::BroughtIn { key, result: Box::new(Fetched::Failed(failure)) }
 }
@@ -291,7 +356,8 @@ fn given_up(key: RunKey, errand: &Errand, why: &str) -> Option<Input> {
         | Errand::LetGo(_)
         | Errand::CloseLog(_)
         | Errand::Remove(_)
-        | Errand::Measure(_) => None,
+        | Errand::Measure(_)
+        | Errand::Read { .. } => None,
     }
 }
 
@@ -338,6 +404,23 @@ mod tests {
         let said = HelperNews::Said(HelperSays::Measured { used, took_ms: 3 });
         let used = vec![(key(1), DiskUsed { kib: 7, files: 1 })];
         assert_eq!(owners.heard(1001, said), [Input::DiskMeasured { used, took_ms: 3 }]);
+    }
+
+    #[test]
+    fn a_helper_does_not_fill_the_queue_with_what_it_says() {
+        let (mut owners, _news) = owners();
+        owners.runs.insert(key(1), 1001);
+        owners.bring_back(back(key(1)));
+        let result = Err(StoreFailure::Lost { reason: "ü".repeat(1 << 20) });
+        let disk = DiskUsed::default();
+        let stored = Box::new(Stored { received_bytes: 0, sent_bytes: 0, disk, result });
+        let report = FromCarrier::BroughtBack { key: key(1), stored };
+        let said = owners.heard(1001, HelperNews::Said(HelperSays::Carried(report)));
+        let [Input::FromCarrier(FromCarrier::BroughtBack { stored, .. })] = &said[..] else {
+            panic!("{said:?}")
+        };
+        let Err(StoreFailure::Lost { reason }) = &stored.result else { panic!("{stored:?}") };
+        assert_eq!(*reason, "ü".repeat(SAID_BYTES / 2));
     }
 
     #[test]

@@ -217,6 +217,7 @@ fn schedd(home: &Home) -> Result<()> {
     let carrier = command_of(home, FILES)?;
     let log_writer = command_of(home, LOG_WRITER)?;
     let superusers = typed::superusers(&settings);
+    let jobs_of_a_user = typed::jobs_of_a_user(&settings)?;
     let config = schedd::Config {
         listening: standing.ports()?.map(|ports| {
             let ([_, at], [_, address]) = (ports.at, ports.addresses);
@@ -243,6 +244,7 @@ fn schedd(home: &Home) -> Result<()> {
         log_forms: typed::log_forms(&settings)?,
         many_users: many_users.map(|_| schedd::ManyUsers {
             superusers,
+            jobs_of_a_user: Some(jobs_of_a_user),
             launcher: home.socket(DaemonRole::Launcher),
             log_writer,
         }),

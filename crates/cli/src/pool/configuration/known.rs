@@ -38,6 +38,7 @@ pub const KNOWN: &[Known] = &[
     known("EVENT_LOG_MAX_SIZE", "1000000", DaemonRole::Schedd),
     known("EVENT_LOG_USE_XML", "False", DaemonRole::Schedd),
     known("FILETRANSFER_PLUGINS", "", DaemonRole::Startd),
+    known("MAX_JOBS_PER_OWNER", "100000", DaemonRole::Schedd),
     known("MEMORY", "$(DETECTED_MEMORY) - $(RESERVED_MEMORY)", DaemonRole::Startd),
     known("NICE_USER_PRIO_FACTOR", "10000000000.0", DaemonRole::Negotiator),
     known("NUM_CPUS", "$(DETECTED_CPUS)", DaemonRole::Startd),

@@ -48,6 +48,7 @@ pub fn check(all: &Effective) -> Result<(), SettingError> {
     system_policies(all)?;
     event_log(all)?;
     log_forms(all)?;
+    jobs_of_a_user(all)?;
     Ok(())
 }
 
@@ -198,6 +199,16 @@ pub fn accounting_records(all: &Effective) -> Result<bool, SettingError> {
 pub fn superusers(all: &Effective) -> BTreeSet<String> {
     let listed = all.get("QUEUE_SUPER_USERS").unwrap_or_default();
     words(listed).filter_map(|name| name.split('@').next()).map(str::to_owned).collect()
+}
+
+/// The schedd's, where jobs are many users': how many one of them may have in the queue.
+///
+/// # Errors
+///
+/// If it is no number.
+pub fn jobs_of_a_user(all: &Effective) -> Result<u64, SettingError> {
+    const NAME: &str = "MAX_JOBS_PER_OWNER";
+    Ok(whole(all, NAME, 1)?.unwrap_or(100_000))
 }
 
 fn truth(all: &Effective, name: &str, unset: bool) -> Result<bool, SettingError> {

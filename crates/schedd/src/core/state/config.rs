@@ -29,6 +29,8 @@ pub struct CoreConfig {
     pub event_log: Option<EventLog>,
     /// What the administrator lays down for every job, in order.
     pub system: Vec<SystemPolicy>,
+    /// How many jobs a user may have in the queue, if that is bounded (`MAX_JOBS_PER_OWNER`).
+    pub jobs_of_a_user: Option<u64>,
     /// How many jobs are acted on in one batch.
     pub slice: usize,
     /// Which of the queues that were put in this place it is, from 1.

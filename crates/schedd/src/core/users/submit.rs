@@ -76,6 +76,9 @@ impl Core {
             let refusal = Refusal::Limit { what, limit: MAX_PROCS.to_string() };
             return (Vec::new(), Answer::Refused(refusal));
         }
+        if let Some(refusal) = self.too_many_of(by, procs) {
+            return (Vec::new(), Answer::Refused(refusal));
+        }
         if let Some(what) = not_built(spec) {
             let refusal = Refusal::Invalid(format!("{what} is not supported yet"));
             return (Vec::new(), Answer::Refused(refusal));
@@ -117,6 +120,21 @@ impl Core {
         }
         facts.extend(lets_go.unwrap_or_default());
         (facts, Answer::Submitted { cluster, procs })
+    }
+}
+
+impl Core {
+    /// Whether so many jobs more are too many of one user's.
+    fn too_many_of(&self, by: &Actor, procs: u32) -> Option<Refusal> {
+        let most = self.config.jobs_of_a_user?;
+        let own = self.counts.iter().filter(|((owner, _), _)| *owner == by.user);
+        let own: u64 = own
+            .map(|(_, counts)| counts.idle + counts.running + counts.held + counts.suspended)
+            .sum();
+        (own + u64::from(procs) > most).then(|| {
+            let what = format!("submit {procs} jobs beside {own} of yours in the queue");
+            Refusal::Limit { what, limit: most.to_string() }
+        })
     }
 }
 

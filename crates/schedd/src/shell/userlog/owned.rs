@@ -102,8 +102,6 @@ pub(crate) struct LogHelpers {
 struct Waiting {
     last: u64,
     asked: BTreeMap<u64, (u32, SyncSender<LogSaid>)>,
-    /// The numbers of users whose logs were opened.
-    users: BTreeMap<String, u32>,
 }
 
 impl std::fmt::Debug for LogHelpers {
@@ -168,16 +166,12 @@ impl LogHelpers {
         // One that is gone has closed all it had.
         let _ = self.helpers.tell(uid, (0, LogAsk::Close { file }));
     }
+}
 
-    fn uid_of(&self, owner: &str) -> io::Result<u32> {
-        if let Some(uid) = lock(&self.waiting).users.get(owner) {
-            return Ok(*uid);
-        }
-        let user = User::from_name(owner)?.ok_or(Errno::EACCES)?;
-        let uid = user.uid.as_raw();
-        lock(&self.waiting).users.insert(owner.to_owned(), uid);
-        Ok(uid)
-    }
+/// The user's number now: it is another's when the user was made anew.
+fn uid_of(owner: &str) -> io::Result<u32> {
+    let user = User::from_name(owner)?.ok_or(Errno::EACCES)?;
+    Ok(user.uid.as_raw())
 }
 
 impl Waiting {
@@ -208,7 +202,7 @@ pub(crate) struct OwnersDisk(pub(crate) Arc<LogHelpers>);
 impl LogDisk for OwnersDisk {
     fn open(&self, log: &str) -> io::Result<Box<dyn LogFile>> {
         let Some((owner, path)) = parts(log) else { return OurDisk.open(log) };
-        let uid = self.0.uid_of(owner)?;
+        let uid = uid_of(owner)?;
         match self.0.ask(uid, LogAsk::Append { path: path.to_owned() })? {
             LogSaid::Opened(Some(file)) => {
                 Ok(Box::new(OwnersFile { helpers: Arc::clone(&self.0), uid, file }))
@@ -219,7 +213,7 @@ impl LogDisk for OwnersDisk {
 
     fn end_of(&self, log: &str, most: usize) -> io::Result<Vec<u8>> {
         let Some((owner, path)) = parts(log) else { return OurDisk.end_of(log, most) };
-        let uid = self.0.uid_of(owner)?;
+        let uid = uid_of(owner)?;
         let ask = LogAsk::ReadEnd { path: path.to_owned(), most_bytes: most as u64 };
         let LogSaid::Opened(opened) = self.0.ask(uid, ask)? else {
             return Err(Errno::EPROTO.into());

@@ -101,6 +101,11 @@ pub(crate) async fn serve(
             }
             AskStartd::Shell { job, program, is_plain } => {
                 match place_for(&context.engine, asker, job).await {
+                    // What is started here would be the pool's, and not the job's owner.
+                    Ok(place) if place.of_owner.is_some() => {
+                        let why = "in a pool of many users nobody is let beside a job yet";
+                        Answer::Refused(Refusal::Invalid(format!("visit job {job}: {why}")))
+                    }
                     Ok(place) => {
                         let wanted = beside::Wanted { job, program, is_plain };
                         return be_beside(connection, id, wanted, place, context).await;

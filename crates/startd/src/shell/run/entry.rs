@@ -27,8 +27,8 @@ pub(crate) struct RunPlace {
     pub(crate) key: RunKey,
     pub(crate) owner: UserName,
     pub(crate) scratch: PathBuf,
-    /// Whether it is its owner's and nobody else's to look at.
-    pub(crate) is_owners: bool,
+    /// Which run it is, where its files are its owner's and only a helper may touch them.
+    pub(crate) of_owner: Option<RunKey>,
 }
 
 /// Why somebody is not let in.
@@ -41,9 +41,6 @@ enum NoEntry {
     /// It would have to become the job's user.
     #[error("look at job {0}: a startd that runs as root does not show it yet")]
     Root(JobId),
-    /// The same.
-    #[error("look at job {0}: in a pool of many users what runs is its owner's, and not shown yet")]
-    Owners(JobId),
 }
 
 impl Asker {
@@ -81,15 +78,11 @@ pub(crate) async fn place_for(
     let question = EngineInput::WhichRun { job, answer: sender };
     engine.send(question).await.map_err(|_| stopping())?;
     let place = place.await.map_err(|_| stopping())?.ok_or(NoEntry::NoRun(job));
-    let entered = place.and_then(|place| {
-        asker.may_enter(job, &place.owner, Uid::effective())?;
-        if place.is_owners { Err(NoEntry::Owners(job)) } else { Ok(place) }
-    });
+    let entered = place
+        .and_then(|place| asker.may_enter(job, &place.owner, Uid::effective()).map(|()| place));
     entered.map_err(|why| match why {
         NoEntry::NoRun(_) => Refusal::NotRunning(why.to_string()),
-        NoEntry::NotYours(_) | NoEntry::Root(_) | NoEntry::Owners(_) => {
-            Refusal::Invalid(why.to_string())
-        }
+        NoEntry::NotYours(_) | NoEntry::Root(_) => Refusal::Invalid(why.to_string()),
     })
 }
 

@@ -11,9 +11,11 @@ use model::job_ad::{Stream, Streams, initial_directory};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use proto::client::{Answer, ReadFrom, Refusal, RunFile};
+use proto::files::Blob;
 use proto::net::chain;
 use proto::plain_file;
-use tokio::sync::mpsc;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
 
 use crate::shell::engine::EngineInput;
@@ -28,7 +30,7 @@ const PART_MAX_BYTES: u32 = 256 << 10;
 const AD_MAX_BYTES: u64 = 16 << 20;
 
 /// What a command wants to see.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Wanted {
     pub(crate) job: JobId,
     pub(crate) file: RunFile,
@@ -61,11 +63,34 @@ pub(crate) async fn answer(
         Ok(place) => place,
         Err(refusal) => return Answer::Refused(refusal),
     };
-    match spawn_blocking(move || read(&place.scratch, &wanted)).await {
-        Ok(Ok((offset, bytes))) => Answer::FilePart { offset, bytes },
-        Ok(Err(error)) => Answer::Refused(Refusal::Invalid(chain(&error))),
-        Err(_) => Answer::Refused(Refusal::Busy("the startd is stopping".to_owned())),
+    let shown = match place.of_owner {
+        Some(key) => {
+            let (answer, answered) = oneshot::channel();
+            let read = EngineInput::ReadRun { key, wanted, answer };
+            // An engine that has ended answers nobody.
+            let _ = engine.send(read).await;
+            answered.await.map_err(|_| "the process of its user that reads it is gone")
+        }
+        None => {
+            let shown = spawn_blocking(move || show(&place.scratch, &wanted)).await;
+            shown.map_err(|_| "the startd is stopping")
+        }
+    };
+    match shown {
+        Ok(Ok((offset, Blob(bytes)))) => Answer::FilePart { offset, bytes },
+        Ok(Err(why)) => Answer::Refused(Refusal::Invalid(why)),
+        Err(why) => Answer::Refused(Refusal::Busy(why.to_owned())),
     }
+}
+
+/// A part of a file of the run in this folder, and where it begins; or why there is none, in one
+/// line.
+pub(crate) type Shown = Result<(u64, Blob), String>;
+
+/// Reads what is wanted.
+pub(crate) fn show(scratch: &Path, wanted: &Wanted) -> Shown {
+    let read = read(scratch, wanted).map_err(|error| chain(&error));
+    read.map(|(offset, bytes)| (offset, Blob(bytes)))
 }
 
 fn read(scratch: &Path, wanted: &Wanted) -> Result<(u64, Vec<u8>), TailError> {

@@ -192,21 +192,10 @@ impl Core {
             return is_too_many.then_some(Event::RestRemoved { node, why }).into_iter().collect();
         }
         let result = self.jobs_result(node, end).unwrap_or_default();
-        let last_failed = if end.code() != 0 {
-            Some((job, end))
-        } else {
-            cluster.jobs.iter().enumerate().rev().find_map(|(proc, standing)| match standing {
-                JobStanding::Over(end) if end.code() != 0 => {
-                    let proc = u32::try_from(proc).unwrap_or(u32::MAX);
-                    Some((JobId::new(job.cluster.0, proc), *end))
-                }
-                JobStanding::Over(_)
-                | JobStanding::Idle
-                | JobStanding::Running
-                | JobStanding::Held => None,
-            })
-        };
-        let text = last_failed.map(|(job, end)| sentence(job, end)).unwrap_or_default();
+        let own = Some((job.proc, end)).filter(|_| end.code() != 0);
+        let first = cluster.first_failure.or(own);
+        let text = first.map(|(proc, end)| sentence(JobId { proc, ..job }, end));
+        let text = text.unwrap_or_default();
         self.after_jobs(now, node, result, text)
     }
 
@@ -220,8 +209,8 @@ impl Core {
         let failed = cluster.failed + u32::from(end.code() != 0);
         let jobs = u32::try_from(cluster.jobs.len()).unwrap_or(u32::MAX);
         let (tolerated, _) = self.tolerance(node, jobs);
-        let first = cluster.first_failure.or(Some(end.code()).filter(|code| *code != 0));
-        Some(if failed > tolerated { first.unwrap_or_default() } else { 0 })
+        let first = cluster.first_failure.map_or(end.code(), |(_, end)| end.code());
+        Some(if failed > tolerated { first } else { 0 })
     }
 
     fn script_over(

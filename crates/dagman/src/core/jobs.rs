@@ -13,8 +13,9 @@ pub struct Cluster {
     pub left: u32,
     /// How many failed so far.
     pub failed: u32,
-    /// As what the first that failed did.
-    pub first_failure: Option<i32>,
+    /// The first that failed, and how it ended: that is how the node failed, whatever the others
+    /// do.
+    pub first_failure: Option<(ProcId, JobEnd)>,
     /// How often one of them was held.
     pub holds: u32,
     /// Whether those that are left were told to go.
@@ -97,7 +98,7 @@ impl Cluster {
                 self.left -= 1;
                 if end.code() != 0 {
                     self.failed += 1;
-                    self.first_failure.get_or_insert(end.code());
+                    self.first_failure.get_or_insert((proc, end));
                 }
             }
             (_, JobStanding::Idle | JobStanding::Running) => {}

@@ -496,6 +496,41 @@ fn the_first_failure_of_many_jobs_removes_the_others_and_is_the_result() {
 }
 
 #[test]
+fn a_node_failed_as_the_first_of_its_jobs_did_whatever_the_others_do() {
+    check(
+        "JOB A; TOLERANCE A 0 WAIT",
+        "jobs A 3; begin; exit A.1 4; exit A.0 3; exit A.2 0",
+        &expect![[r#"
+            > jobs A 3
+            > begin
+            submit A
+            > exit A.1 4
+            > exit A.0 3
+            > exit A.2 0
+            A failed (4): Job proc (1.1.0) failed with status 4
+            finished: status 2, 0 done, 1 failed, 0 futile
+            exit 1 with a rescue file
+        "#]],
+    );
+    check(
+        "JOB A",
+        "jobs A 3; begin; exit A.1 3; gone A.0; gone A.2",
+        &expect![[r#"
+            > jobs A 3
+            > begin
+            submit A
+            > exit A.1 3
+            remove the jobs of A
+            > gone A.0
+            > gone A.2
+            A failed (3): Job proc (1.1.0) failed with status 3
+            finished: status 2, 0 done, 1 failed, 0 futile
+            exit 1 with a rescue file
+        "#]],
+    );
+}
+
+#[test]
 fn tolerance_lets_so_many_jobs_fail() {
     let script = "jobs A 4; begin; exit A.0 1; exit A.1 1; exit A.2 0; exit A.3 0";
     check(
@@ -518,17 +553,17 @@ fn tolerance_lets_so_many_jobs_fail() {
         "JOB A; TOLERANCE A 25% WAIT",
         script,
         &expect![[r#"
-        > jobs A 4
-        > begin
-        submit A
-        > exit A.0 1
-        > exit A.1 1
-        > exit A.2 0
-        > exit A.3 0
-        A failed (1): Job proc (1.1.0) failed with status 1
-        finished: status 2, 0 done, 1 failed, 0 futile
-        exit 1 with a rescue file
-    "#]],
+            > jobs A 4
+            > begin
+            submit A
+            > exit A.0 1
+            > exit A.1 1
+            > exit A.2 0
+            > exit A.3 0
+            A failed (1): Job proc (1.0.0) failed with status 1
+            finished: status 2, 0 done, 1 failed, 0 futile
+            exit 1 with a rescue file
+        "#]],
     );
 }
 

@@ -67,7 +67,8 @@ enum Verb {
     },
     /// Compares with the real HTCondor, live, as root: `oracle dag --seed N --cases M --reference
     /// DIR` runs random workflows by both, `oracle submit` (the same options) dry-runs random
-    /// descriptions, `oracle commands` shows random ads by q, history and status. `oracle recorded`
+    /// descriptions, `oracle commands` shows random ads by q, history and status, `oracle run` runs
+    /// random jobs. `oracle recorded`
     /// asks ours alone about those of tests/recorded; CI does.
     Oracle(oracle::OracleArgs),
     /// Compares ClassAd evaluation with the reference implementation, live (needs PyPI's htcondor).

@@ -16,7 +16,7 @@ pub(crate) struct OracleArgs {
 /// Runs the comparison that the first word names.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     match args.split_first() {
-        Some((what, rest)) if ["dag", "submit", "commands"].contains(&what.as_str()) => {
+        Some((what, rest)) if ["dag", "submit", "commands", "run"].contains(&what.as_str()) => {
             run::program("cargo", &["build", "--release", "--quiet", "--package", "cli"])?;
             let ours = ["--updraft".to_owned(), run::release_binary()];
             run::tool(&format!("oracle-{what}"), &[&ours, rest].concat())
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         Some((what, [])) if what == "recorded" => recorded(),
         Some((what, _)) => {
             bail!(
-                "there is no oracle of {what}: use `cargo xtask oracle dag`, `submit`, `commands` or `recorded`"
+                "there is no oracle of {what}: use `cargo xtask oracle dag`, `submit`, `commands`, `run` or `recorded`"
             )
         }
         None => bail!("use `cargo xtask oracle dag --seed N --cases M --reference DIR`"),

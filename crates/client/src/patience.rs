@@ -79,7 +79,8 @@ pub(crate) fn passes(refusal: &Refusal) -> bool {
         | Refusal::NotRunning(_)
         | Refusal::HasLeft(_)
         | Refusal::Failed(_)
-        | Refusal::Denied(_) => false,
+        | Refusal::Denied(_)
+        | Refusal::Gone { .. } => false,
     }
 }
 

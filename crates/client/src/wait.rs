@@ -186,7 +186,8 @@ fn text(ad: &ClassAd, name: &str) -> String {
     ad.literal(name).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-pub(crate) fn id(ad: &ClassAd) -> Option<JobId> {
+/// Which job an ad is of.
+pub fn id(ad: &ClassAd) -> Option<JobId> {
     let number = |name| u32::try_from(int(ad, name)?).ok();
     Some(JobId::new(number(attr::CLUSTER_ID)?, number(attr::PROC_ID)?))
 }

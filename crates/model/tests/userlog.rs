@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use model::userlog::event::COMMON_FILES_SENTENCES;
 use model::userlog::{
     Amount, Completion, CpuTimes, DateForm, Ending, Entries, EntryId, Evicted, EvictedHow,
-    ExecutableFault, LogStyle, ResourceUsage, Terminated, TransferStep, UserLogEvent,
+    ExecutableFault, LogEntry, LogStyle, ResourceUsage, Terminated, TransferStep, UserLogEvent,
 };
 use model::{JobId, Timestamp};
 
@@ -411,4 +411,51 @@ fn the_reference_reader_sees_what_is_recorded() {
         .status()
         .unwrap();
     assert!(status.success());
+}
+
+#[test]
+fn every_event_is_read_back_from_the_ad_that_it_is_in_json_and_xml() {
+    let style = LogStyle { sub_second: true, ..LogStyle::iso(&TimeZone::UTC) };
+    for event in every_event() {
+        let proc = (!event.is_about_cluster()).then_some(model::ProcId(3));
+        let id = EntryId { proc, ..JobId::new(12, 3).into() };
+        let entry = LogEntry { id, at: AT, event };
+        let ad = entry.ad(&style);
+        for text in [ad.to_json() + "\n", ad.to_xml()] {
+            let mut entries = Entries::new(&text, &style.zone, YEAR);
+            let read = entries.next().unwrap().unwrap_or_else(|error| panic!("{error}: {text}"));
+            assert_eq!(read.ad(&style), ad, "{text}");
+            assert_eq!((read.id, read.at, read.event.number()), (id, AT, entry.event.number()));
+            assert_eq!(entries.consumed(), text.len());
+        }
+    }
+}
+
+#[test]
+fn a_log_in_xml_that_htcondor_wrote_is_read_and_its_events_are_those_ads() {
+    let text = fs::read_to_string(here().join("htcondor/userlog.probexml.log")).unwrap();
+    let style = LogStyle { sub_second: true, ..LogStyle::iso(&TimeZone::UTC) };
+    let entries: Vec<_> = Entries::new(&text, &style.zone, YEAR).map(Result::unwrap).collect();
+    let again: String = entries
+        .iter()
+        .map(|entry| entry.ad(&style).to_xml_in(classad::AttributeOrder::ShorterFirst))
+        .collect();
+    // A number without a fraction is one, whatever HTCondor keeps it in.
+    assert_eq!(again, text.replace("<r>1.048576000000000E+06</r>", "<i>1048576</i>"));
+}
+
+#[test]
+fn a_log_that_grows_is_read_to_its_last_whole_entry_whatever_its_form() {
+    let style = LogStyle::iso(&TimeZone::UTC);
+    let entry = |event| LogEntry { id: JobId::new(1, 0).into(), at: AT, event };
+    let ad = entry(UserLogEvent::Unsuspended).ad(&style);
+    let text = entry(UserLogEvent::StageIn).event.render_as(JobId::new(1, 0).into(), AT, &style);
+    let log = format!("{}{}{}\n{text}", ad.to_xml(), text, ad.to_json());
+    for length in 0..=log.len() {
+        let mut entries = Entries::new(&log[..length], &style.zone, YEAR);
+        let numbers: Vec<u16> =
+            entries.by_ref().map(|entry| entry.unwrap().event.number()).collect();
+        assert!([11, 31, 11, 31].starts_with(&numbers), "{length}: {numbers:?}");
+        assert!(log[entries.consumed()..].len() >= log.len() - length);
+    }
 }

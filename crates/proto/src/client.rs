@@ -23,7 +23,10 @@ use crate::joining::{AskTrust, NodeLine};
 use crate::together::Together;
 
 pub mod bounds;
+mod forgotten;
 pub mod named;
+
+pub use forgotten::Forgotten;
 
 /// A numbered request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -447,6 +450,13 @@ pub struct Query {
     /// submit them again.
     #[serde(default)]
     pub as_described: bool,
+    /// Of finished jobs only those before the first, in the order in which they are read, that
+    /// makes this true, whichever are selected.
+    #[serde(default)]
+    pub until: Option<Expr>,
+    /// Finished jobs, the oldest first.
+    #[serde(default)]
+    pub oldest_first: bool,
 }
 
 impl Query {
@@ -460,6 +470,8 @@ impl Query {
             finished: false,
             grouped: false,
             as_described: false,
+            until: None,
+            oldest_first: false,
         }
     }
 }
@@ -591,6 +603,9 @@ pub struct Totals {
     /// The last position of the record: what is counted here has happened up to it.
     #[serde(default)]
     pub seq: Seq,
+    /// What is kept no longer of what is over.
+    #[serde(default)]
+    pub forgotten: Forgotten,
 }
 
 /// Jobs by status.
@@ -757,6 +772,16 @@ pub enum Refusal {
     /// A queue, or what is said of it, does not allow it.
     #[error("{0}")]
     Denied(Denied),
+    /// What was asked for was kept long enough.
+    #[error(
+        "read the record from event {since}: it begins with event {first} now, what was before has been removed (MAX_HISTORY_LOG \
+         and its kin in the pool's configuration say how much is kept)"
+    )]
+    Gone {
+        since: Seq,
+        /// The first that is still there.
+        first: Seq,
+    },
     /// The daemon is too busy, or stopping: try again.
     #[error("{0}; try again")]
     Busy(String),

@@ -15,7 +15,8 @@
 //! - `spool`: the folder of what evicted jobs keep and of the files of spooled jobs; `files`: these
 //!   files on their way in and out.
 //! - `store`, `rows`: the SQLite file, and what its rows mean; `mark`: what it must at least have;
-//!   `backup`: a copy of it, and back; `ballast`: room for a full disk; `ledger`: where runs of the
+//!   `retention`: what it keeps no longer, and `tender`, which looks when; `backup`: a copy of it,
+//!   and back; `ballast`: room for a full disk; `ledger`: where runs of the
 //!   queue in this place may be.
 
 pub(crate) mod backup;
@@ -34,10 +35,12 @@ mod mark;
 mod parts;
 mod places;
 mod recent;
+pub mod retention;
 mod rows;
 pub mod server;
 mod spool;
 pub mod store;
+mod tender;
 mod turns;
 pub(crate) mod userlog;
 mod visits;

@@ -4,72 +4,48 @@
 //! command lines, has each answered by both in the chroot of `DIR`, and prints where they differ,
 //! each with as few ads and attributes as show it. Nothing of HTCondor has to run.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 
-use anyhow::{Context, bail};
+use clap::Parser;
 use updraft_tests::command_oracle::compare::{MEANT, findings};
 use updraft_tests::command_oracle::generate::{Case, case, print_formats};
+use updraft_tests::oracle_cases::{CaseArgs, Usual};
 use updraft_tests::stage::{Stage, TIMED_OUT, Who};
 
 /// What is asked.
 const COMMANDS: [&str; 3] = ["condor_q", "condor_history", "condor_status"];
 
+const USUAL: Usual = Usual { cases: 300, at_once: 2 };
+
+/// Compares the commands that show ads with the real ones.
+#[derive(Parser)]
 struct Options {
-    seed: u64,
-    cases: u64,
-    /// Only this case.
-    only: Option<u64>,
-    at_once: u64,
-    reference: PathBuf,
-    updraft: PathBuf,
+    #[command(flatten)]
+    cases: CaseArgs,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    let options = options()?;
-    let root = Stage::root_of(&options.reference)?;
+    let Options { cases } = Options::parse();
+    if cases.meant {
+        MEANT.iter().for_each(|m| println!("{}\n    {}", m.has, m.why));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let root = Stage::root_of(&cases.reference())?;
     let work = tempfile::Builder::new().prefix("oracle-commands").tempdir_in(root.join("tmp"))?;
-    let stage = Stage::new(work.path(), Some(&root), &options.updraft, &COMMANDS, print_formats())?;
-    let differing = live(&options, &stage)?;
-    let cases = options.only.map_or(options.cases, |_| 1);
-    println!("seed {}: {cases} cases, {differing} differ", options.seed);
-    Ok(if differing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn live(options: &Options, stage: &Stage) -> anyhow::Result<u64> {
-    let range = match options.only {
-        Some(index) => index..index + 1,
-        None => 0..options.cases,
-    };
-    let next = AtomicU64::new(range.start);
-    let differing = Mutex::new(0);
-    thread::scope(|threads| {
-        let workers: Vec<_> = (0..options.at_once)
-            .map(|worker| {
-                let (next, differing, range) = (&next, &differing, &range);
-                threads.spawn(move || -> anyhow::Result<()> {
-                    loop {
-                        let index = next.fetch_add(1, Ordering::Relaxed);
-                        if !range.contains(&index) {
-                            return Ok(());
-                        }
-                        let Some(text) = one(stage, worker, &case(options.seed, index))? else {
-                            continue;
-                        };
-                        *differing.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-                        println!("== --seed {} --case {index}\n{text}", options.seed);
-                    }
-                })
-            })
-            .collect();
-        workers.into_iter().try_for_each(|worker| {
-            worker.join().map_err(|_| anyhow::anyhow!("a thread ended early"))?
-        })
+    let updraft = cases.updraft()?;
+    let stage = Stage::new(work.path(), Some(&root), &updraft, &COMMANDS, print_formats())?;
+    let differing = AtomicU64::new(0);
+    cases.each(USUAL, |worker, index| {
+        if let Some(text) = one(&stage, worker, &case(cases.seed, index))? {
+            differing.fetch_add(1, Ordering::Relaxed);
+            println!("== --seed {} --case {index}\n{text}", cases.seed);
+        }
+        Ok(())
     })?;
-    Ok(differing.into_inner().unwrap_or_else(PoisonError::into_inner))
+    let differing = differing.into_inner();
+    println!("seed {}: {} cases, {differing} differ", cases.seed, cases.count(USUAL));
+    Ok(if differing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Where the two differ on a case, in as few lines as show it.
@@ -130,39 +106,4 @@ fn ask(stage: &Stage, worker: u64, case: &Case) -> anyhow::Result<Vec<String>> {
         }
     }
     Ok(found)
-}
-
-fn options() -> anyhow::Result<Options> {
-    let mut options = Options {
-        seed: 1,
-        cases: 300,
-        only: None,
-        at_once: 2,
-        reference: std::env::var_os("HTCONDOR_REFERENCE").unwrap_or_default().into(),
-        updraft: "target/release/updraft".into(),
-    };
-    let mut args = std::env::args().skip(1);
-    while let Some(arg) = args.next() {
-        let mut value = || args.next().with_context(|| format!("{arg} needs a value"));
-        match arg.as_str() {
-            "--seed" => options.seed = value()?.parse().context("--seed needs a number")?,
-            "--cases" => options.cases = value()?.parse().context("--cases needs a number")?,
-            "--case" => options.only = Some(value()?.parse().context("--case needs a number")?),
-            "--at-once" => {
-                options.at_once = value()?.parse().context("--at-once needs a number")?;
-            }
-            "--reference" => options.reference = value()?.into(),
-            "--updraft" => options.updraft = value()?.into(),
-            "--meant" => {
-                MEANT.iter().for_each(|m| println!("{}\n    {}", m.has, m.why));
-                std::process::exit(0);
-            }
-            other => bail!(
-                "unknown option {other}: use --seed N, --cases M, --case I, --at-once K, --reference DIR, --updraft FILE, --meant"
-            ),
-        }
-    }
-    options.updraft = std::fs::canonicalize(&options.updraft)
-        .with_context(|| format!("there is no program {}", options.updraft.display()))?;
-    Ok(options)
 }

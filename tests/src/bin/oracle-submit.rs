@@ -8,13 +8,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
+use clap::Parser;
+use updraft_tests::oracle_cases::{CaseArgs, Usual};
 use updraft_tests::stage::{Stage, TIMED_OUT, Who};
 use updraft_tests::submit_oracle::answer::{Answer, Scene};
 use updraft_tests::submit_oracle::compare::{MEANT, difference};
@@ -37,16 +37,13 @@ const FILES: &[(&str, &str)] = &[
     ("inc.sub", "description = inc\n"),
 ];
 
+const USUAL_CASES: Usual = Usual { cases: 500, at_once: 2 };
+
+/// Compares submit descriptions with the real condor_submit.
+#[derive(Parser)]
 struct Options {
-    seed: u64,
-    cases: u64,
-    /// Only this case.
-    only: Option<u64>,
-    at_once: u64,
-    reference: PathBuf,
-    updraft: PathBuf,
-    record: Option<PathBuf>,
-    replay: Option<PathBuf>,
+    #[command(flatten)]
+    cases: CaseArgs,
 }
 
 /// What was recorded of a seed.
@@ -65,19 +62,24 @@ struct Recorded {
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    let options = options()?;
-    if let Some(folder) = &options.replay {
-        return replay(&options, folder);
+    let Options { cases } = Options::parse();
+    if cases.meant {
+        MEANT.iter().for_each(|m| println!("{}{}\n    {}", m.begins, m.has, m.why));
+        return Ok(ExitCode::SUCCESS);
     }
-    let root = Stage::root_of(&options.reference)?;
+    let updraft = cases.updraft()?;
+    if let Some(folder) = &cases.replay {
+        return replay(&updraft, folder);
+    }
+    let root = Stage::root_of(&cases.reference())?;
     let work = tempfile::Builder::new().prefix("oracle-submit").tempdir_in(root.join("tmp"))?;
-    let stage = Stage::new(work.path(), Some(&root), &options.updraft, &[COMMAND], FILES)?;
-    let tally = live(&options, &stage)?;
+    let stage = Stage::new(work.path(), Some(&root), &updraft, &[COMMAND], FILES)?;
+    let tally = live(&cases, &stage)?;
     let Tally { differing, two_mistakes, died, .. } = tally;
-    let cases = options.only.map_or(options.cases, |_| 1);
     println!(
-        "seed {}: {cases} cases, {differing} differ; {two_mistakes} more tell another of two mistakes first; {died} killed or stopped the real one",
-        options.seed
+        "seed {}: {} cases, {differing} differ; {two_mistakes} more tell another of two mistakes first; {died} killed or stopped the real one",
+        cases.seed,
+        cases.count(USUAL_CASES)
     );
     Ok(if differing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -122,34 +124,11 @@ struct Tally {
 }
 
 /// Asks both about all cases.
-fn live(options: &Options, stage: &Stage) -> anyhow::Result<Tally> {
-    let range = match options.only {
-        Some(index) => index..index + 1,
-        None => 0..options.cases,
-    };
-    let next = AtomicU64::new(range.start);
+fn live(cases: &CaseArgs, stage: &Stage) -> anyhow::Result<Tally> {
     let tally = Mutex::new(Tally::default());
-    thread::scope(|threads| {
-        let workers: Vec<_> = (0..options.at_once)
-            .map(|worker| {
-                let (next, tally, range) = (&next, &tally, &range);
-                threads.spawn(move || -> anyhow::Result<()> {
-                    loop {
-                        let index = next.fetch_add(1, Ordering::Relaxed);
-                        if !range.contains(&index) {
-                            return Ok(());
-                        }
-                        one(options, stage, worker, index, tally)?;
-                    }
-                })
-            })
-            .collect();
-        workers.into_iter().try_for_each(|worker| {
-            worker.join().map_err(|_| anyhow::anyhow!("a thread ended early"))?
-        })
-    })?;
+    cases.each(USUAL_CASES, |worker, index| one(cases.seed, stage, worker, index, &tally))?;
     let tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if let Some(path) = &options.record {
+    if let Some(path) = &cases.record {
         let usual = ask(stage, Who::Real, 0, USUAL)?.ads.swap_remove(0);
         write(path, usual, &tally.agreed)?;
     }
@@ -157,13 +136,13 @@ fn live(options: &Options, stage: &Stage) -> anyhow::Result<Tally> {
 }
 
 fn one(
-    options: &Options,
+    seed: u64,
     stage: &Stage,
     worker: u64,
     index: u64,
     tally: &Mutex<Tally>,
 ) -> anyhow::Result<()> {
-    let case = case(options.seed, index);
+    let case = case(seed, index);
     let outcome = ask_both(stage, worker, &case)?;
     let lock = || tally.lock().unwrap_or_else(PoisonError::into_inner);
     if matches!(outcome.real.code, TIMED_OUT | 128.. | -1) {
@@ -182,11 +161,7 @@ fn one(
         Cause::Real(case, findings) => {
             let text = case.text().replace("#\n", "");
             lock().differing += 1;
-            println!(
-                "== --seed {} --case {index}\n{text}--\n{}\n",
-                options.seed,
-                findings.join("\n")
-            );
+            println!("== --seed {seed} --case {index}\n{text}--\n{}\n", findings.join("\n"));
         }
     }
     Ok(())
@@ -220,9 +195,9 @@ fn write(path: &Path, usual: BTreeSet<String>, agreed: &[(u64, Recorded)]) -> an
 }
 
 /// Asks ours about what was recorded.
-fn replay(options: &Options, folder: &Path) -> anyhow::Result<ExitCode> {
+fn replay(updraft: &Path, folder: &Path) -> anyhow::Result<ExitCode> {
     let work = tempfile::tempdir().context("make a folder for descriptions")?;
-    let stage = Stage::new(work.path(), None, &options.updraft, &[COMMAND], FILES)?;
+    let stage = Stage::new(work.path(), None, updraft, &[COMMAND], FILES)?;
     let (mut cases, mut differing) = (0, 0);
     for entry in fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))? {
         let path = entry?.path();
@@ -242,43 +217,4 @@ fn replay(options: &Options, folder: &Path) -> anyhow::Result<ExitCode> {
     ensure!(cases > 0, "there is no case in {}: --record writes them", folder.display());
     println!("recorded descriptions: {cases} cases, {differing} differ");
     Ok(if differing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn options() -> anyhow::Result<Options> {
-    let mut options = Options {
-        seed: 1,
-        cases: 500,
-        only: None,
-        at_once: 2,
-        reference: std::env::var_os("HTCONDOR_REFERENCE").unwrap_or_default().into(),
-        updraft: "target/release/updraft".into(),
-        record: None,
-        replay: None,
-    };
-    let mut args = std::env::args().skip(1);
-    while let Some(arg) = args.next() {
-        let mut value = || args.next().with_context(|| format!("{arg} needs a value"));
-        match arg.as_str() {
-            "--seed" => options.seed = value()?.parse().context("--seed needs a number")?,
-            "--cases" => options.cases = value()?.parse().context("--cases needs a number")?,
-            "--case" => options.only = Some(value()?.parse().context("--case needs a number")?),
-            "--at-once" => {
-                options.at_once = value()?.parse().context("--at-once needs a number")?;
-            }
-            "--reference" => options.reference = value()?.into(),
-            "--updraft" => options.updraft = value()?.into(),
-            "--record" => options.record = Some(value()?.into()),
-            "--replay" => options.replay = Some(value()?.into()),
-            "--meant" => {
-                MEANT.iter().for_each(|m| println!("{}{}\n    {}", m.begins, m.has, m.why));
-                std::process::exit(0);
-            }
-            other => bail!(
-                "unknown option {other}: use --seed N, --cases M, --case I, --at-once K, --reference DIR, --updraft FILE, --record FILE, --replay FOLDER, --meant"
-            ),
-        }
-    }
-    options.updraft = fs::canonicalize(&options.updraft)
-        .with_context(|| format!("there is no program {}", options.updraft.display()))?;
-    Ok(options)
 }

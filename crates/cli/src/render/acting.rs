@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use classad::{AttrName, ClassAd, Expr};
 use model::{JobId, attr};
-use proto::client::{ActResult, Acted, Edited, Selector};
+use proto::client::{ActResult, Acted, Edited, Forgotten, Selector};
 use serde::{Serialize, Serializer};
 
 use crate::render::dialect::Dialect;
@@ -142,6 +142,13 @@ fn counts(results: &[ActResult]) -> String {
     )
 }
 
+/// What is known of jobs that have left the queue.
+#[derive(Clone, Copy)]
+pub struct Past<'a> {
+    pub ads: &'a [ClassAd],
+    pub forgotten: Forgotten,
+}
+
 /// Why something was not done, by what the jobs of a part are: those in the queue, and those that
 /// have left it. `is_user` says that the part is a user whom this machine knows.
 pub fn why_not(
@@ -149,7 +156,7 @@ pub fn why_not(
     acted: &[Acted],
     words: &Words,
     in_queue: &[ClassAd],
-    history: &[ClassAd],
+    past: Past<'_>,
     is_user: bool,
     moment: &Moment,
 ) -> Vec<WhyNot> {
@@ -193,23 +200,22 @@ pub fn why_not(
             views.map(why).collect()
         }
         Part::One(selector @ (Selector::Cluster(_) | Selector::Job(_))) => {
-            let mut ended: Vec<View<'_>> = history.iter().map(|ad| View::new(ad, moment)).collect();
+            let mut ended: Vec<View<'_>> =
+                past.ads.iter().map(|ad| View::new(ad, moment)).collect();
             ended.sort_by_key(|job| job.job());
             let line = |job: &View<'_>| WhyNot {
                 job: job.job(),
                 why: finished::line(*job).trim_end().to_owned(),
             };
             match ended.is_empty() {
-                true => vec![of_part(finished::nothing_of(selector))],
+                true => vec![of_part(finished::nothing_of(selector, &past.forgotten))],
                 false => ended.iter().map(line).collect(),
             }
         }
-        Part::One(selector @ Selector::Owner(name)) => {
-            vec![of_part(match is_user {
-                true => format!("{name} has no such job in the queue"),
-                false => finished::nothing_of(selector),
-            })]
+        Part::One(Selector::Owner(name)) if is_user => {
+            vec![of_part(format!("{name} has no such job in the queue"))]
         }
+        Part::One(selector) => vec![of_part(finished::nothing_of(selector, &past.forgotten))],
         Part::Constraint(text, _) => vec![of_part(format!("no job in the queue is such: {text}"))],
         Part::All => vec![of_part("there is no such job in the queue".to_owned())],
     }

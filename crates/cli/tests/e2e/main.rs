@@ -27,6 +27,7 @@ mod pbs;
 mod pbs_lines;
 mod policies;
 mod reliability;
+mod retention;
 mod scripts;
 mod spool;
 mod transfer;

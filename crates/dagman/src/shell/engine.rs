@@ -3,6 +3,7 @@
 
 mod begin;
 mod finish;
+pub(super) mod stock;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
@@ -16,7 +17,7 @@ use client::{Action, FrontEnd, Query, Select, Selector};
 use futures_util::FutureExt;
 use model::job_ad::is_of_dag;
 use model::{ClusterId, Now, Seq, attr};
-use proto::client::Recorded;
+use proto::client::{Recorded, Refusal};
 use proto::command::AskError;
 use tokio::signal::unix::Signal;
 use tokio::task::JoinSet;
@@ -273,6 +274,11 @@ impl Engine {
                     self.contact = Contact::Lost;
                     self.following = self.schedd.follow(self.place.taken, Select::All);
                 }
+                Err(AskError::Refused(Refusal::Gone { .. })) => match self.take_stock().await {
+                    // It is told so again, in a moment.
+                    Err(AskError::Net(_)) => self.contact = Contact::Lost,
+                    taken => taken?,
+                },
                 Err(error) => return Err(error.into()),
             },
             () = pass(pause) => {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use client::asynchronous::Schedd;
 use client::{Home, Query, Select, Selector};
 use model::{ClusterId, Seq};
-use proto::client::Recorded;
+use proto::client::{Recorded, Refusal};
 use proto::command::AskError;
 
-use super::engine::{known_jobs, lock};
+use super::engine::{known_jobs, lock, stock};
 use super::journal::{self, Head, Past};
 use super::{Knobs, Load, ShellError, facts, files, rescues};
 use crate::core::{Core, Effect, Event, Input, run_batch};
@@ -140,7 +140,14 @@ fn take_what_followed(
         tell(core, &inputs);
         Ok::<_, AskError>(std::ops::ControlFlow::Continue(()))
     };
-    home.events(since, Select::All, &mut take)?;
+    match home.events(since, Select::All, &mut take) {
+        // The record begins later: their ads tell how they ended.
+        Err(AskError::Refused(Refusal::Gone { .. })) => {
+            let stock = runtime.block_on(stock::look_up(&schedd, core))?;
+            tell(core, &stock.inputs);
+        }
+        told => told?,
+    }
     Ok(())
 }
 

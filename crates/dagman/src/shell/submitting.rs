@@ -158,7 +158,10 @@ fn came_of(one: &Prepared, jobs: u32, taken: Result<ClusterId, NotTaken<NotMade>
         }
         Err(NotTaken::Refused(refusal)) => {
             let lasting = match &refusal {
-                Refusal::Invalid(_) | Refusal::NotRunning(_) | Refusal::HasLeft(_) => true,
+                Refusal::Invalid(_)
+                | Refusal::NotRunning(_)
+                | Refusal::HasLeft(_)
+                | Refusal::Gone { .. } => true,
                 // Also what is too much now, or not allowed now, as condor_dagman tries it again.
                 Refusal::NotReserved(_)
                 | Refusal::Busy(_)

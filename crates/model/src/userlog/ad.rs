@@ -4,9 +4,8 @@
 use crate::attr;
 use classad::{ClassAd, Expr};
 
-use super::entry::{EntryId, LogStyle, write_time};
+use super::entry::{EntryId, LogEntry, LogStyle, write_time};
 use super::event::{Completion, CpuTimes, Ending, Evicted, EvictedHow, Terminated, UserLogEvent};
-use super::read::LogEntry;
 use super::usage::{Amount, ResourceUsage};
 
 impl LogEntry {

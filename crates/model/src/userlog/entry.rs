@@ -4,6 +4,7 @@
 use jiff::civil;
 use jiff::tz::TimeZone;
 
+use super::event::UserLogEvent;
 use crate::ids::{ClusterId, JobId, ProcId};
 use crate::time::Timestamp;
 
@@ -32,6 +33,16 @@ impl EntryId {
     pub fn job(self) -> Option<JobId> {
         self.proc.map(|proc| JobId { cluster: self.cluster, proc })
     }
+}
+
+/// One event of a log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogEntry {
+    /// Whom it is about.
+    pub id: EntryId,
+    /// When it was written.
+    pub at: Timestamp,
+    pub event: UserLogEvent,
 }
 
 /// How the time of an event is written (`DEFAULT_USERLOG_FORMAT_OPTIONS`).
@@ -177,7 +188,7 @@ fn split_time(line: &str) -> Option<(&str, &str)> {
     Some((&line[..end], line.get(end + 1..).unwrap_or_default()))
 }
 
-fn read_time(text: &str, zone: &TimeZone, year: i16) -> Option<Timestamp> {
+pub(super) fn read_time(text: &str, zone: &TimeZone, year: i16) -> Option<Timestamp> {
     let (text, zone) = match text.strip_suffix('Z') {
         Some(text) => (text, &TimeZone::UTC),
         None => (text, zone),

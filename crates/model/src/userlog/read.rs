@@ -1,26 +1,16 @@
-//! Text as events. Forgiving: either form of date, missing optional lines, unknown lines and
-//! unknown numbers are accepted; an event that makes no sense is an error of its own, and reading
-//! goes on behind it.
+//! A log as events: text, or ads in JSON or XML, which may follow on each other. Forgiving: either
+//! form of date, missing optional lines, unknown lines and unknown numbers are accepted; an event
+//! that makes no sense is an error of its own, and reading goes on behind it.
 
 use jiff::tz::TimeZone;
 
-use super::entry::{END, EntryId, read_head};
+use super::entry::{AdForm, END, LogEntry, read_head};
 use super::event::{
     Completion, CpuTimes, Ending, Evicted, EvictedHow, ExecutableFault, Terminated, TransferStep,
     UserLogEvent,
 };
+use super::from_ad;
 use super::usage::{Columns, ResourceUsage};
-use crate::time::Timestamp;
-
-/// One event of a log.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LogEntry {
-    /// Whom it is about.
-    pub id: EntryId,
-    /// When it was written.
-    pub at: Timestamp,
-    pub event: UserLogEvent,
-}
 
 /// A piece of a log that is no event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,22 +52,47 @@ impl Iterator for Entries<'_> {
         let mut lines = Vec::new();
         let mut end = self.at;
         let first = self.line;
+        let mut form = None;
         for line in self.text[self.at..].split_inclusive('\n') {
             end += line.len();
             let bare = line.strip_suffix('\n')?;
             let bare = bare.strip_suffix('\r').unwrap_or(bare);
             self.line += 1;
-            if bare == END {
-                self.at = end;
-                return Some(self.entry(&lines, first));
+            if lines.is_empty() {
+                form = from_ad::form_of(bare);
             }
             lines.push(bare);
+            let is_end = match form {
+                None => bare == END,
+                Some((AdForm::Json, _)) if lines.len() == 1 && bare.ends_with('}') => true,
+                Some((_, last)) => bare == last || bare == END,
+            };
+            if is_end {
+                let block = &self.text[self.at..end];
+                self.at = end;
+                return Some(match form {
+                    None => self.entry(&lines[..lines.len() - 1], first),
+                    Some((form, _)) => self.of_ad(block, form, &lines, first),
+                });
+            }
         }
         None
     }
 }
 
 impl Entries<'_> {
+    fn of_ad(
+        &self,
+        block: &str,
+        form: AdForm,
+        lines: &[&str],
+        line: usize,
+    ) -> Result<LogEntry, LogError> {
+        let text = || lines.first().copied().unwrap_or_default().to_owned();
+        from_ad::read(block, form, self.zone, self.year)
+            .ok_or_else(|| LogError { line, text: text() })
+    }
+
     fn entry(&self, lines: &[&str], line: usize) -> Result<LogEntry, LogError> {
         let first = lines.first().copied().unwrap_or_default();
         let read = || {

@@ -8,7 +8,8 @@ use std::time::Duration;
 use classad::ClassAd;
 use model::{ClusterId, ClusterSpec, JobId, MachineName, Procs, Seq, SubmitToken};
 use proto::client::{
-    Acted, Answer, AskSchedd, DaemonIdentity, FilesAsk, Query, Refusal, Request, Response, Select,
+    Acted, Answer, AskSchedd, DaemonIdentity, FilesAsk, Forgotten, Query, Refusal, Request,
+    Response, Select,
 };
 use proto::frame::{self, FrameError, MAX_FRAME_BYTES};
 use proto::net::{
@@ -45,6 +46,9 @@ const STAGED_PROCS: usize = 5_000_000;
 /// Bytes of them: what one connection may have the schedd hold.
 const STAGED_BYTES: usize = 1 << 30;
 
+/// Who asks for events from here on asks for all that there are.
+const BEGINNING: Seq = Seq(1);
+
 /// Ads in one answer: mostly well below the limit of a frame, and little to hold.
 const ADS_PER_ANSWER: usize = 500;
 
@@ -59,6 +63,8 @@ pub(crate) struct ClientContext {
     pub(crate) spool: Spool,
     /// The latest of the record.
     pub(crate) recent: Arc<Recent>,
+    /// What was taken out of record and history.
+    pub(crate) forgotten: watch::Receiver<Forgotten>,
     /// How long a peer may take to read ([`READING`]).
     pub(crate) patience: Duration,
     pub(crate) identity: DaemonIdentity,
@@ -547,16 +553,26 @@ impl ClientConnection<'_> {
         };
         let mut grown = self.context.recent.grown();
         let mut finding = self.context.history.finding(select);
-        let mut next = since;
+        let first = self.first_event();
+        // Who asks from the beginning wants what there is.
+        let mut next = if since <= BEGINNING { since.max(first) } else { since };
         loop {
             let grown_to = *grown.borrow_and_update();
             while next.0 <= grown_to {
                 self.is_awaited()?;
-                let found = match self.context.recent.since(next) {
-                    Some(page) => finding.among(&page, next).await,
-                    None => finding.stored(next, Seq(grown_to)).await,
+                let (found, first) = match self.context.recent.since(next) {
+                    Some(page) => (finding.among(&page, next).await, next),
+                    None => {
+                        let found = finding.stored(next, Seq(grown_to)).await;
+                        // Told before it is done: what is missing in what was read is known now.
+                        (found, self.first_event())
+                    }
                 };
                 match found {
+                    Ok(_) if next < first => {
+                        let gone = Refusal::Gone { since: next, first };
+                        return self.say(id, Answer::Refused(gone)).await;
+                    }
                     Ok((events, after)) => {
                         if !events.is_empty() {
                             self.say_part(id, Answer::Events(events)).await?;
@@ -579,6 +595,11 @@ impl ClientConnection<'_> {
                 } => news.map_err(|_| Broken::Stopping)?,
             }
         }
+    }
+
+    /// The first event that is still there.
+    fn first_event(&self) -> Seq {
+        self.context.forgotten.borrow().first_event
     }
 
     async fn say_ads(&mut self, id: u64, ads: Vec<ClassAd>) -> Result<(), Broken> {

@@ -29,12 +29,13 @@ use super::logtext;
 use super::logtext::LogForms;
 use super::mail_text::LetterWriter;
 use super::recent::Recent;
+use super::retention::Order;
 use super::rows;
 use super::spool::Spool;
 use crate::core::run_batch;
 use crate::core::{Actor, ClaimRecord, Core, Dirty, Effect, Input, MailEntry, Slice};
 use crate::shell::mail::{Letter, Mailer};
-use crate::shell::store::{Store, StoreError};
+use crate::shell::store::{Store, StoreError, Tended};
 use crate::shell::userlog::{LogBatch, LogText, LogWriter};
 
 /// Inputs that wait while a batch is committed. When it is full, links and clients wait: nothing is
@@ -102,6 +103,8 @@ pub(crate) enum EngineInput {
         number: u64,
         job: JobId,
     },
+    /// A slice of what is kept no longer.
+    Tend(Order, oneshot::Sender<Tended>),
     /// End after this batch.
     Stop,
 }
@@ -289,6 +292,7 @@ struct Taken {
     /// For each input, who waits for its answer.
     clients: Vec<Client>,
     reads: Vec<EngineInput>,
+    tending: Vec<(Order, oneshot::Sender<Tended>)>,
     letters_done: Vec<u64>,
     logs_done: bool,
     stop: bool,
@@ -415,6 +419,9 @@ impl Engine {
         for read in taken.reads {
             self.read(now, read);
         }
+        for (order, tender) in taken.tending {
+            let _ = tender.send(self.store.tend(order).await?);
+        }
         Ok(taken.stop)
     }
 
@@ -519,7 +526,8 @@ impl Engine {
                 let _ = client.send(Page { ads, next });
             }
             EngineInput::Totals(client) => {
-                let _ = client.send(self.core.totals());
+                let forgotten = *self.store.forgotten().borrow();
+                let _ = client.send(Totals { forgotten, ..self.core.totals() });
             }
             EngineInput::Queues(client) => {
                 let _ = client.send(self.core.queue_settings());
@@ -550,6 +558,7 @@ impl Engine {
             | EngineInput::Act(..)
             | EngineInput::LetterDone(_)
             | EngineInput::LogsDone
+            | EngineInput::Tend(..)
             | EngineInput::Stop => {}
         }
     }
@@ -585,6 +594,7 @@ fn take_apart(waiting: &mut Vec<EngineInput>) -> Taken {
             }
             EngineInput::LetterDone(id) => taken.letters_done.push(id),
             EngineInput::LogsDone => taken.logs_done = true,
+            EngineInput::Tend(order, tender) => taken.tending.push((order, tender)),
             EngineInput::Stop => taken.stop = true,
         }
     }

@@ -36,8 +36,14 @@ impl History {
             Select::Any(selectors) => by_id(selectors),
             Select::All | Select::Constraint(_) => None,
         };
-        let by_number = |ids: Vec<_>| Next::Named(ids.into_iter().map(Named::from).collect());
-        let next = by_id.map_or(Next::Before(None), by_number);
+        let next = match by_id {
+            // What ends the reading may be any job.
+            Some(ids) if query.until.is_none() && !query.oldest_first => {
+                Next::Named(ids.into_iter().map(Named::from).collect())
+            }
+            _ if query.oldest_first => Next::After(0),
+            _ => Next::Before(None),
+        };
         Reading {
             history: self,
             query,
@@ -163,6 +169,8 @@ pub(crate) struct Reading<'a> {
 enum Next {
     /// By time, before this event.
     Before(Option<u64>),
+    /// By time, the oldest first, after this event.
+    After(u64),
     /// What ids name, the last first.
     Named(Vec<Named>),
     Done,
@@ -195,6 +203,12 @@ impl Reading<'_> {
                 self.next = page.last().map_or(Next::Done, |row| Next::Before(row.finished));
                 page
             }
+            Next::After(after) => {
+                let page = self.history.reader.finished_after(*after).await?;
+                let last = page.last().and_then(|row| row.finished);
+                self.next = last.map_or(Next::Done, Next::After);
+                page
+            }
             Next::Named(named) => match named.pop() {
                 None => return Ok(None),
                 Some(Named::Cluster(cluster)) => {
@@ -224,11 +238,18 @@ impl Reading<'_> {
             let run = page[at..].iter().take_while(|row| row.cluster == cluster).count();
             if let Some(record) = self.cluster(ClusterId(cluster)).await? {
                 let maker = HistoryAds::new(&record, &self.history.config);
-                let selected = page[at..at + run].iter().filter(|row| self.is_named(&record, row));
-                for row in selected {
+                for row in &page[at..at + run] {
+                    let is_named = self.is_named(&record, row);
+                    if !is_named && self.query.until.is_none() {
+                        continue;
+                    }
                     let job = rows::job_record(row)?;
                     let ad = maker.ad(&job);
-                    if self.holds(&ad) {
+                    if self.ends(&ad) {
+                        self.next = Next::Done;
+                        return Ok(ads);
+                    }
+                    if is_named && self.holds(&ad) {
                         ads.push(match self.query.as_described {
                             true => with_id(maker.described(&job), job.job),
                             false => project(&ad, &self.query.projection),
@@ -249,6 +270,12 @@ impl Reading<'_> {
                 self.named.has(JobId::new(row.cluster, row.proc), &cluster.body.owner)
             }
         }
+    }
+
+    /// Whether nothing is read from this job on.
+    fn ends(&self, ad: &ClassAd) -> bool {
+        let until = self.query.until.as_ref();
+        until.is_some_and(|expr| ad.eval_expr(expr, None, &self.env).is_true())
     }
 
     /// Whether what is asked of each job is so.

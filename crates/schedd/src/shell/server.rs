@@ -22,8 +22,10 @@ use super::links::{Greeting, Links};
 pub use super::logtext::LogForms;
 use super::mail_text::LetterWriter;
 use super::recent::Recent;
+use super::retention::Retention;
 use super::rows;
 use super::spool::Spool;
+use super::tender::Tender;
 use crate::core::{Beside, Core, CoreConfig, EventLog, Starts, SystemPolicy};
 use crate::shell::clients::{self, ClientContext};
 use crate::shell::engine::{self, Engine, EngineInput, OutgoingMail, Parts};
@@ -83,6 +85,8 @@ pub struct Config {
     pub event_log: Option<PoolLog>,
     /// The forms of logs.
     pub log_forms: LogForms,
+    /// How much is kept of what is over.
+    pub retention: Retention,
     /// What holds where jobs are many users' and run as them; nothing where all are one user's.
     pub many_users: Option<ManyUsers>,
 }
@@ -194,11 +198,13 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         LetterWriter { schedd: config.name.clone(), domain: config.uid_domain, zone: zone.clone() };
     let mail = post(writer, config.mail, &loaded, inputs.clone())?;
     let files = spool.clone();
+    let (told, tender) = (store.forgotten(), Tender::new(&store, inputs.clone(), config.retention));
     let log_forms = config.log_forms;
     let news = Arc::clone(&recent);
     let engine =
         Engine::new(Parts { core, store, ledger, links, spool, logs, mail, log_forms, recent });
     let mut engine = tokio::spawn(engine.run(queue));
+    tokio::spawn(tender.run());
 
     let (at, role) = (Address::unix(&config.socket), Role::Schedd(config.name.clone()));
     let listener = Listener::bind(&at, role, config.admission.clone())?.of_generation(generation);
@@ -208,6 +214,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         history,
         spool: files,
         recent: news,
+        forgotten: told,
         patience: clients::READING,
         identity: identity(config.name, config.address, started),
         board: machines.board(),

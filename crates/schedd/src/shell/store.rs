@@ -7,18 +7,25 @@
 //! what was committed survives a loss of power.
 
 mod record;
+mod retention;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use futures_util::TryStreamExt;
+use proto::client::Forgotten;
 use proto::clock;
 use serde_json::{Value as Json, json};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{Acquire, Row, SqliteConnection, SqlitePool};
+use tokio::sync::watch;
 
 use crate::shell::ballast;
 use crate::shell::mark::{self, FileId, Mark, Unfit};
+
+pub use self::retention::Tended;
 
 /// Pages in the write-ahead log before SQLite moves them to the main file: large, because moving
 /// them stalls the commit that happens to trigger it.
@@ -42,6 +49,7 @@ pub(super) const GENERATION: &str = "generation";
 pub(super) const READ_GENERATION: &str = "select body from meta where key = ?";
 pub(super) const WRITE_GENERATION: &str = "\
     insert into meta (key, body) values (?, ?) on conflict do update set body = excluded.body";
+pub(super) const WRITE_META_ONE: &str = WRITE_GENERATION;
 pub(super) const READ_LAST_EVENT: &str = "select coalesce(max(seq), 0) from event";
 
 /// How many past submissions are remembered by token in memory: a client that missed its answer
@@ -58,7 +66,8 @@ const RECORD_WINDOW: u64 = 100_000;
 
 // One statement a table: its argument is a JSON array of rows.
 const UPDATE_CLUSTERS: &str = "\
-    update cluster set live = (v.value ->> 1) is not null, body = coalesce(v.value ->> 1, body) \
+    update cluster set live = (v.value ->> 1) is not null, body = coalesce(v.value ->> 1, body), \
+    ended = iif((v.value ->> 1) is null, v.value ->> 2, null) \
     from json_each(?) v where cluster = v.value ->> 0";
 const WRITE_JOBS: &str = "\
     insert into job (cluster, proc, finished, body) \
@@ -132,6 +141,8 @@ pub struct Store {
     mark_fails: bool,
     /// Whether everything is in the main file.
     rested: bool,
+    /// What was taken out of it, because it was kept long enough.
+    forgotten: watch::Sender<Forgotten>,
 }
 
 /// What one batch changes.
@@ -281,12 +292,15 @@ impl Store {
             .min_connections(0)
             .connect_lazy_with(options.clone().create_if_missing(false).read_only(true));
         let damaged = |source: sqlx::Error| mark::damaged(path, source);
+        // Of a new file; of another see `make_anew`.
+        let options = options.auto_vacuum(SqliteAutoVacuum::Incremental);
         let mut writer = sqlx::ConnectOptions::connect(&options).await.map_err(damaged)?;
         sqlx::migrate!()
             .run(&mut writer)
             .await
             .map_err(|e| failed("bring the tables up to date")(e.into()))?;
         let now = content(&mut writer, path, mark).await?;
+        let forgotten = watch::Sender::new(retention::read_told(&mut writer).await?);
         let mut store = Self {
             writer,
             readers,
@@ -297,7 +311,9 @@ impl Store {
             marked_ms: 0,
             mark_fails: false,
             rested: false,
+            forgotten,
         };
+        store.make_anew().await?;
         // Everything is in the main file, so that what is copied by hand is worth something.
         store.checkpoint(CHECKPOINT_ALL).await?;
         store.mark();
@@ -382,6 +398,11 @@ impl Store {
         Ok(())
     }
 
+    /// What was taken out of the file so far, as it grows: told before it is done.
+    pub fn forgotten(&self) -> watch::Receiver<Forgotten> {
+        self.forgotten.subscribe()
+    }
+
     /// A handle for reading beside the writer: never waits for it, never makes it wait.
     pub fn reader(&self) -> Reader {
         Reader(self.readers.clone())
@@ -412,7 +433,8 @@ impl Store {
                 .await
                 .map_err(failed("add a cluster"))?;
         }
-        write_rows(&mut tx, batch).await?;
+        let last = batch.events.last().map_or(self.now.last_event, |event| event.seq);
+        write_rows(&mut tx, batch, last).await?;
         tx.commit().await.map_err(failed("commit a transaction"))?;
         self.rested = false;
         if let Some(last) = batch.events.last() {
@@ -449,12 +471,14 @@ impl Store {
             .fetch_all(&mut *db)
             .await
             .map_err(failed("read the numbers"))?;
-        let past: Vec<(Vec<u8>, u32, u32)> =
-            sqlx::query_as("select token, cluster, procs from cluster where live = 0 order by cluster desc limit ?")
-                .bind(PAST_SUBMISSIONS)
-                .fetch_all(&mut *db)
-                .await
-                .map_err(failed("read the past clusters"))?;
+        let past: Vec<(Vec<u8>, u32, u32)> = sqlx::query_as(
+            "select token, cluster, procs from cluster where live = 0 union all \
+                 select token, cluster, procs from past order by 2 desc limit ?",
+        )
+        .bind(PAST_SUBMISSIONS)
+        .fetch_all(&mut *db)
+        .await
+        .map_err(failed("read the past clusters"))?;
         let last_seq: i64 = sqlx::query_scalar(READ_LAST_EVENT)
             .fetch_one(&mut *db)
             .await
@@ -516,6 +540,24 @@ impl Reader {
              order by finished desc limit ?",
         )
         .bind(before)
+        .bind(HISTORY_PAGE)
+        .fetch_all(&self.0)
+        .await
+        .map_err(failed("read history"))?;
+        rows.iter().map(job_row).collect::<Result<_, _>>().map_err(failed("read history"))
+    }
+
+    /// Finished jobs after the event `after` (exclusive), the oldest first, at most a page.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub async fn finished_after(&self, after: u64) -> Result<Vec<JobRow>, StoreError> {
+        let rows = sqlx::query(
+            "select cluster, proc, finished, body from job where finished is not null and finished > ? \
+             order by finished limit ?",
+        )
+        .bind(i64::try_from(after).unwrap_or(i64::MAX))
         .bind(HISTORY_PAGE)
         .fetch_all(&self.0)
         .await
@@ -633,8 +675,12 @@ async fn content(
     Ok(found)
 }
 
-async fn write_rows(tx: &mut SqliteConnection, batch: &Batch) -> Result<(), StoreError> {
-    let clusters = batch.clusters.iter().map(|row| json!([row.cluster, row.body]));
+async fn write_rows(
+    tx: &mut SqliteConnection,
+    batch: &Batch,
+    last_event: u64,
+) -> Result<(), StoreError> {
+    let clusters = batch.clusters.iter().map(|row| json!([row.cluster, row.body, last_event]));
     each(tx, clusters, "update the clusters", UPDATE_CLUSTERS).await?;
     let jobs = batch.jobs.iter().map(|row| json!([row.cluster, row.proc, row.finished, row.body]));
     each(tx, jobs, "write the jobs", WRITE_JOBS).await?;

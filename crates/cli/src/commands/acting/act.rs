@@ -7,7 +7,7 @@ use classad::{AttrName, Expr};
 use client::{AskError, Schedd};
 use jiff::tz::TimeZone;
 use model::{ClusterId, JobStatus, attr};
-use proto::client::{ActResult, Acted, Action, Query, Select, Selector};
+use proto::client::{ActResult, Acted, Action, Forgotten, Query, Select, Selector};
 
 use crate::line::call::Call;
 use crate::line::connect;
@@ -116,10 +116,15 @@ fn why_not(
         true => client.jobs(Query { finished: true, ..query })?,
         false => Vec::new(),
     };
+    let forgotten = match in_queue.is_empty() && history.is_empty() {
+        true => client.totals()?.forgotten,
+        false => Forgotten::default(),
+    };
+    let past = acting::Past { ads: &history, forgotten };
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system());
     let is_user =
         matches!(part, Part::One(Selector::Owner(name)) if select::is_user_here(name.as_str()));
-    Ok(acting::why_not(part, acted, words, &in_queue, &history, is_user, &moment))
+    Ok(acting::why_not(part, acted, words, &in_queue, past, is_user, &moment))
 }
 
 /// What is to be known of a job to say why something cannot be done to it.
@@ -295,7 +300,8 @@ mod tests {
         let in_queue: Vec<ClassAd> = in_queue.map(ad).into_iter().collect();
         let history: Vec<ClassAd> = ended.then(|| ad(4)).into_iter().collect();
         let moment = Moment::new(0, TimeZone::UTC);
-        let whys = vec![acting::why_not(&part, &acted, words, &in_queue, &history, false, &moment)];
+        let past = acting::Past { ads: &history, forgotten: Forgotten::default() };
+        let whys = vec![acting::why_not(&part, &acted, words, &in_queue, past, false, &moment)];
         let parts = vec![(part, acted)];
         let acts = Acts { words: *words, with_totals: false, parts, whys };
         let said = acts.tell(Dialect::Updraft);

@@ -17,6 +17,7 @@ use crate::line::exit::Exit;
 use crate::line::outcome::Outcome;
 use crate::line::select;
 use crate::render::dialect::Dialect;
+use crate::render::jobs::finished;
 use crate::render::jobs::history::Ended;
 use crate::render::said::{Said, Tell};
 use crate::render::values::view::status;
@@ -101,7 +102,8 @@ pub fn run(args: &RetryArgs, call: &Call) -> Result<Outcome> {
     let queued = schedd.jobs(Query::of(select.clone()))?;
     let finished = schedd.jobs(Query { finished: true, ..Query::of(select) })?;
     if queued.is_empty() && finished.is_empty() {
-        bail!("{}: there is no such job, and there was none", args.jobs.join(" "));
+        let forgotten = schedd.totals()?.forgotten;
+        bail!(finished::no_such_job(args.jobs.join(" "), &forgotten));
     }
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::UTC);
     let held: Vec<JobId> = queued

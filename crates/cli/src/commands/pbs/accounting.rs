@@ -17,6 +17,7 @@ use std::time::Duration;
 use client::{AskError, Home, Query, Recorded, Schedd, Select, Selector, Seq};
 use jobspec::pbs::code;
 use model::JobId;
+use proto::client::Refusal;
 use proto::whole_file;
 
 use super::acting::usage_of;
@@ -171,10 +172,31 @@ impl<'a> Books<'a> {
             }
             Ok(ControlFlow::Continue(()))
         };
-        match follow {
+        let written = match follow {
             true => home.follow(since, Select::All, &mut each),
             false => home.events(since, Select::All, &mut each),
+        };
+        match written {
+            Err(Failure::Ask(AskError::Refused(Refusal::Gone { first, .. }))) => {
+                self.pass_over(first)?;
+                self.write(follow)
+            }
+            written => written,
         }
+    }
+
+    /// The record begins later than where the files end: says so, and goes on from there.
+    fn pass_over(&mut self, first: Seq) -> Result<(), Failure> {
+        let next = self.position.next;
+        complain(&format!(
+            "{}: what happened from event {next} to {first} has left the record, and has no accounting records \
+             (MAX_HISTORY_LOG and its kin in the pool's configuration)\n",
+            self.here.command
+        ));
+        let position = Position { next: first.0, ..self.position.clone() };
+        position.keep(&self.folder)?;
+        self.position = position;
+        Ok(())
     }
 
     /// Writes the records of these events, and then that they are written.

@@ -2,13 +2,17 @@
 //! the schedd will see to it; of the others history knows.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 
 use classad::{ClassAd, Expr, Value};
 use jobspec::pbs::{Depend, Indices, Refusal, attribute, code};
 use model::depend::{self, Before, Dependency, Part, Progress, Waits};
 use model::{ClusterId, ProcId, attr};
 
+use proto::client::Forgotten;
+
 use super::found::{self, Asked, Finished};
+use crate::render::jobs::finished;
 use crate::render::pbs::Here;
 use crate::render::pbs::job::{Cluster, State};
 
@@ -43,7 +47,14 @@ pub(super) fn look_up(
     let mut schedd = here.connect().map_err(Refusal::told)?;
     let known = found::look_up(&mut schedd, &Asked::numbered(&numbers, Finished::All))
         .map_err(|error| Refusal::told(here.cannot_connect(&error)))?;
-    let look = LookUp { known: &known, now: here.now, array };
+    let forgotten = match numbers.iter().all(|number| known.contains_key(number)) {
+        true => Forgotten::default(),
+        false => {
+            let told = schedd.totals();
+            told.map_err(|error| Refusal::told(here.cannot_connect(&error)))?.forgotten
+        }
+    };
+    let look = LookUp { known: &known, now: here.now, array, forgotten };
     for one in &depend.waits.others {
         look.waits(one, &mut standing)?;
     }
@@ -60,12 +71,18 @@ struct LookUp<'a> {
     known: &'a BTreeMap<u32, Cluster>,
     now: i64,
     array: Option<&'a Indices>,
+    /// What the history has no more, where something was not found.
+    forgotten: Forgotten,
 }
 
 impl LookUp<'_> {
+    fn unknown(&self, one: &dyn Display, job: ClusterId) -> String {
+        format!("{one} can never be: {}", finished::no_such_job(job, &self.forgotten))
+    }
+
     fn waits(&self, one: &Dependency, standing: &mut Standing) -> Result<(), Refusal> {
         let Some(cluster) = self.known.get(&one.on.0) else {
-            standing.never = Some(format!("{one} can never be: there is no such job"));
+            standing.never = Some(self.unknown(one, one.on));
             return Ok(());
         };
         let part = match one.part {
@@ -146,7 +163,7 @@ impl LookUp<'_> {
     fn before(&self, one: Before, standing: &mut Standing) {
         match self.known.get(&one.job.0) {
             None => {
-                standing.never = Some(format!("{one} can never be: there is no such job"));
+                standing.never = Some(self.unknown(&one, one.job));
             }
             // Nobody waits any more (OpenPBS 23.06 takes it so too).
             Some(cluster) if cluster.is_over() => {}

@@ -3,19 +3,26 @@
 //! the schedd; there is no job that watches them. `qsub` itself, with all of OpenPBS, is
 //! `commands::pbs`.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
+use classad::Value;
 use client::{AskError, Home, Query, RealSite, Select, Selector, SubmitError};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use jiff::{ToSpan, Zoned};
 use jobspec::htcondor::{self, SubmitOptions};
 use model::{ClusterId, attr, cmdline, depend};
 use proto::client::Refusal;
 
 use crate::line::call::Call;
 use crate::line::outcome::Outcome;
+use crate::render::said::Said;
+use crate::render::values::view::status;
 
 /// Submit a script, or a command, with the options of SGE's or PBS's qsub.
 #[derive(Debug, Args)]
@@ -46,6 +53,7 @@ struct Asked {
     name: Option<String>,
     stdout: Option<String>,
     stderr: Option<String>,
+    stdin: Option<String>,
     joins_streams: bool,
     folder: Option<String>,
     shell: Option<String>,
@@ -64,10 +72,37 @@ struct Asked {
     requests: Vec<(&'static str, String)>,
     requirements: Vec<String>,
     inputs: Vec<String>,
+    outputs: Vec<String>,
     is_printed: bool,
     is_tested: bool,
+    is_silent: bool,
+    says_version: bool,
+    /// The script or command, and its arguments.
     words: Vec<String>,
 }
+
+/// Options of one letter; a colon follows those that have a value (as HTCondor 25.14's getopt).
+const LETTERS: &str = "A:a:b:c:d:e:f:hi:Ij:l:m:M:N:o:p:q:r:S:t:v:VW:z";
+
+/// Options with a name, and whether they have a value. One dash is as good as two, and so is the
+/// beginning of a name that is the only one to begin so.
+const NAMES: [(&str, bool); 10] = [
+    ("condor-keep-files", false),
+    ("cwd", false),
+    ("help", false),
+    ("hold_jid", true),
+    ("print", false),
+    ("shell", true),
+    ("test", false),
+    ("verbose", false),
+    ("version", false),
+    ("wd", true),
+];
+
+const COMMAND: &str = "condor_qsub";
+
+/// The exit code of a job that tells those behind it not to run (SGE's).
+const NOT_TO_GO_ON: i64 = 100;
 
 /// How often it is submitted while jobs that it is to wait for end.
 const ATTEMPTS: u32 = 10;
@@ -80,135 +115,249 @@ const ATTEMPTS: u32 = 10;
 pub fn run(args: &QsubArgs, call: &Call) -> Result<Outcome> {
     let mut asked = Asked::default();
     asked.take(&args.words)?;
+    if asked.says_version {
+        return Ok(Outcome::done(format!("{COMMAND} {} (Updraft)\n", model::version::FOLLOWS)));
+    }
     let cwd = std::env::current_dir()?.to_string_lossy().into_owned();
-    let Some(first) = asked.words.first().cloned() else {
-        bail!("{}: there is no script: give its name", call.name);
-    };
+    let mut of_stdin = None;
+    if asked.words.is_empty() {
+        of_stdin = Some(asked.keep_stdin(&cwd)?);
+    }
+    let first = asked.words.first().cloned().unwrap_or_default();
     if !asked.is_command {
         let script = fs::read_to_string(&first).with_context(|| format!("read {first}"))?;
         // What the command line says goes before what the script says.
         let mut of_script = Asked::default();
         of_script.take_script(&script)?;
         of_script.take(&args.words)?;
+        if of_stdin.is_some() {
+            of_script.words.clone_from(&asked.words);
+            of_script.name = of_script.name.or_else(|| Some(STDIN_NAME.to_owned()));
+        }
         asked = of_script;
     }
-    let home = Home::from_environment();
-    let name = asked.name();
-    let wanted = asked.waits_for.clone();
-    let mut attempts = ATTEMPTS;
-    let (printed, submitted) = loop {
-        attempts -= 1;
-        asked.waits_for = still_there(&home, &wanted)?;
-        let text = asked.description(&cwd);
-        let printed = if asked.is_printed { text.clone() } else { String::new() };
-        if asked.is_tested {
-            let said = format!("{printed}Your job 0 (\"{name}\") has been submitted\n");
-            return Ok(Outcome::done(said));
-        }
-        let description = htcondor::parse(&text, &call.name).map_err(client::submit::Wrong)?;
-        let submitted = home.submit(&description, &RealSite::new()?, &SubmitOptions::default());
-        match submitted {
-            Ok(submitted) => break (printed, submitted),
-            // One that it is to wait for has ended since it was looked at.
-            Err(SubmitError::Ask(AskError::Refused(Refusal::HasLeft(_)))) if attempts > 0 => {}
-            Err(error) => return Err(error.into()),
-        }
-    };
-    let Some((cluster, _)) = submitted.clusters.first() else {
-        return Ok(Outcome::failed(String::new()));
-    };
-    let mut outcome =
-        Outcome::done(format!("{printed}Your job {cluster} (\"{name}\") has been submitted\n"));
-    outcome.said.err = format!("To monitor your job(s), run: condor_watch_q -clusters {cluster}\n");
-    Ok(outcome)
+    let said = asked.submit(&cwd, call);
+    // A job that was not submitted needs no script.
+    if let (Some(script), true) = (&of_stdin, asked.is_tested || said.is_err()) {
+        let _ = fs::remove_file(script);
+    }
+    said
 }
 
-/// Of the jobs that are to be over before, those that are not.
-fn still_there(home: &Home, jobs: &[u32]) -> Result<Vec<u32>> {
-    let mut waiting = Vec::new();
-    if jobs.is_empty() {
-        return Ok(waiting);
-    }
+/// What a job is called whose script came from standard input.
+const STDIN_NAME: &str = "STDIN";
+
+/// How a job stands that is to be over before.
+enum Before {
+    Waits,
+    Over,
+    /// It can never be; what is said of it, and with which exit code the command ends.
+    Never(String, u8),
+}
+
+fn stand(home: &Home, number: u32) -> Result<Before> {
     let mut schedd = home.schedd()?;
-    for number in jobs {
-        let select = Select::Any(vec![Selector::Cluster(ClusterId(*number))]);
-        let one = Query {
-            limit: Some(1),
-            projection: vec![attr::CLUSTER_ID.into()],
-            ..Query::of(select)
-        };
-        if !schedd.jobs(one.clone())?.is_empty() {
-            waiting.push(*number);
-            continue;
-        }
-        let past = Query { finished: true, ..one };
-        ensure!(!schedd.jobs(past)?.is_empty(), "Error: Job dependency {number} doesn't exist");
+    let projection = [attr::CLUSTER_ID, attr::JOB_STATUS, attr::EXIT_CODE].map(Into::into);
+    let select = Select::Any(vec![Selector::Cluster(ClusterId(number))]);
+    let all = Query { projection: projection.to_vec(), ..Query::of(select) };
+    if !schedd.jobs(Query { limit: Some(1), ..all.clone() })?.is_empty() {
+        return Ok(Before::Waits);
     }
-    Ok(waiting)
+    let past = schedd.jobs(Query { finished: true, ..all })?;
+    let has = |name: &str, value: i64| {
+        past.iter().any(|ad| ad.literal(name).and_then(Value::as_i64) == Some(value))
+    };
+    let why = if past.is_empty() {
+        ("doesn't exist", 1)
+    } else if has(attr::JOB_STATUS, status::REMOVED) {
+        ("has been removed from the queue", 1)
+    } else if has(attr::EXIT_CODE, NOT_TO_GO_ON) {
+        ("completed but exited with code 100.", 100)
+    } else {
+        return Ok(Before::Over);
+    };
+    Ok(Before::Never(format!("Error: Job dependency {number} {}\n", why.0), why.1))
 }
 
 impl Asked {
-    /// Options up to the first word that is none.
-    fn take(&mut self, words: &[String]) -> Result<()> {
-        let mut rest = words.iter();
-        while let Some(word) = rest.next() {
-            if !word.starts_with('-') || word == "-" {
-                self.words = [word].into_iter().chain(rest).cloned().collect();
-                return Ok(());
-            }
-            match word.as_str() {
-                "-cwd" => self.folder = Some(".".to_owned()),
-                "-V" => self.gets_environment = true,
-                "-h" => self.is_held = true,
-                "--print" => self.is_printed = true,
-                "--test" => self.is_tested = true,
-                "--condor-keep-files" => {}
-                option => {
-                    let value =
-                        rest.next().with_context(|| format!("{option} needs a value behind it"))?;
-                    self.option(option, value)?;
+    /// Submits the job, or says what it would be.
+    fn submit(&mut self, cwd: &str, call: &Call) -> Result<Outcome> {
+        let home = Home::from_environment();
+        let name = self.name();
+        let wanted = self.waits_for.clone();
+        let mut attempts = ATTEMPTS;
+        let submitted = loop {
+            attempts -= 1;
+            self.waits_for.clear();
+            for number in &wanted {
+                match stand(&home, *number)? {
+                    Before::Waits => self.waits_for.push(*number),
+                    Before::Over => {}
+                    Before::Never(said, code) => {
+                        return Ok(Outcome {
+                            said: Said { out: said, ..Said::default() },
+                            exit: code.into(),
+                        });
+                    }
                 }
             }
+            let text = self.description(cwd);
+            if self.is_tested {
+                let printed = if self.is_printed { text } else { String::new() };
+                let said = format!("{printed}Your job 0 (\"{name}\") has been submitted\n");
+                return Ok(Outcome::done(said));
+            }
+            let description = htcondor::parse(&text, &call.name).map_err(client::submit::Wrong)?;
+            let submitted = home.submit(&description, &RealSite::new()?, &SubmitOptions::default());
+            match submitted {
+                Ok(submitted) => break submitted,
+                // One that it is to wait for has ended since it was looked at.
+                Err(SubmitError::Ask(AskError::Refused(Refusal::HasLeft(_)))) if attempts > 0 => {}
+                Err(error) => return Err(error.into()),
+            }
+        };
+        let Some((cluster, _)) = submitted.clusters.first() else {
+            return Ok(Outcome::failed("Job submission failed.\n".to_owned()));
+        };
+        let said = format!("Your job {cluster} (\"{name}\") has been submitted\n");
+        let mut outcome = Outcome::done(if self.is_silent { String::new() } else { said });
+        outcome.said.err =
+            format!("To monitor your job(s), run: condor_watch_q -clusters {cluster}\n");
+        Ok(outcome)
+    }
+
+    /// Keeps what standard input has as a script in the folder: it must be there as long as the job
+    /// is.
+    fn keep_stdin(&mut self, cwd: &str) -> Result<PathBuf> {
+        let name = self.name.clone().unwrap_or_else(|| STDIN_NAME.to_owned());
+        let own = format!("{}_qsub.{}", name.replace('/', "_"), std::process::id());
+        let path = Path::new(cwd).join(own);
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o700).open(&path);
+        let mut file = made.with_context(|| format!("keep the script in {}", path.display()))?;
+        io::copy(&mut io::stdin().lock(), &mut file)
+            .context("read the script from standard input")?;
+        self.words = vec![path.to_string_lossy().into_owned()];
+        Ok(path)
+    }
+
+    /// Options wherever they stand, and the other words: as getopt takes them apart.
+    fn take(&mut self, words: &[String]) -> Result<()> {
+        let mut rest = words.iter();
+        let mut others = Vec::new();
+        while let Some(word) = rest.next() {
+            if word == "--" {
+                others.extend(rest.cloned());
+                break;
+            }
+            match word.strip_prefix('-').filter(|option| !option.is_empty()) {
+                None => others.push(word.clone()),
+                Some(option) => self.take_option(word, option, &mut rest)?,
+            }
+        }
+        if !others.is_empty() {
+            self.words = others;
+        }
+        Ok(())
+    }
+
+    fn take_option<'a>(
+        &mut self,
+        word: &str,
+        option: &'a str,
+        rest: &mut impl Iterator<Item = &'a String>,
+    ) -> Result<()> {
+        let letter = |one: char| LETTERS.find(one).filter(|_| one != ':');
+        let is_letter =
+            option.chars().count() == 1 && option.starts_with(|one| letter(one).is_some());
+        let (name, given) = option
+            .trim_start_matches('-')
+            .split_once('=')
+            .map_or((option.trim_start_matches('-'), None), |(name, value)| (name, Some(value)));
+        if !is_letter && let Some((name, has_value)) = named(name) {
+            let value = match (has_value, given) {
+                (false, _) => "",
+                (true, Some(value)) => value,
+                (true, None) => rest.next().with_context(|| {
+                    format!("{COMMAND}: option '--{name}' requires an argument")
+                })?,
+            };
+            return self.option(name, value);
+        }
+        if option.starts_with('-') || !option.starts_with(|one| letter(one).is_some()) {
+            bail!("{COMMAND}: unrecognized option '{word}'");
+        }
+        for (at, one) in option.char_indices() {
+            let known =
+                letter(one).with_context(|| format!("{COMMAND}: invalid option -- '{one}'"))?;
+            let has_value = LETTERS[known + 1..].starts_with(':');
+            let behind = &option[at + one.len_utf8()..];
+            let name = &option[at..at + one.len_utf8()];
+            if !has_value {
+                self.option(name, "")?;
+                continue;
+            }
+            let value = match behind {
+                "" => rest.next().map(String::as_str),
+                value => Some(value),
+            };
+            let wanted = || format!("{COMMAND}: option requires an argument -- '{one}'");
+            return self.option(name, value.with_context(wanted)?);
         }
         Ok(())
     }
 
     fn option(&mut self, option: &str, value: &str) -> Result<()> {
         let owned = || Some(value.to_owned());
-        let yes = || ["y", "yes"].iter().any(|yes| value.eq_ignore_ascii_case(yes));
         match option {
-            "-N" => self.name = owned(),
-            "-o" => self.stdout = owned(),
-            "-e" => self.stderr = owned(),
-            "-j" => self.joins_streams = yes() || value == "oe",
-            "-d" | "-wd" => self.folder = owned(),
-            "-S" => self.shell = owned(),
-            "-b" => self.is_command = yes(),
-            "-v" => self.variables.extend(value.split(',').map(variable)),
-            "-A" => self.account = owned(),
-            "-M" => self.mail_to = owned(),
-            "-m" => self.notification = Some(notification(value)),
-            "-p" => {
+            "cwd" => self.folder = Some(".".to_owned()),
+            "V" => self.gets_environment = true,
+            "h" => self.is_held = true,
+            "z" => self.is_silent = true,
+            "print" => self.is_printed = true,
+            "test" => self.is_tested = true,
+            "version" => self.says_version = true,
+            "N" => self.name = owned(),
+            "i" => self.stdin = owned(),
+            "o" => self.stdout = owned(),
+            "e" => self.stderr = owned(),
+            "j" => {
+                let both = value.contains('e') && value.contains('o');
+                self.joins_streams = both || value.starts_with(['y', 'Y']);
+            }
+            "d" | "wd" => self.folder = owned(),
+            "S" => self.shell = owned(),
+            "b" => self.is_command = value == "y" || value == "yes",
+            "v" => self.variables.extend(value.split(',').map(variable)),
+            "A" => self.account = owned(),
+            "M" => self.mail_to = owned(),
+            "m" => self.notification = Some(notification(value)),
+            "p" => {
                 self.priority =
                     value.parse().with_context(|| format!("-p {value} is no number"))?;
             }
-            "-r" => self.runs_once = !yes(),
-            "-a" => self.begins = Some(moment(value)?),
-            "-hold_jid" => {
+            "r" => self.runs_once = value.starts_with(['n', 'N']),
+            "a" => self.begins = Some(moment(value)?),
+            "hold_jid" => {
                 for job in value.split(',') {
                     let number = job.split('.').next().and_then(|number| number.parse().ok());
                     let number = number.with_context(|| format!("-hold_jid {job} is no job"))?;
                     self.waits_for.push(number);
                 }
             }
-            "-t" => self.tasks = Some(Tasks::read(value)?),
-            "-l" => value.split(',').try_for_each(|one| self.resource(one))?,
-            "-W" => self.attributes(value)?,
+            "t" => self.tasks = Some(Tasks::read(value)?),
+            "l" => value.split(',').try_for_each(|one| self.resource(one))?,
+            "W" => self.files(value)?,
+            // The script, whose lines are read in any case.
+            "f" => self.words = vec![value.to_owned()],
+            "I" => bail!(
+                "{COMMAND} -I: a job at a terminal is started by `condor_submit -interactive`"
+            ),
             // There is one queue, nothing is checkpointed by somebody else, and a script is always
             // run by a shell.
-            "-q" | "-c" | "-shell" => {}
-            "-f" => self.words = vec![value.to_owned()],
-            _ => bail!("condor_qsub: unrecognized option '{option}'"),
+            "q" | "c" | "shell" | "verbose" | "condor-keep-files" => {}
+            _ => {
+                bail!("{COMMAND}: unrecognized option '--{option}': condor_qsub --help lists them")
+            }
         }
         Ok(())
     }
@@ -235,13 +384,34 @@ impl Asked {
             "file" => self.requests.push(("request_disk", size(value))),
             "procs" | "ncpus" => self.requests.push(("request_cpus", value.to_owned())),
             "nodes" => {
-                let mut parts = value.split(':');
                 ensure!(
-                    parts.next().is_none_or(|count| count == "1" || count.parse::<u32>().is_err()),
-                    "-l {one}: a job has one machine here; updraft qsub takes jobs of several"
+                    !value.contains('+'),
+                    "-l {one}: a job has one kind of node here; updraft qsub takes jobs of several"
                 );
-                let ppn = parts.find_map(|part| part.strip_prefix("ppn="));
-                self.requests.extend(ppn.map(|ppn| ("request_cpus", ppn.to_owned())));
+                let mut parts = value.split(':');
+                let count = parts.next().map_or(Some(1), |count| count.parse::<u32>().ok());
+                let mut cpus = count.unwrap_or(1);
+                for part in parts {
+                    match part.split_once('=') {
+                        Some(("ppn", ppn)) => {
+                            let ppn: u32 = ppn
+                                .parse()
+                                .with_context(|| format!("-l {one}: ppn is a number"))?;
+                            cpus = cpus.saturating_mul(ppn);
+                        }
+                        Some(("gpus", gpus)) => {
+                            self.requests.push(("request_gpus", gpus.to_owned()));
+                        }
+                        Some(_) | None => {
+                            self.requirements.push(format!("Machine == {}", quoted(part)));
+                        }
+                    }
+                }
+                if count.is_none() {
+                    let name = value.split(':').next().unwrap_or_default();
+                    self.requirements.push(format!("Machine == {}", quoted(name)));
+                }
+                self.requests.push(("request_cpus", cpus.to_string()));
             }
             "arch" => self.requirements.push(format!("Arch == {}", quoted(value))),
             "opsys" => self.requirements.push(format!("OpSys == {}", quoted(value))),
@@ -252,17 +422,18 @@ impl Asked {
         Ok(())
     }
 
-    fn attributes(&mut self, text: &str) -> Result<()> {
-        for one in text.split(',') {
-            let (name, value) = one.split_once('=').unwrap_or((one, ""));
-            match name {
-                "stagein" | "stageout" => {
-                    let remote = value.rsplit(':').next().unwrap_or(value);
-                    self.inputs.push(remote.to_owned());
-                }
-                _ => bail!("-W {one}: only stagein and stageout are taken here"),
-            }
-        }
+    /// `stagein=LOCAL@HOST:REMOTE,...`, or stageout: files are on the submitter's machine.
+    fn files(&mut self, text: &str) -> Result<()> {
+        let (name, list) = text.split_once('=').unwrap_or((text, ""));
+        let files = match name {
+            "stagein" => &mut self.inputs,
+            "stageout" => &mut self.outputs,
+            _ => bail!("-W {text}: only stagein and stageout are taken here"),
+        };
+        let list = list.replace('\'', "");
+        let remote =
+            |file: &str| file.split_once(':').map_or(file, |(_, remote)| remote).to_owned();
+        files.extend(list.split(',').map(remote));
         Ok(())
     }
 
@@ -273,22 +444,24 @@ impl Asked {
         self.name.clone().unwrap_or_else(|| last.to_owned())
     }
 
-    /// Where a stream goes: a folder takes it under its usual name.
+    /// Where a stream goes: a folder takes it under its usual name, and each task has its own.
     fn stream(&self, said: Option<&String>, letter: char, task: Option<u32>) -> String {
         let of_task = task.map(|task| format!(".{task}")).unwrap_or_default();
-        let usual = format!("{}.{letter}$(Cluster){of_task}", self.name());
-        match said {
+        let usual = format!("{}.{letter}$(Cluster)", self.name());
+        let path = match said {
             Some(path) if path.ends_with('/') || fs::metadata(path).is_ok_and(|at| at.is_dir()) => {
                 format!("{}/{usual}", path.trim_end_matches('/'))
             }
             Some(path) => path.clone(),
             None => usual,
-        }
+        };
+        path + &of_task
     }
 
     /// The submit description.
     fn description(&self, cwd: &str) -> String {
-        let shell = self.shell.as_deref().unwrap_or("/bin/sh");
+        let own = std::env::var("SHELL").ok().filter(|shell| shell.starts_with('/'));
+        let shell = self.shell.as_deref().or(own.as_deref()).unwrap_or("/bin/sh");
         let words = self.words.iter().map(String::as_str);
         let arguments = match self.is_command {
             true => cmdline::print_v2(["-c", &words.collect::<Vec<_>>().join(" ")]),
@@ -300,7 +473,6 @@ impl Asked {
             format!("executable = {shell}"),
             "transfer_executable = false".to_owned(),
             format!("arguments = \"{}\"", arguments.replace('"', "\"\"")),
-            format!("batch_name = {}", self.name()),
             format!("notification = {}", self.notification.unwrap_or("Never")),
             format!("priority = {}", self.priority),
         ];
@@ -308,7 +480,9 @@ impl Asked {
             lines.extend(value.map(|value| format!("{name} = {value}")));
         };
         let folder = self.folder.as_deref().map(|folder| if folder == "." { cwd } else { folder });
+        add("batch_name", self.name.as_deref());
         add("initialdir", folder);
+        add("input", self.stdin.as_deref());
         add("notify_user", self.mail_to.as_deref());
         add("getenv", self.gets_environment.then_some("True"));
         add("+AccountingGroup", self.account.as_deref().map(quoted).as_deref());
@@ -326,9 +500,13 @@ impl Asked {
             script.into_iter().chain(&self.inputs).map(String::as_str).collect();
         let inputs = Some(inputs.join(",")).filter(|all| !all.is_empty());
         add("transfer_input_files", inputs.as_deref());
+        let outputs = Some(self.outputs.join(",")).filter(|all| !all.is_empty());
+        add("when_to_transfer_output", outputs.as_ref().map(|_| "ON_EXIT"));
+        add("transfer_output_files", outputs.as_deref());
         let begins = self.begins.map(|begins| begins.to_string());
         add("deferral_time", begins.as_deref());
         add("deferral_window", begins.as_ref().map(|_| "3153600000"));
+        add("deferral_prep_time", begins.as_ref().map(|_| "0"));
         let waits: Vec<String> =
             self.waits_for.iter().map(|job| format!("afterany:{job}")).collect();
         add("hold", (self.is_held || !waits.is_empty()).then_some("True"));
@@ -408,24 +586,47 @@ fn size(text: &str) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    classad::Value::from(text).to_new()
+    Value::from(text).to_new()
 }
 
-/// `[[[[CC]YY]MM]DD]hhmm[.SS]`, in the user's time.
+/// The option that a word names, and whether it has a value.
+fn named(word: &str) -> Option<(&'static str, bool)> {
+    if let Some(exact) = NAMES.iter().find(|(name, _)| *name == word) {
+        return Some(*exact);
+    }
+    let mut begin = NAMES.iter().filter(|(name, _)| !word.is_empty() && name.starts_with(word));
+    match (begin.next(), begin.next()) {
+        (Some(one), None) => Some(*one),
+        (Some(_) | None, _) => None,
+    }
+}
+
+/// `[[[[CC]YY]MM]DD]hhmm[.SS]`, in the user's time: the next such moment, where neither month nor
+/// year is said.
 fn moment(text: &str) -> Result<i64> {
+    let now = jiff::Timestamp::from_second(proto::clock::now().wall.as_secs())?;
+    moment_after(text, &now.to_zoned(TimeZone::system()))
+}
+
+fn moment_after(text: &str, now: &Zoned) -> Result<i64> {
     let wrong = || format!("-a {text} is no time: [[[[CC]YY]MM]DD]hhmm[.SS]");
     let (digits, seconds) = text.split_once('.').unwrap_or((text, "00"));
     ensure!(digits.bytes().all(|c| c.is_ascii_digit()), "{}", wrong());
-    let now = proto::clock::now().wall.as_secs();
-    let here = jiff::Timestamp::from_second(now)?.to_zoned(TimeZone::system());
-    let full = format!("{:04}{:02}{:02}", here.year(), here.month(), here.day());
-    let missing = 12_usize.checked_sub(digits.len()).with_context(wrong)?;
-    let all = format!("{}{digits}", full.get(..missing).with_context(wrong)?);
+    ensure!((4..=12).contains(&digits.len()) && digits.len() % 2 == 0, "{}", wrong());
+    let full = format!("{:04}{:02}{:02}", now.year(), now.month(), now.day());
+    let all = format!("{}{digits}", &full[..12 - digits.len()]);
     let part = |from: usize, to: usize| all[from..to].parse::<i8>().with_context(wrong);
     let year = all[..4].parse::<i16>().with_context(wrong)?;
     let seconds = seconds.parse::<i8>().with_context(wrong)?;
     let at = DateTime::new(year, part(4, 6)?, part(6, 8)?, part(8, 10)?, part(10, 12)?, seconds, 0);
-    Ok(at.with_context(wrong)?.to_zoned(TimeZone::system())?.timestamp().as_second())
+    let at = at.with_context(wrong)?;
+    let later = match digits.len() {
+        _ if at >= now.datetime() => at,
+        4 => at.checked_add(1.day())?,
+        6 => at.checked_add(1.month())?,
+        _ => at,
+    };
+    Ok(later.to_zoned(now.time_zone().clone())?.timestamp().as_second())
 }
 
 #[cfg(test)]
@@ -442,7 +643,7 @@ mod tests {
     #[test]
     fn options_become_the_commands_of_a_description() {
         for (words, expected) in [
-            ("j.sh a b", &["executable = /bin/sh", "arguments = \"j.sh a b\"", "queue"][..]),
+            ("j.sh a b", &["arguments = \"j.sh a b\"", "queue"][..]),
             ("j.sh", &["output = j.sh.o$(Cluster)", "error = j.sh.e$(Cluster)"]),
             ("-N name -p 5 j.sh", &["priority = 5", "output = name.o$(Cluster)"]),
             ("-l mem=2gb,nodes=1:ppn=2 j.sh", &["request_memory = 2GB", "request_cpus = 2"]),
@@ -450,8 +651,19 @@ mod tests {
             ("-b y echo hi", &["arguments = \"-c echo' 'hi\""]),
             ("-v A=1,B j.sh", &["environment = \"A=1 B=True\""]),
             ("-cwd -V j.sh", &["initialdir = /here", "getenv = True"]),
+            ("--cw -V j.sh a", &["initialdir = /here", "getenv = True", "arguments = \"j.sh a\""]),
+            ("j.sh a -N late b", &["output = late.o$(Cluster)", "arguments = \"j.sh a b\""]),
+            ("-Nshort -hV j.sh", &["error = short.e$(Cluster)", "hold = True", "getenv = True"]),
+            ("-i in j.sh -- -N x", &["input = in", "arguments = \"j.sh -N x\""]),
+            ("-l nodes=2:ppn=3:gpus=1 j.sh", &["request_cpus = 6", "request_gpus = 1"]),
+            (
+                "-W stageout=a@h:b,c@h:d j.sh",
+                &["transfer_output_files = b,d", "when_to_transfer_output = ON_EXIT"],
+            ),
+            ("-j oe -e x j.sh", &["output = j.sh.o$(Cluster)", "error = j.sh.o$(Cluster)"]),
             ("-hold_jid 7,8 j.sh", &["hold = True", "+WaitsForJobs = \"afterany:7,afterany:8\""]),
             ("-j y -o o.txt j.sh", &["output = o.txt", "error = o.txt"]),
+            ("-S /bin/ksh j.sh", &["executable = /bin/ksh"]),
             ("-r n j.sh", &["periodic_remove = JobStatus == 1 && NumJobStarts > 0"]),
             ("-W stagein=a@h:b j.sh", &["transfer_input_files = j.sh,b"]),
             ("-m ae -M x@y j.sh", &["notification = Complete", "notify_user = x@y"]),
@@ -471,6 +683,8 @@ mod tests {
             "environment = \"SGE_TASK_ID=3 SGE_TASK_FIRST=1 SGE_TASK_STEPSIZE=2 SGE_TASK_LAST=5\"";
         assert!(lines.iter().any(|line| line == expected), "{lines:#?}");
         assert!(lines.iter().any(|line| line == "output = j.sh.o$(Cluster).5"), "{lines:#?}");
+        let own = self::lines("-t 1-2 -o out j.sh");
+        assert!(own.iter().any(|line| line == "output = out.2"), "{own:#?}");
     }
 
     #[test]
@@ -482,12 +696,37 @@ mod tests {
         for (words, expected) in [
             (&["-Z", "j.sh"][..], "condor_qsub: unrecognized option '-Z'"),
             (&["-t", "5-1", "j.sh"], "-t 5-1 is no range of tasks: FIRST-LAST:STEP"),
-            (&["-N"], "-N needs a value behind it"),
+            (&["-Zx", "j.sh"], "condor_qsub: unrecognized option '-Zx'"),
+            (&["-hZ", "j.sh"], "condor_qsub: invalid option -- 'Z'"),
+            (&["-N"], "condor_qsub: option requires an argument -- 'N'"),
+            (&["--hold_jid"], "condor_qsub: option '--hold_jid' requires an argument"),
         ] {
             let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
             let error = Asked::default().take(&words).unwrap_err();
             assert_eq!(error.to_string(), expected);
         }
-        assert!(moment("12312359").unwrap() % 60 == 0 && moment("x").is_err());
+    }
+
+    #[test]
+    fn a_moment_that_is_past_is_the_next_such_one_where_its_month_is_not_said() {
+        let now: Zoned = "2026-11-30T12:00:00[UTC]".parse().unwrap();
+        for (text, expected) in [
+            ("1300", "2026-11-30T13:00:00[UTC]"),
+            ("1100", "2026-12-01T11:00:00[UTC]"),
+            ("291100.30", "2026-12-29T11:00:30[UTC]"),
+            ("11291100", "2026-11-29T11:00:00[UTC]"),
+            ("2712010001", "2027-12-01T00:01:00[UTC]"),
+            ("202712010001", "2027-12-01T00:01:00[UTC]"),
+        ] {
+            let expected: Zoned = expected.parse().unwrap();
+            assert_eq!(
+                moment_after(text, &now).unwrap(),
+                expected.timestamp().as_second(),
+                "{text}"
+            );
+        }
+        for wrong in ["x", "12", "123", "1260", "99991300"] {
+            assert!(moment_after(wrong, &now).is_err(), "{wrong}");
+        }
     }
 }

@@ -248,6 +248,7 @@ fn schedd(home: &Home) -> Result<()> {
             launcher: home.socket(DaemonRole::Launcher),
             log_writer,
         }),
+        retention: typed::retention(&settings)?,
         system: typed::system_policies(&settings)?,
         mail: mail_route().unwrap_or_else(|error| {
             tracing::error!(%error, "jobs get no mail");

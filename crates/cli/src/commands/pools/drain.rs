@@ -2,9 +2,9 @@
 //! given no new jobs. What becomes of jobs there is the machine's matter, who may say so the
 //! negotiator's.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use classad::{Env, Expr};
+use classad::{ClassAd, Env, Expr, Value};
 use client::{Home, Negotiator, Query, Select};
 use model::attr;
 use nix::unistd::{Uid, User};
@@ -145,13 +145,57 @@ pub fn run(args: &DrainArgs, call: &Call) -> Result<Outcome> {
 
 fn check(negotiator: &mut Negotiator, machine: &str, wanted: &str) -> Result<()> {
     let expr = Expr::parse(wanted).with_context(|| format!("read -check '{wanted}'"))?;
+    let slots = negotiator.machines(Query::of(Select::All))?;
+    is_true_of_all(&slots, machine, (wanted, &expr))
+}
+
+/// A machine may be named as it is called, or as its host is without the domain.
+fn is_true_of_all(slots: &[ClassAd], machine: &str, (wanted, expr): (&str, &Expr)) -> Result<()> {
     let env = Env::at(proto::clock::now().wall.as_secs());
-    for slot in negotiator.machines(Query::of(Select::All))? {
-        let text = |name| slot.literal(name).and_then(|value| value.as_str()).unwrap_or_default();
-        let is_its = text(attr::MACHINE).eq_ignore_ascii_case(machine);
-        if is_its && !slot.eval_expr(&expr, None, &env).is_true() {
-            bail!("drain {machine}: '{wanted}' is not true of {}", text(attr::NAME));
+    let text = |slot: &ClassAd, name| {
+        slot.literal(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let is_its = |slot: &&ClassAd| {
+        let name = text(slot, attr::MACHINE);
+        let host = name.split('.').next().unwrap_or_default();
+        name.eq_ignore_ascii_case(machine) || host.eq_ignore_ascii_case(machine)
+    };
+    let mut its = slots.iter().filter(is_its).peekable();
+    ensure!(
+        its.peek().is_some(),
+        "drain {machine}: no slot of it is known, of which '{wanted}' could be true"
+    );
+    match its.find(|slot| !slot.eval_expr(expr, None, &env).is_true()) {
+        None => Ok(()),
+        Some(slot) => {
+            bail!("drain {machine}: '{wanted}' is not true of {}", text(slot, attr::NAME))
         }
     }
-    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_to_be_true_is_asked_of_each_slot_of_the_machine_however_it_is_named() {
+        let slot = |name: &str, machine: &str, cpus: u32| {
+            let ad = format!("[ Name = \"{name}\"; Machine = \"{machine}\"; Cpus = {cpus} ]");
+            ClassAd::parse_new(&ad).unwrap()
+        };
+        let slots =
+            [slot("slot1@a", "a.site", 4), slot("slot2@a", "a.site", 1), slot("s@b", "b.site", 4)];
+        let told = |machine: &str, wanted: &str| {
+            let expr = Expr::parse(wanted).unwrap();
+            is_true_of_all(&slots, machine, (wanted, &expr)).err().map(|error| error.to_string())
+        };
+        for machine in ["a", "A.site"] {
+            assert_eq!(told(machine, "Cpus > 0"), None);
+            let expected = format!("drain {machine}: 'Cpus > 1' is not true of slot2@a");
+            assert_eq!(told(machine, "Cpus > 1"), Some(expected));
+        }
+        assert_eq!(told("b", "Cpus > 1"), None);
+        assert!(told("c", "true").unwrap().contains("no slot of it is known"));
+        assert!(told("b", "NoSuch").is_some(), "what is not known is not true");
+    }
 }

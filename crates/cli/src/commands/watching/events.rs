@@ -7,8 +7,8 @@ use anyhow::Result;
 use clap::Args;
 use client::Home;
 use jiff::tz::TimeZone;
-use model::Seq;
-use proto::client::{Recorded, Select};
+use model::{Seq, Timestamp};
+use proto::client::{Forgotten, Recorded, Select};
 
 use crate::commands::watching::q::Absent;
 use crate::line::call::Call;
@@ -59,6 +59,9 @@ pub fn run(args: EventsArgs, _: &Call) -> Result<Outcome> {
         output::put(&events.iter().map(line).collect::<String>())?;
         Ok::<_, anyhow::Error>(ControlFlow::Continue(()))
     };
+    if let Some(line) = beginning(&home.schedd()?.totals()?.forgotten, since, &zone) {
+        output::complain(&line);
+    }
     // Who follows may wait for what is still to come.
     if follow {
         home.follow(since, select, show)?;
@@ -70,4 +73,22 @@ pub fn run(args: EventsArgs, _: &Call) -> Result<Outcome> {
         false => Absent::of(&mut home.schedd()?, &jobs)?,
     };
     Ok(absent.after(String::new(), &jobs))
+}
+
+/// What is said to who asks for all, where that is not all that there ever was.
+fn beginning(forgotten: &Forgotten, since: Seq, zone: &TimeZone) -> Option<String> {
+    let from_start = since <= Seq(1);
+    let until = |at: Option<Timestamp>| at.map(|at| render::time::plain(at, zone));
+    match until(forgotten.events_until) {
+        Some(until) if from_start => Some(format!(
+            "the record begins with event {}: what happened until {until} has been removed\n",
+            forgotten.first_event
+        )),
+        Some(_) | None => (since < forgotten.first_said).then(|| {
+            format!(
+                "what was set in jobs, and what they said, before event {} has been removed\n",
+                forgotten.first_said
+            )
+        }),
+    }
 }

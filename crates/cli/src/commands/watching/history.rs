@@ -11,7 +11,7 @@ use clap::Args;
 use classad::{ClassAd, Expr};
 use jiff::tz::TimeZone;
 use model::{JobId, attr};
-use proto::client::{Query, Select};
+use proto::client::{Query, Select, Selector};
 
 use crate::commands::watching::log_jobs;
 use crate::commands::watching::q::Absent;
@@ -39,10 +39,10 @@ pub struct HistoryArgs {
     /// Jobs for which this expression is true.
     #[arg(long, short = 'c', value_name = "EXPR", allow_hyphen_values = true)]
     constraint: Option<String>,
-    /// At most so many.
+    /// At most so many; 0 is no limit.
     #[arg(long, visible_alias = "match", value_name = "N")]
     limit: Option<u64>,
-    /// Look at so many of the last jobs only.
+    /// Look at so many of the last jobs only, or with -forwards of the first.
     #[arg(long, value_name = "N")]
     scanlimit: Option<u64>,
     /// Only what came after this job, or after the last one for which this expression is true.
@@ -117,28 +117,27 @@ pub fn run(args: &HistoryArgs, call: &Call) -> Result<Outcome> {
     let instead = args.shape.instead()?;
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system())
         .with_paint(args.colour.paint(call));
-    let since = since(args)?;
+    if args.forwards && args.since.is_some() && call.dialect == Dialect::HtCondor {
+        bail!("Argument -forwards cannot be combined with -since.");
+    }
+    let since = since(args)?.filter(|_| heeds_since(args, call.dialect));
     let query = query(args, instead.as_ref(), since.as_ref())?;
     let mut absent = Absent::default();
     let mut jobs = match elsewhere(args, &query, &moment)? {
-        Some(jobs) => chosen(jobs, args, &query, &moment),
+        Some(jobs) => chosen(jobs, args, &query, since.as_ref(), &moment),
         None => {
             let mut schedd = connect::schedd()?;
-            let jobs = schedd.jobs(query)?;
+            let jobs = schedd.jobs(query.clone())?;
             if jobs.is_empty() && call.dialect == Dialect::Updraft {
                 absent = Absent::of(&mut schedd, &args.jobs)?;
             }
             jobs
         }
     };
-    if let Some(since) = since {
-        let keep = jobs.iter().position(|ad| since.is_met(View::new(ad, &moment)));
-        jobs.truncate(keep.unwrap_or(usize::MAX));
-    }
-    if args.forwards {
+    if args.forwards && !query.oldest_first {
         jobs.reverse();
     }
-    jobs.truncate(size(args.limit));
+    jobs.truncate(size(some(args.limit)));
     if let Some(path) = &args.extract {
         let newest_first: Vec<ClassAd> =
             if args.forwards { jobs.into_iter().rev().collect() } else { jobs };
@@ -151,28 +150,49 @@ pub fn run(args: &HistoryArgs, call: &Call) -> Result<Outcome> {
     Ok(absent.after(text, &args.jobs))
 }
 
+/// A limit of 0 is none (HTCondor 25.14).
+fn some(limit: Option<u64>) -> Option<u64> {
+    limit.filter(|n| *n > 0)
+}
+
+/// Where jobs are named by their numbers `condor_history` looks only them up, whenever they ended
+/// (HTCondor 25.14).
+fn heeds_since(args: &HistoryArgs, dialect: Dialect) -> bool {
+    let is_number = |one: &Selector| !matches!(one, Selector::Owner(_));
+    dialect != Dialect::HtCondor || !select::selectors(&args.jobs).iter().any(is_number)
+}
+
 fn size(limit: Option<u64>) -> usize {
     limit.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX)
 }
 
 /// What to ask for.
-fn query(args: &HistoryArgs, instead: Option<&Instead>, since: Option<&Since>) -> Result<Query> {
+fn query(args: &HistoryArgs, instead: Option<&Instead>, since: Option<&Expr>) -> Result<Query> {
     let wanted = args.constraint.as_deref().map(connect::constraint).transpose()?;
-    // A limit counts what comes after `since`, and from the oldest with -forwards: then it cannot
-    // be left to the store.
-    let limit_here = since.is_some() || args.forwards;
+    // What comes after a job, the oldest first, is known when all of it is there.
+    let limit_here = since.is_some() && args.forwards;
+    let is_stored = !is_elsewhere(args);
     Ok(Query {
+        until: since.cloned(),
+        oldest_first: args.forwards && since.is_none(),
         constraint: connect::both(wanted, instead.and_then(|i| i.filter().cloned())),
-        limit: args.limit.filter(|_| !limit_here),
-        // `since` may look at any attribute, and an extract has all.
-        projection: match (instead, since, &args.extract) {
-            (Some(instead), None, None) => instead.projection(),
-            (None, None, None) => history::attributes(),
+        limit: some(args.limit).filter(|_| !limit_here),
+        // What is chosen here may look at any attribute, and an extract has all.
+        projection: match (instead, &args.extract) {
+            (Some(instead), None) if is_stored => instead.projection(),
+            (None, None) if is_stored => history::attributes(),
             _ => Vec::new(),
         },
         finished: true,
         ..Query::of(select::any_or(&args.jobs, Select::All))
     })
+}
+
+/// Whether they do not come from the store as they are.
+fn is_elsewhere(args: &HistoryArgs) -> bool {
+    let is_of_runs = args.epochs || args.startd || args.kind.is_some();
+    let is_file = args.file.is_some() || args.search.is_some() || args.userlog.is_some();
+    is_of_runs || is_file || some(args.scanlimit).is_some()
 }
 
 /// Jobs that do not come from the store as they are, the newest first: from files, every run, or
@@ -207,9 +227,15 @@ fn elsewhere(args: &HistoryArgs, query: &Query, moment: &Moment) -> Result<Optio
     if runs {
         return Ok(Some(epochs::read(&mut connect::schedd()?, &query.select, moment)?));
     }
-    let Some(scan) = args.scanlimit else { return Ok(None) };
-    let last = Query { limit: Some(scan), finished: true, ..Query::of(Select::All) };
-    Ok(Some(connect::schedd()?.jobs(last)?))
+    let Some(scan) = some(args.scanlimit) else { return Ok(None) };
+    let oldest_first = query.oldest_first;
+    let looked_at =
+        Query { limit: Some(scan), finished: true, oldest_first, ..Query::of(Select::All) };
+    let mut jobs = connect::schedd()?.jobs(looked_at)?;
+    if oldest_first {
+        jobs.reverse();
+    }
+    Ok(Some(jobs))
 }
 
 /// What the query asks for among these.
@@ -217,9 +243,18 @@ fn chosen(
     mut jobs: Vec<ClassAd>,
     args: &HistoryArgs,
     query: &Query,
+    since: Option<&Expr>,
     moment: &Moment,
 ) -> Vec<ClassAd> {
-    jobs.truncate(size(args.scanlimit));
+    if query.oldest_first {
+        jobs.reverse();
+    }
+    jobs.truncate(size(some(args.scanlimit)));
+    // Whether or not it is chosen itself.
+    if let Some(since) = since {
+        let keep = jobs.iter().position(|ad| is_met(since, ad, moment));
+        jobs.truncate(keep.unwrap_or(usize::MAX));
+    }
     jobs.retain(|ad| {
         let selected = match &query.select {
             Select::Any(words) => {
@@ -245,40 +280,29 @@ fn extract(path: &Path, newest_first: &[ClassAd], moment: &Moment, call: &Call) 
     })
 }
 
-fn since(args: &HistoryArgs) -> Result<Option<Since>> {
+/// What ends the list: the first job, whichever it is, of which this is true.
+fn since(args: &HistoryArgs) -> Result<Option<Expr>> {
     if let Some(time) = &args.completedsince {
         // A job that was removed has not completed.
         let stop = format!("CompletionDate > 0 && CompletionDate <= ({time})");
-        return Ok(Some(Since::Expr(Box::new(connect::constraint(&stop)?))));
+        return connect::constraint(&stop).map(Some);
     }
-    args.since.as_deref().map(Since::parse).transpose()
+    args.since.as_deref().map(stop_of).transpose()
 }
 
-/// Where `-since` stops.
-enum Since {
-    Job(JobId),
-    Expr(Box<Expr>),
-}
-
-impl Since {
-    fn parse(text: &str) -> Result<Self> {
-        Ok(match text.parse() {
-            Ok(job) => Self::Job(job),
-            Err(_) => match text.parse::<u32>() {
-                Ok(cluster) => {
-                    Self::Expr(Box::new(connect::constraint(&format!("ClusterId == {cluster}"))?))
-                }
-                Err(_) => Self::Expr(Box::new(connect::constraint(text)?)),
-            },
-        })
-    }
-
-    fn is_met(&self, job: View<'_>) -> bool {
-        match self {
-            Self::Job(id) => job.job() == Some(*id),
-            Self::Expr(expr) => job.ad.eval_expr(expr, None, job.moment.env()).is_true(),
+fn stop_of(text: &str) -> Result<Expr> {
+    match (text.parse::<JobId>(), text.parse::<u32>()) {
+        (Ok(job), _) => {
+            let (cluster, proc) = (job.cluster, job.proc);
+            connect::constraint(&format!("ClusterId == {cluster} && ProcId == {proc}"))
         }
+        (Err(_), Ok(cluster)) => connect::constraint(&format!("ClusterId == {cluster}")),
+        (Err(_), Err(_)) => connect::constraint(text),
     }
+}
+
+fn is_met(stop: &Expr, ad: &ClassAd, moment: &Moment) -> bool {
+    ad.eval_expr(stop, None, moment.env()).is_true()
 }
 
 #[cfg(test)]
@@ -292,12 +316,59 @@ mod tests {
                 .unwrap();
         let moment = Moment::new(0, TimeZone::UTC);
         for (since, met) in [("2.1", 1), ("2", 1), ("ProcId == 0", 0), ("9.9", 2)] {
-            let since = Since::parse(since).unwrap();
-            let at = jobs
-                .iter()
-                .position(|ad| since.is_met(View::new(ad, &moment)))
-                .unwrap_or(jobs.len());
+            let stop = stop_of(since).unwrap();
+            let at = jobs.iter().position(|ad| is_met(&stop, ad, &moment)).unwrap_or(jobs.len());
             assert_eq!(at, met);
         }
+    }
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: HistoryArgs,
+    }
+
+    /// Eight jobs, the last of which is 8: what HTCondor 25.14 shows of them for the same words.
+    #[test]
+    fn what_is_asked_of_a_file_is_what_condor_history_shows_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("history").display().to_string();
+        let ad = |n: u32| {
+            let at = 1_795_363_100 + n;
+            format!(
+                "ClusterId = {n}\nProcId = 0\nOwner = \"alice\"\nJobStatus = 4\nExitCode = {}\n\
+                 CompletionDate = {at}\n*** Offset = 0\n",
+                n % 2
+            )
+        };
+        fs::write(&path, (1..=8).map(ad).collect::<String>()).unwrap();
+        let call = Call { name: "condor_history".to_owned(), dialect: Dialect::HtCondor };
+        for (words, expected) in [
+            ("", "8 7 6 5 4 3 2 1"),
+            ("--limit 3", "8 7 6"),
+            ("--limit 0 --scanlimit 0", "8 7 6 5 4 3 2 1"),
+            ("--since 5", "8 7 6"),
+            ("--since 5 --constraint ExitCode==0", "8 6"),
+            ("--since ClusterId==5 --limit 2", "8 7"),
+            ("--since ClusterId==5 --constraint ExitCode==1 --limit 1", "7"),
+            ("--since 5 alice", "8 7 6"),
+            ("--since 5 3 7", "7 3"),
+            ("--since 3 --scanlimit 2", "8 7"),
+            ("--completedsince 1795363104", "8 7 6 5"),
+            ("--forwards --limit 3", "1 2 3"),
+            ("--forwards --scanlimit 3", "1 2 3"),
+            ("--scanlimit 3 --constraint ExitCode==0", "8 6"),
+            ("7 2 --limit 1", "7"),
+            ("--forwards 7 2", "2 7"),
+        ] {
+            let words = ["history", "--file", &path].into_iter().chain(words.split_whitespace());
+            let words = words.chain(["--autoformat", "ClusterId"]);
+            let args = <Line as clap::Parser>::parse_from(words).args;
+            let shown = run(&args, &call).unwrap().said.out;
+            assert_eq!(shown.lines().collect::<Vec<_>>().join(" "), expected, "{args:?}");
+        }
+        let words = ["history", "--file", &path, "--forwards", "--since", "5"];
+        let refused = run(&<Line as clap::Parser>::parse_from(words).args, &call).unwrap_err();
+        assert!(refused.to_string().contains("cannot be combined with -since"), "{refused}");
     }
 }

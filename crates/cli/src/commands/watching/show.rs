@@ -16,6 +16,7 @@ use crate::line::connect;
 use crate::line::exit::Exit;
 use crate::line::outcome::Outcome;
 use crate::line::select;
+use crate::render::jobs::finished;
 use crate::render::jobs::history::Ended;
 use crate::render::jobs::one::OneJob;
 use crate::render::values::view::status;
@@ -55,7 +56,8 @@ pub fn run(args: &ShowArgs, call: &Call) -> Result<Outcome> {
     ads.extend(schedd.jobs(Query { finished: true, ..Query::of(select) })?);
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system());
     let Some(ad) = ads.iter().min_by_key(|ad| rank(View::new(ad, &moment))) else {
-        bail!("{}: there is no such job, and there was none", args.job);
+        let forgotten = schedd.totals()?.forgotten;
+        bail!(finished::no_such_job(&args.job, &forgotten));
     };
     let job = View::new(ad, &moment);
     let size = |path: &Path| fs::metadata(path).ok().map(|found| found.len());

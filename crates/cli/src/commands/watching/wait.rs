@@ -19,11 +19,13 @@ use proto::client::{Select, Selector};
 
 use crate::commands::watching::log_wait::{Echo, LogWait, Waited, Wanted};
 use crate::line::call::Call;
+use crate::line::connect;
 use crate::line::exit::Exit;
 use crate::line::output;
 use crate::line::output::complain;
 use crate::line::select;
 use crate::render::dialect::Dialect;
+use crate::render::jobs::finished;
 use crate::render::values::ads::Form;
 
 /// How often a log is looked at: soon for a person, cheap for a file system.
@@ -207,7 +209,8 @@ fn follow_record(args: &WaitArgs, selectors: Vec<Selector>) -> Result<ExitCode> 
         })
     })?;
     if all == 0 {
-        bail!("{}: there is no such job, and there was none", args.what.join(" "));
+        let forgotten = connect::schedd()?.totals()?.forgotten;
+        bail!(finished::no_such_job(args.what.join(" "), &forgotten));
     }
     if !args.json {
         output::put(&ways.summary().iter().map(|line| format!("{line}\n")).collect::<String>())?;

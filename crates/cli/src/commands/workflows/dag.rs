@@ -23,6 +23,7 @@ use crate::line::call::Call;
 use crate::line::exit::Exit;
 use crate::line::outcome::Outcome;
 use crate::render::dag::{Checked, Halted};
+use crate::render::jobs::finished;
 
 /// Look at a DAG, or steer one that runs.
 #[derive(Debug, clap::Args)]
@@ -294,7 +295,9 @@ pub(super) fn dag_ad(job: ClusterId) -> Result<ClassAd> {
     if found.is_empty() {
         found = schedd.jobs(Query { finished: true, ..Query::of(select()) })?;
     }
-    let ad = found.pop().with_context(|| format!("there is no job {job}, and there was none"))?;
+    let Some(ad) = found.pop() else {
+        bail!(finished::no_such_job(job, &schedd.totals()?.forgotten));
+    };
     if ad.get(attr::DAG_NODES_TOTAL).is_none() && dag_file(&ad).is_none() {
         bail!("job {job} is no DAG");
     }

@@ -13,6 +13,7 @@ use model::userlog::{AdForm, LogForm};
 use negotiator::core::Policy;
 use schedd::core::{EventLog, Starts, SystemAct, SystemPolicy};
 use schedd::shell::server::{LogForms, PoolLog};
+use schedd::{Bytes, Retention};
 use startd::{Inventory, NamedResource};
 
 use crate::pool::configuration::Effective;
@@ -49,6 +50,7 @@ pub fn check(all: &Effective) -> Result<(), SettingError> {
     event_log(all)?;
     log_forms(all)?;
     jobs_of_a_user(all)?;
+    retention(all)?;
     Ok(())
 }
 
@@ -184,6 +186,35 @@ pub fn log_forms(all: &Effective) -> Result<LogForms, SettingError> {
     }
     Ok(LogForms { users: form("DEFAULT_USERLOG_FORMAT_OPTIONS")?, pool })
 }
+
+/// The schedd's: how much is kept of what is over. HTCondor 25.14 begins a new file when one has
+/// `MAX_HISTORY_LOG` bytes, or with a new day or month, and keeps `MAX_HISTORY_ROTATIONS` old ones:
+/// so much, and so long, is kept here at most.
+///
+/// # Errors
+///
+/// If a value is not of its setting's kind.
+pub fn retention(all: &Effective) -> Result<Retention, SettingError> {
+    let files = whole(all, "MAX_HISTORY_ROTATIONS", 1)?.unwrap_or(2).saturating_add(1);
+    let bytes = whole(all, "MAX_HISTORY_LOG", 1)?;
+    let bytes = bytes.map_or(Bytes::Usual, |bytes| Bytes::AtMost(bytes.saturating_mul(files)));
+    let days = whole(all, "MAX_HISTORY_DAYS", 1)?;
+    let daily = truth(all, "ROTATE_HISTORY_DAILY", false)?.then_some(files);
+    let monthly = truth(all, "ROTATE_HISTORY_MONTHLY", false)?;
+    let monthly = monthly.then(|| files.saturating_mul(DAYS_OF_MONTH));
+    let jobs = whole(all, "MAX_HISTORY_JOBS", 0)?;
+    if !truth(all, "ENABLE_HISTORY_ROTATION", true)? {
+        return Ok(Retention { jobs: None, age: None, bytes: Bytes::Any });
+    }
+    let days = [days, daily, monthly].into_iter().flatten().min();
+    let age = days.map(|days| Duration::from_secs(days.saturating_mul(DAY_S)));
+    Ok(Retention { jobs, age, bytes })
+}
+
+const DAY_S: u64 = 86_400;
+
+/// The longest there are.
+const DAYS_OF_MONTH: u64 = 31;
 
 /// The schedd's: whether PBS's accounting records are written as things happen.
 ///

@@ -1,9 +1,12 @@
 //! What our own `q` says of jobs that have left the queue: how each ended, with exit code or
 //! reason.
 
+use std::fmt::Display;
+
 use classad::ClassAd;
+use jiff::tz::TimeZone;
 use model::{JobId, attr};
-use proto::client::Selector;
+use proto::client::{Forgotten, Selector};
 
 use crate::render::jobs::history::Ended;
 use crate::render::time;
@@ -23,7 +26,7 @@ pub fn render(selectors: &[Selector], history: &[ClassAd], moment: &Moment) -> S
             .collect();
         jobs.sort_by_key(|job| job.job());
         if jobs.is_empty() {
-            out += &format!("{}\n", nothing_of(selector));
+            out += &format!("{}\n", nothing_of(selector, &Forgotten::default()));
         }
         for job in jobs.iter().take(MOST_LINES) {
             out += &line(*job);
@@ -87,13 +90,23 @@ pub fn line(job: View<'_>) -> String {
     format!("{id} {}\n", how.trim_end_matches(": "))
 }
 
+/// What is said of jobs that nobody knows: whether there were any is not known either, once
+/// something has left the history.
+pub fn no_such_job(what: impl Display, forgotten: &Forgotten) -> String {
+    match forgotten.jobs_until {
+        None => format!("{what}: there is no such job, and there was none"),
+        Some(until) => format!(
+            "{what}: there is no such job; what ended until {} is no longer in the history",
+            time::plain(until, &TimeZone::system())
+        ),
+    }
+}
+
 /// What is said of a word that names nothing, by what it looks like.
-pub fn nothing_of(selector: &Selector) -> String {
+pub fn nothing_of(selector: &Selector, forgotten: &Forgotten) -> String {
     let name = match selector {
-        Selector::Cluster(cluster) => {
-            return format!("{cluster}: there is no such job, and there was none");
-        }
-        Selector::Job(job) => return format!("{job}: there is no such job, and there was none"),
+        Selector::Cluster(cluster) => return no_such_job(cluster, forgotten),
+        Selector::Job(job) => return no_such_job(job, forgotten),
         Selector::Owner(name) => name.as_str(),
     };
     let numbers: Vec<&str> = name.split([',', '-']).collect();
@@ -119,6 +132,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_the_history_has_forgotten_is_not_said_never_to_have_been() {
+        let until = Some(model::Timestamp::from_secs(1_795_363_577));
+        let forgotten = Forgotten { jobs_until: until, ..Forgotten::default() };
+        let told = nothing_of(&Selector::Cluster(ClusterId(7)), &forgotten);
+        assert!(
+            told.starts_with("7: there is no such job; what ended until 2026-11-22 "),
+            "{told}"
+        );
+        assert!(told.ends_with(" is no longer in the history"), "{told}");
+    }
+
+    #[test]
     fn a_word_that_names_nothing_is_told_with_what_may_have_been_meant() {
         let user = |name: &str| Selector::Owner(UserName::new(name));
         for (selector, expected) in [
@@ -132,7 +157,7 @@ mod tests {
                 "1-5: no job, cluster or user; a range is: -constraint 'ClusterId >= 1 && ClusterId <= 5'",
             ),
         ] {
-            assert_eq!(nothing_of(&selector), expected);
+            assert_eq!(nothing_of(&selector, &Forgotten::default()), expected);
         }
     }
 }

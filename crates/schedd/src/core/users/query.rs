@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use classad::{AttrName, ClassAd};
 use model::{JobId, Now, ProcId, UserName};
 use proto::client::named::Named;
-use proto::client::{Counts, Query, Select, Totals};
+use proto::client::{Counts, Forgotten, Query, Select, Totals};
 
 use crate::core::ads::{self, JobAds};
 use crate::core::job::description::env;
@@ -99,6 +99,8 @@ impl Core {
             by_owner: by_owner.into_iter().collect(),
             beside: beside.collect(),
             seq: self.last_seq,
+            // The file's matter.
+            forgotten: Forgotten::default(),
         }
     }
 

@@ -21,7 +21,7 @@ pub(super) fn instead(of: Of, name: &str) -> Option<&'static str> {
         "hasnodes" | "total_jobs" | "state_count" | "resources_assigned" | "server_state"
         | "server_host" | "pbs_version" | "license_count" => "it is counted and not set",
         "job_history_enable" | "job_history_duration" => {
-            "say MAX_HISTORY in the pool's configuration"
+            "say MAX_HISTORY_DAYS in the pool's configuration"
         }
         "mailer" | "mail_from" => "say MAIL in the pool's configuration",
         "job_sort_formula" | "node_sort_key" => {

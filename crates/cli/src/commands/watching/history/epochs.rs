@@ -83,7 +83,7 @@ fn note(runs: &mut BTreeMap<(JobId, Attempt), Run>, recorded: &Recorded) {
 }
 
 /// What is of the job's last run, and must not be shown of another.
-const OF_LAST_RUN: [&str; 12] = [
+const OF_LAST_RUN: [&str; 14] = [
     attr::EXIT_CODE,
     attr::EXIT_SIGNAL,
     attr::COMPLETION_DATE,
@@ -95,7 +95,9 @@ const OF_LAST_RUN: [&str; 12] = [
     attr::REMOTE_HOST,
     attr::VACATE_REASON,
     attr::RESIDENT_SET_SIZE,
+    attr::JOB_CURRENT_START_DATE,
     attr::JOB_CURRENT_START_EXECUTING_DATE,
+    attr::REMOTE_WALL_CLOCK_TIME,
 ];
 
 fn ad(job: &ClassAd, attempt: Attempt, run: &Run, over: &Over) -> ClassAd {
@@ -110,9 +112,11 @@ fn ad(job: &ClassAd, attempt: Attempt, run: &Run, over: &Over) -> ClassAd {
     ad.set("RunInstanceId", i64::from(attempt.0));
     ad.set(attr::NUM_SHADOW_STARTS, i64::from(attempt.0));
     ad.set("EpochWriteDate", over.at.as_secs());
-    let began = run.authorised.or(run.started).unwrap_or(over.at);
-    ad.set(attr::JOB_CURRENT_START_DATE, began.as_secs());
-    ad.set(attr::REMOTE_WALL_CLOCK_TIME, over.at.since(began).as_secs_f64());
+    // A record that begins later does not tell.
+    if let Some(began) = run.authorised.or(run.started) {
+        ad.set(attr::JOB_CURRENT_START_DATE, began.as_secs());
+        ad.set(attr::REMOTE_WALL_CLOCK_TIME, over.at.since(began).as_secs_f64());
+    }
     if let Some(started) = run.started {
         ad.set(attr::JOB_CURRENT_START_EXECUTING_DATE, started.as_secs());
     }
@@ -188,6 +192,8 @@ mod tests {
             over(1, 3, again, 15),
             JobEvent::RunAuthorised { attempt: Attempt(2), claim, slot: slot(2), at: at(20) },
             over(2, 0, AfterRun::Complete, 28),
+            // Its beginning has left the record.
+            over(3, 1, AfterRun::Complete, 40),
         ];
         let mut runs = BTreeMap::new();
         for event in events {
@@ -203,18 +209,19 @@ mod tests {
                 let ad = ad(&job, *attempt, run, run.over.as_ref().unwrap());
                 let view = View::new(&ad, &moment);
                 let number = |name| view.int(name).map(|n| n.to_string()).unwrap_or_default();
-                let wall = view.real(attr::REMOTE_WALL_CLOCK_TIME).unwrap_or(-1.0);
+                let wall = view.real(attr::REMOTE_WALL_CLOCK_TIME);
                 [
                     number("RunInstanceId"),
                     number(attr::JOB_STATUS),
                     number(attr::EXIT_CODE),
-                    wall.to_string(),
+                    wall.map(|wall| wall.to_string()).unwrap_or_default(),
                     number(attr::COMPLETION_DATE),
                     view.text(attr::LAST_REMOTE_HOST).unwrap_or_default(),
                 ]
                 .join("|")
             })
             .collect();
-        assert_eq!(shown, ["1|1|3|5||slot1_1@h", "2|4|0|8|28|slot1_2@h"]);
+        let expected = ["1|1|3|5||slot1_1@h", "2|4|0|8|28|slot1_2@h", "3|4|1||40|"];
+        assert_eq!(shown, expected);
     }
 }

@@ -5,7 +5,7 @@ use classad::ClassAd;
 use client::Schedd;
 use client::site::me;
 use model::{UserName, attr};
-use proto::client::{Query, Select, Selector, Totals};
+use proto::client::{Forgotten, Query, Select, Selector, Totals};
 
 use crate::commands::watching::log_jobs;
 use crate::commands::watching::q::args::only;
@@ -220,6 +220,8 @@ pub(crate) struct Absent {
     pub(crate) left: Vec<Selector>,
     /// Nothing, and nobody who is known here.
     pub(crate) nowhere: Vec<Selector>,
+    /// What the history has no more, if there are such.
+    forgotten: Forgotten,
 }
 
 impl Absent {
@@ -251,6 +253,9 @@ impl Absent {
                 (false, _) => absent.nowhere.push(selector),
             }
         }
+        if !absent.nowhere.is_empty() {
+            absent.forgotten = client.totals()?.forgotten;
+        }
         Ok(absent)
     }
 
@@ -273,7 +278,8 @@ impl Absent {
     /// What was found, with a line for each word that names nothing; a failure if none names
     /// anything.
     pub(crate) fn after(&self, text: String, words: &[String]) -> Outcome {
-        let err = self.nowhere.iter().map(|one| finished::nothing_of(one) + "\n").collect();
+        let line = |one| finished::nothing_of(one, &self.forgotten) + "\n";
+        let err = self.nowhere.iter().map(line).collect();
         let names_nothing = !words.is_empty() && self.nowhere.len() == words.len();
         let exit = if names_nothing { Exit::Failed } else { Exit::Done };
         Outcome { said: Said { out: text, err }, exit: exit.into() }

@@ -404,8 +404,3 @@ fn is_name(word: &str) -> bool {
     let name = word.strip_prefix('+').unwrap_or(word).trim();
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'))
 }
-
-/// Whether messages are HTCondor's, to the letter.
-fn to_the_letter(dialect: Dialect) -> bool {
-    dialect == Dialect::HtCondor
-}

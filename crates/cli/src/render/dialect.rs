@@ -15,11 +15,6 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// Whether somebody else's program says, to the letter, what is printed.
-    pub fn is_to_the_letter(self) -> bool {
-        self != Self::Updraft
-    }
-
     /// What who speaks it acts through.
     pub fn front_end(self) -> FrontEnd {
         match self {

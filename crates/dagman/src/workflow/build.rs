@@ -219,12 +219,6 @@ impl Builder {
         }
     }
 
-    /// Has a node use a SUBMIT-DESCRIPTION.
-    pub fn use_description(&mut self, node: NodeIndex, name: &str) {
-        let at = self.described(name);
-        self.stored(node).description = StoredDescription::Named(at);
-    }
-
     /// Adds an edge.
     pub fn add_edge(&mut self, parent: NodeIndex, child: NodeIndex, weak: bool) {
         self.edges.push(Pair { parent, child, weak });

@@ -79,11 +79,6 @@ impl Description {
         &self.source.name
     }
 
-    /// Whether there is a `queue` statement.
-    pub fn has_queue(&self) -> bool {
-        self.statements.iter().any(|statement| matches!(statement.kind, StatementKind::Queue(_)))
-    }
-
     pub(crate) fn place(&self, offset: usize) -> Place {
         Place { source: Arc::clone(&self.source), offset }
     }

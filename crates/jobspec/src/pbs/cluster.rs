@@ -591,11 +591,6 @@ impl Submission {
         };
         all.iter().map(written).collect()
     }
-
-    /// Seconds as PBS writes them.
-    pub fn written_seconds(seconds: u64) -> String {
-        resources::clock(seconds)
-    }
 }
 
 #[cfg(test)]

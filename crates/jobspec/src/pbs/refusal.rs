@@ -64,8 +64,6 @@ pub mod code {
     pub const UNKNOWN_RESOURCE: u8 = 187;
     /// Not in this group.
     pub const BAD_GROUP: u8 = 197;
-    /// A dependency that cannot be.
-    pub const BAD_DEPENDENCY: u8 = 206;
     /// No server answers.
     pub const NO_CONNECTION: u8 = 255;
 }

@@ -13,7 +13,6 @@ use model::{ClusterSpec, JobId, ProcId, attr};
 use serde::Serialize;
 
 use super::explain::Explained;
-use super::to_the_letter;
 use crate::line::exit::Exit;
 use crate::line::outcome::Outcome;
 use crate::line::output;
@@ -85,7 +84,7 @@ impl Manner {
                 | Shape::DryRun { .. }
                 | Shape::Dump { .. }
         );
-        if open && !to_the_letter(self.dialect) { "\n" } else { "" }
+        if open && self.dialect != Dialect::HtCondor { "\n" } else { "" }
     }
 
     /// Says what is wrong.

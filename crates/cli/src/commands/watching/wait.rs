@@ -91,7 +91,7 @@ fn watch_log(args: &WaitArgs, call: &Call) -> Result<ExitCode> {
         _ => bail!("wait needs one log file, and at most one job of it"),
     };
     if let Err(error) = fs::metadata(path) {
-        let reason = reason(&error);
+        let reason = client::site::plain(&error);
         complain(&match call.dialect {
             Dialect::HtCondor => format!("Couldn't open {path}: {reason}\n"),
             Dialect::Updraft | Dialect::Pbs => {
@@ -139,12 +139,6 @@ fn watch_log(args: &WaitArgs, call: &Call) -> Result<ExitCode> {
         }
         thread::sleep(POLL);
     }
-}
-
-/// An IO error in the words of `strerror`.
-fn reason(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
 
 /// `13`, `13.25` or `13.25.3`.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use classad::Expr;
+use classad::{Expr, Value};
 use model::attr;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Uid;
@@ -265,15 +265,16 @@ fn schedd(home: &Home) -> Result<()> {
 /// Jobs that need something of the submitter's machine while they run do not match a machine that
 /// has joined a pool from elsewhere.
 fn only_what_runs_afar(machine: &mut startd::MachineSettings) {
-    const AFAR: &str = "TARGET.WantIOProxy =!= true && TARGET.InteractiveJob =!= true \
-                        && TARGET.SuccessCheckpointExitCode =?= undefined \
-                        && TARGET.WhenToTransferOutput =!= \"ON_EXIT_OR_EVICT\"";
-    let start = machine.attributes.get(attr::START).map(ToString::to_string);
-    let start = start.unwrap_or_else(|| "true".to_owned());
-    match format!("({start}) && {AFAR}").parse::<Expr>() {
-        Ok(start) => machine.attributes.set(attr::START, start),
-        Err(error) => tracing::error!(%error, "jobs may match that cannot run here"),
-    }
+    let start = machine.attributes.get(attr::START).cloned();
+    let start = start.unwrap_or_else(|| Expr::from(true)).parenthesised();
+    let of_job = |name: &str| Expr::select(Expr::attr("TARGET"), name);
+    let afar = [
+        of_job(attr::WANT_IO_PROXY).is_not(true),
+        of_job(attr::INTERACTIVE_JOB).is_not(true),
+        of_job(attr::SUCCESS_CHECKPOINT_EXIT_CODE).is(Value::Undefined),
+        of_job(attr::WHEN_TO_TRANSFER_OUTPUT).is_not("ON_EXIT_OR_EVICT"),
+    ];
+    machine.attributes.set(attr::START, afar.into_iter().fold(start, Expr::and));
 }
 
 /// As many descriptors as the system lets the process have: each connection takes one. Not for the

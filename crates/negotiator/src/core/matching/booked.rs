@@ -177,6 +177,11 @@ impl Booked {
         self.spots.get(&row)?.iter().find(|spot| spot.of == of)
     }
 
+    /// What a part of a machine has beyond what is left of a reservation there.
+    pub(crate) fn beyond(&self, of: usize, row: u32, part: &Resources) -> Resources {
+        self.spot(row, of).map_or_else(|| part.clone(), |spot| part.less(&spot.inside))
+    }
+
     /// Whether a class of none of them takes nothing from any, if it has this part of the machine.
     pub(crate) fn leaves_room(&self, class: &Class, row: u32, part: &Resources, now: Now) -> bool {
         self.in_the_way((None, class), row, part, now).is_none()
@@ -195,10 +200,7 @@ impl Booked {
             return None;
         }
         let mut spots = self.spots.get(&row)?.iter();
-        let taken = match own.and_then(|own| self.spot(row, own)) {
-            Some(spot) => part.less(&spot.inside),
-            None => part.clone(),
-        };
+        let taken = own.map_or_else(|| part.clone(), |own| self.beyond(own, row, part));
         let spot = spots.find(|spot| {
             self.meets(own, spot.of)
                 && !spot.spare.covers(&taken)
@@ -243,7 +245,7 @@ impl Booked {
     }
 
     /// What is kept of a machine, as what holds parts of it: until its window is over, and what was
-    /// begun in it, of which `inside` is there.
+    /// begun in it, of which `inside` is there, with what of that it does not speak of.
     pub(crate) fn holders<'s>(
         &'s self,
         row: u32,
@@ -251,10 +253,12 @@ impl Booked {
     ) -> impl Iterator<Item = Holder> + 's {
         self.spots.get(&row).into_iter().flatten().map(|spot| {
             let mark = Some(self.all[spot.of].mark.clone());
-            let own = inside.iter().filter(|one| one.mark == mark).map(|one| one.ends_ms);
+            let own = || inside.iter().filter(|one| one.mark == mark);
+            let used = own().fold(Resources::default(), |all, one| all.plus(&one.part));
             let until_ms = self.all[spot.of].until_ms.saturating_add(PAST_WINDOW_MS);
             let later = |all: Option<u64>, ends: Option<u64>| Some(all?.max(ends?));
-            Holder { part: spot.part.clone(), ends_ms: own.fold(Some(until_ms), later), mark }
+            let ends_ms = own().map(|one| one.ends_ms).fold(Some(until_ms), later);
+            Holder { part: spot.part.or_more(&used), ends_ms, mark }
         })
     }
 

@@ -348,12 +348,13 @@ impl<'a> Pass<'a> {
     /// Whether a part of a machine is in the class's reservation, or leaves others what they have.
     fn leaves_reserved(&self, class: &Class, number: u32, part: &Resources) -> bool {
         let now = self.snapshot.now;
-        if let Some(own) = self.own {
-            return self.booked.has_room((own, class), number, part, now);
-        }
+        let beyond = self.own.map(|own| self.booked.beyond(own, number, part));
         let kept = self.kept.as_ref().filter(|kept| kept.row == number);
-        kept.is_none_or(|kept| kept.leaves_room(class, part, now))
-            && self.booked.leaves_room(class, number, part, now)
+        kept.is_none_or(|kept| kept.leaves_room(class, beyond.as_ref().unwrap_or(part), now))
+            && match self.own {
+                Some(own) => self.booked.has_room((own, class), number, part, now),
+                None => self.booked.leaves_room(class, number, part, now),
+            }
     }
 
     /// The same on one machine.
@@ -695,12 +696,16 @@ impl<'a> Pass<'a> {
         self.record.push(number);
         self.left.set(number, after);
         let (class, now) = (seeker.class, self.snapshot.now);
+        let beyond = self.own.map(|own| self.booked.beyond(own, number, &part));
         let term = self.booked.give((self.own, class), number, &part, now);
-        let term = match &mut self.kept {
-            Some(kept) if kept.row == number && self.own.is_none() => {
+        let term = match (&mut self.kept, beyond) {
+            (Some(kept), None) if kept.row == number => {
                 kept.give(class, &part, now).map(|kept| shorter(term, kept))
             }
-            Some(_) | None => term,
+            (Some(kept), Some(beyond)) if kept.row == number => {
+                kept.give_beyond(class, &beyond, now).map(|kept| shorter(term, kept)).or(term)
+            }
+            (Some(_) | None, _) => term,
         };
         let uses = uses.into_iter().chain(self.own.map(|own| self.booked.mark(own))).collect();
         let id = self.next_id();

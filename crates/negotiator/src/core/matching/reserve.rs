@@ -151,6 +151,21 @@ impl Kept {
         }
     }
 
+    /// The class takes this of the machine beyond its own reservation: what its claim is to last at
+    /// most, if something is kept of that.
+    pub(crate) fn give_beyond(
+        &mut self,
+        class: &Class,
+        beyond: &Resources,
+        now: Now,
+    ) -> Option<Term> {
+        if self.spare.covers(beyond) {
+            self.spare = self.spare.less(beyond);
+            return None;
+        }
+        class.term_until(self.reservation.from_ms, now)
+    }
+
     /// On the wall clock, in whole seconds, and not too early.
     pub(crate) fn from(&self, now: Now) -> Timestamp {
         let in_ms = self.reservation.from_ms.saturating_sub(now.boot_ms);

@@ -196,6 +196,29 @@ fn what_a_reservation_does_not_speak_of_its_jobs_take_of_the_machine() {
 }
 
 #[test]
+fn what_a_reservation_does_not_speak_of_is_kept_for_who_waits() {
+    check(
+        "machine a cpus=4 memory=1000
+         book R1 0 1000 cpus=2
+         job ann 1 1 memory=600; PbsQueue = \"workq\"; PbsWalltime = 100
+
+         claimed a
+         job ann 2 1 memory=700; PbsQueue = \"workq\"; PbsWalltime = 100
+         job ann 3 1 memory=256; PbsQueue = \"R1\"
+         job ann 4 1 memory=256; PbsQueue = \"R1\"; PbsWalltime = 600
+         job ann 5 1 memory=384; PbsQueue = \"R1\"; PbsWalltime = 10",
+        expect![[r#"
+            #1 1 on a: cpus=1 memory=640
+            R1 booked: a cpus=2
+            2 waits: not yet: the first of these jobs starts on a by 1970-01-12 13:51:00 UTC, when what runs there is over
+            3 waits: not yet: a is kept from 1970-01-12 13:51:00 UTC for a job that comes first; it asks for no walltime, so nobody can tell when it is over
+            4 waits: not yet: a is kept from 1970-01-12 13:51:00 UTC for a job that comes first; with a walltime of 600 s it may not be over by then
+            5 waits: not yet: 1 machine could run it; all are busy (short of Memory)
+        "#]],
+    );
+}
+
+#[test]
 fn a_reservations_jobs_leave_another_of_the_same_time_what_it_has() {
     // Also what jobs have already: nothing else is in the way of the third.
     check(

@@ -34,7 +34,9 @@ impl Core {
             Event::Submitted { node, cluster, jobs } => {
                 self.clusters.insert(*cluster, *node);
                 self.counts.jobs_submitted += u64::from(*jobs);
-                self.enter(*node, NodeState::Queued(Box::new(Cluster::new(*cluster, *jobs))));
+                let at_once = self.node(*node).map().and_then(|map| map.at_once);
+                let cluster = Cluster::new(*cluster, *jobs).with_at_once(at_once);
+                self.enter(*node, NodeState::Queued(Box::new(cluster)));
             }
             Event::JobsLost { node } => {
                 self.enter(*node, NodeState::Submitting { tries: 0, until_ms: None });
@@ -328,18 +330,15 @@ impl Core {
         if let JobFact::Held { code, subcode, .. } = fact {
             cluster.over_memory |= (*code, *subcode) == OVER_MEMORY;
         }
-        let before = cluster.job(proc);
+        let (before, waited, held) = (cluster.job(proc), cluster.waiting(), cluster.held);
         cluster.set(proc, standing);
-        match before {
-            Some(JobStanding::Idle) if planted(Bug::DagIdleNotFreed) => {}
-            Some(JobStanding::Idle) => self.counts.idle_jobs -= 1,
-            Some(JobStanding::Held) => self.counts.held_jobs -= 1,
-            Some(JobStanding::Running | JobStanding::Over(_)) | None => {}
-        }
+        let kept = before == Some(JobStanding::Idle) && planted(Bug::DagIdleNotFreed);
+        let idle = self.counts.idle_jobs + cluster.waiting();
+        self.counts.idle_jobs = if kept { idle } else { idle - waited };
+        self.counts.held_jobs += u64::from(cluster.held);
+        self.counts.held_jobs -= u64::from(held);
         match standing {
-            JobStanding::Idle => self.counts.idle_jobs += 1,
             JobStanding::Held => {
-                self.counts.held_jobs += 1;
                 if self.node(node).script(ScriptKind::Hold).is_some() {
                     self.turns.hold.push_back(node);
                 }
@@ -348,7 +347,7 @@ impl Core {
             JobStanding::Over(JobEnd::Exited(_) | JobEnd::Signaled(_)) => {
                 self.counts.jobs_ended += 1;
             }
-            JobStanding::Running => {}
+            JobStanding::Idle | JobStanding::Running => {}
         }
     }
 
@@ -443,8 +442,7 @@ impl Core {
         match state {
             NodeState::Submitting { .. } => add(&mut counts.idle_jobs),
             NodeState::Queued(cluster) => {
-                let idle = cluster.jobs.iter().filter(|j| **j == JobStanding::Idle).count() as u64;
-                let held = cluster.jobs.iter().filter(|j| **j == JobStanding::Held).count() as u64;
+                let (idle, held) = (cluster.waiting(), u64::from(cluster.held));
                 if more {
                     counts.idle_jobs += idle;
                     counts.held_jobs += held;

@@ -9,6 +9,12 @@ pub struct Cluster {
     pub id: ClusterId,
     /// Each, by its number in the cluster.
     pub jobs: Vec<JobStanding>,
+    /// How many of them are in the queue at most at a time (MAP ... AT-ONCE).
+    pub at_once: u32,
+    /// How many wait for a machine, or to come into the queue.
+    pub idle: u32,
+    /// How many are held.
+    pub held: u32,
     /// How many are not over.
     pub left: u32,
     /// How many failed so far.
@@ -74,6 +80,9 @@ impl Cluster {
         Self {
             id,
             jobs: vec![JobStanding::Idle; jobs as usize],
+            at_once: u32::MAX,
+            idle: jobs,
+            held: 0,
             left: jobs,
             failed: 0,
             first_failure: None,
@@ -81,6 +90,17 @@ impl Cluster {
             is_leaving: false,
             over_memory: false,
         }
+    }
+
+    /// Jobs of which so many are in the queue at a time.
+    pub(crate) fn with_at_once(self, at_once: Option<u32>) -> Self {
+        Self { at_once: at_once.unwrap_or(u32::MAX), ..self }
+    }
+
+    /// How many are in the queue and wait for a machine.
+    pub(crate) fn waiting(&self) -> u64 {
+        let others = self.left - self.idle;
+        u64::from(self.idle.min(self.at_once.saturating_sub(others)))
     }
 
     /// Where a job stands; none if it is not of the cluster.
@@ -91,17 +111,23 @@ impl Cluster {
     /// A job stands elsewhere. What is over stays so.
     pub(crate) fn set(&mut self, proc: ProcId, standing: JobStanding) {
         let Some(job) = self.jobs.get_mut(proc.0 as usize) else { return };
-        match (&job, standing) {
-            (JobStanding::Over(_), _) => return,
-            (_, JobStanding::Held) => self.holds += 1,
-            (_, JobStanding::Over(end)) => {
+        if let JobStanding::Over(_) = job {
+            return;
+        }
+        self.idle -= u32::from(*job == JobStanding::Idle);
+        self.held -= u32::from(*job == JobStanding::Held);
+        self.idle += u32::from(standing == JobStanding::Idle);
+        self.held += u32::from(standing == JobStanding::Held);
+        match standing {
+            JobStanding::Held => self.holds += 1,
+            JobStanding::Over(end) => {
                 self.left -= 1;
                 if end.code() != 0 {
                     self.failed += 1;
                     self.first_failure.get_or_insert((proc, end));
                 }
             }
-            (_, JobStanding::Idle | JobStanding::Running) => {}
+            JobStanding::Idle | JobStanding::Running => {}
         }
         *job = standing;
     }

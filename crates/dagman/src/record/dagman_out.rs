@@ -216,7 +216,9 @@ fn submitted(
     let ids = (0..jobs).map(|proc| format!("{cluster}.{proc}.0"));
     lines.extend(ids.map(|id| ulog("ULOG_SUBMIT", name, &id, now)));
     // The node itself counted as one while its jobs were on their way.
-    let idle = core.counts().idle_jobs.saturating_sub(1) + u64::from(jobs);
+    let at_once = core.workflow().node(node).map().and_then(|map| map.at_once);
+    let there = u64::from(jobs.min(at_once.unwrap_or(u32::MAX)));
+    let idle = core.counts().idle_jobs.saturating_sub(1) + there;
     lines.push(format!("Number of idle job procs: {idle}"));
     lines
 }
@@ -444,7 +446,7 @@ fn job_lines(core: &Core, node: NodeIndex, job: JobId, fact: &JobFact, now: &Sta
     let mut lines = Vec::new();
     let NodeState::Queued(cluster) = core.state(node) else { return lines };
     let was_idle = cluster.job(job.proc) == Some(crate::core::JobStanding::Idle);
-    let idle = core.counts().idle_jobs - u64::from(was_idle);
+    let idle = core.counts().idle_jobs.saturating_sub(u64::from(was_idle));
     match fact {
         JobFact::Executing => {
             lines.push(ulog("ULOG_EXECUTE", name, &id, now));

@@ -204,7 +204,7 @@ fn queues_many(line: &str) -> bool {
 fn list(node: Node<'_>, files: &dyn Files, found: &mut Vec<Diagnostic>) {
     let Some(Map { over: Items::File(file), .. }) = node.map() else { return };
     let path = join(node.dir(), file);
-    if !file.contains("$(") && !files.exists(&path) {
+    if !node.is_noop() && !file.contains("$(") && !files.exists(&path) {
         let message = format!("there is no {path}, the list of node {}", node.name());
         let hint = "it must be there when the node starts";
         found.push(at(node, Severity::Warning, message).hint(hint));

@@ -121,6 +121,30 @@ fn maxidle_counts_jobs_that_wait_and_not_those_that_run_or_are_held() {
 }
 
 #[test]
+fn of_a_map_only_those_jobs_wait_that_may_be_in_the_queue() {
+    let mut options = Options::default();
+    options.throttles.idle = 3;
+    check_with(
+        options,
+        "JOB M; AT-ONCE M 2; JOB R; JOB A; PARENT R CHILD A",
+        "jobs M 5; begin; exit R 0; run M.0; exit M.0 0; hold M.1; exit M.2 0",
+        &expect![[r#"
+            > jobs M 5
+            > begin
+            submit M
+            submit R
+            > exit R 0
+            R done
+            submit A
+            > run M.0
+            > exit M.0 0
+            > hold M.1
+            > exit M.2 0
+        "#]],
+    );
+}
+
+#[test]
 fn scripts_have_their_own_limits() {
     let throttles = Throttles { pre: 1, post: 1, ..Throttles::default() };
     let options = Options { throttles, ..Options::default() };

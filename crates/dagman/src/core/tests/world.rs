@@ -9,8 +9,8 @@ use model::{ClusterId, JobId, Now, ProcId, Timestamp};
 use super::super::*;
 use crate::language::{Command, Lines, parse};
 use crate::workflow::{
-    Abort, Builder, Defer, Description, NewNode, NodeIndex, NodeKind, Script, ScriptKind,
-    Tolerance, ToleranceLimit, WhenExceeded,
+    Abort, Builder, Defer, Description, Items, Map, NewNode, NodeIndex, NodeKind, Script,
+    ScriptKind, Tolerance, ToleranceLimit, WhenExceeded,
 };
 
 /// A workflow whose script is played.
@@ -364,6 +364,11 @@ fn say(builder: &mut Builder, words: &[&str]) {
                 _ => WhenExceeded::Default,
             };
             builder.set_tolerance(node, Tolerance { limit, when_exceeded });
+        }
+        ["AT-ONCE", node, jobs] => {
+            let node = find(builder, node);
+            let (over, at_once) = (Items::List("a b"), jobs.parse().ok());
+            builder.set_map(node, &Map { over, names: Vec::new(), at_once });
         }
         ["SAVE", node] => {
             let node = find(builder, node);

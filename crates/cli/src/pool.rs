@@ -395,11 +395,7 @@ pub fn configuration_changes(home: &Home) -> Result<Vec<Changed>, PoolError> {
 fn kill_daemon(home: &Home, role: DaemonRole) -> Result<(), PoolError> {
     let daemon = role.name();
     let Some(pid) = holder(home, daemon)? else { return Ok(()) };
-    many_users::check_process(home, settings(home)?.many_users, daemon, pid)?;
-    match kill(Pid::from_raw(pid), Signal::SIGKILL) {
-        Ok(()) | Err(Errno::ESRCH) => {}
-        Err(source) => return Err(PoolError::Signal { daemon, pid, source }),
-    }
+    signal_holder(home, daemon, pid, Signal::SIGKILL)?;
     let start = Instant::now();
     while holder(home, daemon)? == Some(pid) {
         // The kernel holds on to it, in a file system that does not answer.
@@ -579,6 +575,24 @@ fn identify(home: &Home, role: DaemonRole) -> Result<Option<DaemonIdentity>, Ask
     }))
 }
 
+/// Signals the process that holds a lock of the pool.
+fn signal_holder(
+    home: &Home,
+    daemon: &'static str,
+    pid: i32,
+    signal: Signal,
+) -> Result<(), PoolError> {
+    if home.is_of_many_users()
+        && let Some(many) = settings(home)?.many_users
+    {
+        return Ok(many_users::signal(many, daemon, pid, signal)?);
+    }
+    match kill(Pid::from_raw(pid), signal) {
+        Ok(()) | Err(Errno::ESRCH) => Ok(()),
+        Err(source) => Err(PoolError::Signal { daemon, pid, source }),
+    }
+}
+
 /// Asks a process to end, waits, and kills it if it does not.
 #[expect(
     clippy::disallowed_methods,
@@ -586,12 +600,8 @@ fn identify(home: &Home, role: DaemonRole) -> Result<Option<DaemonIdentity>, Ask
 )]
 fn end_process(home: &Home, name: &'static str) -> Result<bool, PoolError> {
     let Some(pid) = holder(home, name)? else { return Ok(false) };
-    many_users::check_process(home, settings(home)?.many_users, name, pid)?;
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {
-        match kill(Pid::from_raw(pid), signal) {
-            Ok(()) | Err(Errno::ESRCH) => {}
-            Err(source) => return Err(PoolError::Signal { daemon: name, pid, source }),
-        }
+        signal_holder(home, name, pid, signal)?;
         let asked = Instant::now();
         while asked.elapsed() < STOP_LIMIT {
             if holder(home, name)? != Some(pid) {

@@ -20,6 +20,10 @@ use crate::wire::{
 /// stuck.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How often, and how many times, it is looked whether an older helper that was killed is gone.
+const ENDING_LOOK_EVERY: Duration = Duration::from_millis(50);
+const ENDING_LOOKS: u32 = 100;
+
 /// How long what such a process leaves running may take to end, milliseconds.
 const LEFTOVERS_GRACE_MS: u64 = 500;
 
@@ -34,6 +38,10 @@ pub enum AskError {
     Refused(#[from] Refusal),
     #[error("talk to the launcher: it closed the connection")]
     Closed,
+    #[error(
+        "start a helper: the one before it was killed and does not end; the kernel holds on to it"
+    )]
+    Stuck,
 }
 
 /// A program that works for a daemon as somebody else.
@@ -51,7 +59,7 @@ struct Errand<'a> {
 }
 
 /// Has a helper started: a program that works for a daemon as the user with this number, in whose
-/// environment is nothing but where programs are. `of` is the daemon's name.
+/// environment is nothing but where programs are and who the user is. `of` is the daemon's name.
 ///
 /// # Errors
 ///
@@ -70,7 +78,12 @@ pub fn help(socket: &Path, of: &str, uid: u32, command: &[PathBuf]) -> Result<()
         prefix: &prefix,
         run_key: &run_key,
         command,
-        env: &[("PATH", "/usr/local/bin:/usr/bin:/bin")],
+        env: &[
+            ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+            ("HOME", &user.dir.to_string_lossy()),
+            ("USER", &user.name),
+            ("LOGNAME", &user.name),
+        ],
         uid,
         gid: user.gid.as_raw(),
     };
@@ -90,11 +103,20 @@ pub fn help(socket: &Path, of: &str, uid: u32, command: &[PathBuf]) -> Result<()
 fn send(socket: &Path, errand: &Errand<'_>) -> Result<(), AskError> {
     let mut launcher = Asking::connect(socket)?;
     launcher.ask(RequestBody::Hello { version: PROTOCOL_VERSION })?;
-    let Answer::Runs(runs) = launcher.ask(RequestBody::List)? else { return Err(AskError::Closed) };
-    let over = runs.into_iter().filter(|run| {
-        run.run_key.as_str().starts_with(errand.prefix) && matches!(run.state, RunState::Ended(_))
-    });
-    launcher.ask(RequestBody::Forget { run_keys: over.map(|run| run.run_key).collect() })?;
+    // An older one, which its daemon has left, must not work beside the new one.
+    for wait in 0..=ENDING_LOOKS {
+        let alive = launcher.forget_ended(errand.prefix)?;
+        if alive.is_empty() {
+            break;
+        }
+        if wait == ENDING_LOOKS {
+            return Err(AskError::Stuck);
+        }
+        for run_key in alive {
+            launcher.ask(RequestBody::Kill { run_key, signal: libc::SIGKILL, grace_ms: 0 })?;
+        }
+        std::thread::sleep(ENDING_LOOK_EVERY);
+    }
     launcher.ask(RequestBody::Start(Box::new(start(errand))))?;
     Ok(())
 }
@@ -143,6 +165,22 @@ impl Asking {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         Ok(Self { stream, decoder: Decoder::default(), last_id: 0 })
+    }
+
+    /// Forgets the processes with this prefix that have ended, and gives those that have not.
+    fn forget_ended(&mut self, prefix: &str) -> Result<Vec<RunKey>, AskError> {
+        let Answer::Runs(runs) = self.ask(RequestBody::List)? else { return Err(AskError::Closed) };
+        let (mut over, mut alive) = (Vec::new(), Vec::new());
+        for run in runs.into_iter().filter(|run| run.run_key.as_str().starts_with(prefix)) {
+            match run.state {
+                RunState::Ended(_) => over.push(run.run_key),
+                RunState::Starting | RunState::Running { .. } | RunState::Clearing => {
+                    alive.push(run.run_key);
+                }
+            }
+        }
+        self.ask(RequestBody::Forget { run_keys: over })?;
+        Ok(alive)
     }
 
     /// Asks one thing; what happens to runs meanwhile is passed over.

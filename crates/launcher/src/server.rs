@@ -164,6 +164,9 @@ impl Server {
         if matches!(config.identity, RunAs::Users { .. }) && !uid.is_root() {
             return Err(Error::NotRoot(uid.as_raw()));
         }
+        if matches!(config.identity, RunAs::Users { .. }) {
+            sys::join_session_keyring();
+        }
         let (lock, state_dir) = occupy(&config.state_dir)?;
         let users_dir = check_directories(&config, &state_dir)?;
         let mode = Mode::choose(&config.containment).map_err(kernel("prepare cgroups"))?;

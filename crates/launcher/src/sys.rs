@@ -495,12 +495,23 @@ fn become_user(user: &UserIds) -> Result<(), SpawnError> {
         if root_uid == 0 || root_gid == 0 || libc::geteuid() != user.uid {
             return Err(SpawnError { stage: Stage::Uid, errno: libc::EPERM });
         }
+        join_session_keyring();
         let zero: c_long = 0;
         check(
             Stage::NoNewPrivs,
             libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1 as c_long, zero, zero, zero),
         )
     }
+}
+
+/// A session keyring of our own, with nothing in it, in the place of the one of who has started us:
+/// what hangs on that is his. Where the kernel has none, or gives no more, nothing better can be
+/// done. It allocates nothing.
+pub fn join_session_keyring() {
+    const KEYCTL_JOIN_SESSION_KEYRING: c_int = 1;
+    let nameless: *const c_char = ptr::null();
+    // SAFETY: an integer and a null pointer, which means a keyring without a name.
+    unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nameless) };
 }
 
 fn open_standard(stage: Stage, wanted: &Descriptor, number: c_int) -> Result<(), SpawnError> {

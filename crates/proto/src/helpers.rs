@@ -16,10 +16,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
+use crate::clock;
 use crate::net::{Connection, NetError, chain};
 
-/// What waits for a helper that reads slowly, or is not there yet. Who has more is told that his
-/// helper is lost.
+/// What waits for a helper that reads slowly, or is not there yet. More is not taken.
 const QUEUE: usize = 16_384;
 
 /// How long a helper may take to connect: it is a process that starts.
@@ -28,12 +28,21 @@ const COMES: Duration = Duration::from_secs(60);
 /// How often it is looked whether it has.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// How long is waited before the second, third, ... start in a row of a helper that cannot be
+/// started, or goes as soon as it is there. The last goes on.
+const PAUSES_S: [u64; 7] = [1, 2, 4, 8, 16, 32, 60];
+
+/// One that was there for so long has not gone as soon as it came, milliseconds.
+const STAYS_MS: u64 = 10_000;
+
 /// What happened to somebody's helper.
 #[derive(Debug)]
 pub enum HelperNews<S> {
     /// It said something.
     Said(S),
-    /// It did not come, or is gone. What it was told and has not answered may be done, or not.
+    /// It cannot be started, which is tried again: what it was told waits.
+    NotStarted(String),
+    /// It is gone. What it was told and has not answered may be done, or not.
     Lost(String),
 }
 
@@ -55,6 +64,8 @@ struct Shared<A, S> {
     start: Box<Start>,
     news: mpsc::Sender<(u32, HelperNews<S>)>,
     users: Mutex<BTreeMap<u32, Line<A>>>,
+    /// How often in a row a user's helper went as soon as it was there.
+    short_lives: Mutex<BTreeMap<u32, usize>>,
 }
 
 /// The way to a user's helper.
@@ -82,8 +93,8 @@ impl<A: Serialize + Send + 'static, S: DeserializeOwned + Send + 'static> Helper
         start: impl Fn(u32) -> Result<(), String> + Send + Sync + 'static,
         news: mpsc::Sender<(u32, HelperNews<S>)>,
     ) -> Self {
-        let users = Mutex::default();
-        Self { shared: Arc::new(Shared { start: Box::new(start), news, users }) }
+        let (users, short_lives) = (Mutex::default(), Mutex::default());
+        Self { shared: Arc::new(Shared { start: Box::new(start), news, users, short_lives }) }
     }
 
     /// Tells a user's helper something, and starts it if there is none. It never waits.
@@ -115,13 +126,21 @@ impl<A: Serialize + Send + 'static, S: DeserializeOwned + Send + 'static> Helper
         Ok(())
     }
 
+    /// Leaves a user's helper, whatever it has in hand: its connection is closed, and the next thing
+    /// that there is to say is said to another one. What the first says meanwhile is not heard.
+    pub fn leave(&self, uid: u32) {
+        self.shared.users().remove(&uid);
+    }
+
     /// Talks to a helper that has connected, until it goes. One that nobody asked for is closed.
     pub async fn serve(&self, connection: Connection) {
         let uid = connection.peer.uid();
         let Some((number, queue)) = self.shared.arrived(uid) else {
             return tracing::info!(uid, "a helper came that nobody had asked for");
         };
+        let came_ms = clock::now().boot_ms;
         let ended = self.talk(connection, uid, queue).await;
+        self.shared.note_life(uid, clock::now().boot_ms.saturating_sub(came_ms));
         let why = match ended {
             Ok(()) => "it has ended".to_owned(),
             Err(error) => chain(&error),
@@ -162,20 +181,52 @@ impl<A, S> Shared<A, S> {
         self.users.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has a helper started, and sees that it comes.
+    /// Has a helper started, and sees that it comes; again and again, until it does or is not wanted
+    /// any more.
     fn bring(&self, uid: u32, number: u64) {
-        let mut why = (self.start)(uid).err();
-        let mut waited = Duration::ZERO;
-        while why.is_none() && self.is_coming(uid, number) {
-            thread::sleep(LOOK_EVERY);
-            waited += LOOK_EVERY;
-            if waited >= COMES {
-                why = Some(format!("it did not come within {} s", COMES.as_secs()));
+        let mut failures = self.short_lives().get(&uid).copied().unwrap_or(0);
+        loop {
+            self.pause(uid, number, pause_before(failures));
+            if !self.is_coming(uid, number) {
+                return;
+            }
+            let why = match (self.start)(uid) {
+                Ok(()) => {
+                    self.pause(uid, number, COMES);
+                    format!("it did not come within {} s", COMES.as_secs())
+                }
+                Err(why) => why,
+            };
+            if !self.is_coming(uid, number) {
+                return;
+            }
+            failures += 1;
+            if self.news.blocking_send((uid, HelperNews::NotStarted(why))).is_err() {
+                return;
             }
         }
-        let Some(why) = why.filter(|_| self.is_coming(uid, number)) else { return };
-        self.forget(uid, number);
-        let _ = self.news.blocking_send((uid, HelperNews::Lost(why)));
+    }
+
+    /// Waits so long, or until a helper has come or is not wanted any more.
+    fn pause(&self, uid: u32, number: u64, so_long: Duration) {
+        let mut waited = Duration::ZERO;
+        while waited < so_long && self.is_coming(uid, number) {
+            thread::sleep(LOOK_EVERY);
+            waited += LOOK_EVERY;
+        }
+    }
+
+    fn short_lives(&self) -> MutexGuard<'_, BTreeMap<u32, usize>> {
+        self.short_lives.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_life(&self, uid: u32, lived_ms: u64) {
+        let mut short_lives = self.short_lives();
+        if lived_ms >= STAYS_MS {
+            short_lives.remove(&uid);
+        } else {
+            *short_lives.entry(uid).or_default() += 1;
+        }
     }
 
     fn is_coming(&self, uid: u32, wanted: u64) -> bool {
@@ -215,6 +266,12 @@ impl<A, S> Shared<A, S> {
             users.remove(&uid);
         }
     }
+}
+
+/// How long to wait before a start that comes after so many failures in a row.
+fn pause_before(failures: usize) -> Duration {
+    let Some(last) = failures.checked_sub(1) else { return Duration::ZERO };
+    Duration::from_secs(PAUSES_S[last.min(PAUSES_S.len() - 1)])
 }
 
 fn too_much() -> String {
@@ -278,16 +335,39 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_cannot_be_started_is_lost_and_one_that_nobody_asked_for_is_closed() {
+    async fn one_that_cannot_be_started_is_told_and_one_that_nobody_asked_for_is_closed() {
         let why = "uids below 1000 are the system's";
         let Daemon { helpers, mut news, listener, address, _folder } =
             daemon(move |_| Err(why.to_owned()));
         helpers.tell(7, 1).unwrap();
         let lost = news.recv().await;
-        assert!(matches!(&lost, Some((7, HelperNews::Lost(said))) if said == why), "{lost:?}");
+        assert!(
+            matches!(&lost, Some((7, HelperNews::NotStarted(said))) if said == why),
+            "{lost:?}"
+        );
         let came = async { listener.accept().await.greet().await.unwrap() };
         let (ours, theirs) = tokio::join!(connect(&address, Role::Command), came);
         helpers.serve(theirs).await;
         assert!(ours.unwrap().receiver.recv::<u32>().await.unwrap().is_none());
+    }
+
+    #[test]
+    fn who_goes_as_soon_as_he_is_there_is_waited_for_longer_and_longer() {
+        let (sender, _news) = mpsc::channel(8);
+        let helpers: Helpers<u32, String> = Helpers::new(|_| Ok(()), sender);
+        let pause = || {
+            let failures = helpers.shared.short_lives().get(&7).copied().unwrap_or(0);
+            pause_before(failures).as_secs()
+        };
+        assert_eq!(pause(), 0);
+        let pauses: Vec<u64> = (0..8)
+            .map(|_| {
+                helpers.shared.note_life(7, STAYS_MS - 1);
+                pause()
+            })
+            .collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
+        helpers.shared.note_life(7, STAYS_MS);
+        assert_eq!(pause(), 0);
     }
 }

@@ -68,7 +68,12 @@ pub fn holder(path: &Path) -> io::Result<Option<i32>> {
     };
     let mut lock = whole_file(libc::F_WRLCK);
     fcntl(&file, FcntlArg::F_GETLK(&mut lock))?;
-    Ok((i32::from(lock.l_type) != libc::F_UNLCK).then_some(lock.l_pid))
+    match i32::from(lock.l_type) {
+        libc::F_UNLCK => Ok(None),
+        // A lock of a kind that no daemon of ours takes, or of a process that this one cannot see.
+        _ if lock.l_pid <= 0 => Err(io::Error::other("it is locked by no process that is known")),
+        _ => Ok(Some(lock.l_pid)),
+    }
 }
 
 fn open(path: &Path) -> io::Result<File> {

@@ -35,7 +35,10 @@ pub(super) fn forget(home: &Home) {
 pub(super) fn find(home: &Home) -> Option<(DaemonRole, String)> {
     let said = |role| {
         let mut said = String::new();
-        open(&path(home, role)).and_then(|mut file| file.read_to_string(&mut said)).ok()?;
+        let file = open(&path(home, role)).ok()?;
+        file.take(END_BYTES).read_to_string(&mut said).ok()?;
+        // It goes to a terminal.
+        said.retain(|c| !c.is_control());
         Some((role, said))
     };
     DaemonRole::ALL.into_iter().find_map(said)
@@ -63,7 +66,7 @@ pub(super) fn last_line(home: &Home, role: DaemonRole) -> String {
         .rev()
         .find(|line| !line.trim().is_empty())
         .unwrap_or("it has said nothing")
-        .to_owned()
+        .replace(char::is_control, "")
 }
 
 #[cfg(test)]

@@ -8,10 +8,14 @@
 use std::fs::{self, DirBuilder, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use client::home::{DaemonRole, Home, ROOT_SUPERVISOR};
-use nix::unistd::{Uid, User, geteuid};
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, Uid, User, geteuid};
 use serde::{Deserialize, Serialize};
 
 /// The user that the daemons run as.
@@ -160,6 +164,19 @@ pub fn make_folders(home: &Home, many: ManyUsers) -> Result<(), ManyUsersError> 
     if !home.is_of_many_users() && home.settings().exists() {
         return Err(ManyUsersError::OneUsers(home.dir().to_owned()));
     }
+    match fs::symlink_metadata(home.dir()) {
+        // In a folder that all may write to, somebody may have made it before us.
+        Ok(found) if found.uid() != 0 || !found.is_dir() => {
+            let (path, mode) = (home.dir().to_owned(), found.mode() & 0o7777);
+            return Err(ManyUsersError::NotRoots {
+                part: path.clone(),
+                path,
+                owner: found.uid(),
+                mode,
+            });
+        }
+        Ok(_) | Err(_) => {}
+    }
     for (folder, owner, mode) in folders(home, many) {
         let made = DirBuilder::new().recursive(true).mode(mode).create(&folder);
         made.map_err(file(&folder))?;
@@ -234,28 +251,39 @@ fn judge(path: &Path, part: &Path, found: &Metadata, is_way: bool) -> Result<(),
     Ok(())
 }
 
-/// Whether a process that holds a lock of the pool may be signalled by root: the lock's folder may
-/// be the daemons' own, and what they put there is not believed.
+/// Signals a process that holds a lock of the pool. The lock's folder may be the daemons' own: what
+/// they put there is not believed, and so root does not signal by it. A process of the daemons' own
+/// user does, which the kernel lets signal that user's processes and no others.
 ///
 /// # Errors
 ///
 /// If it is somebody else's process.
-pub fn check_process(
-    home: &Home,
-    many: Option<ManyUsers>,
-    name: &str,
-    pid: i32,
-) -> Result<(), ManyUsersError> {
-    let Some(many) = many.filter(|_| home.is_of_many_users()) else { return Ok(()) };
-    let is_roots = name == DaemonRole::Launcher.name() || name == ROOT_SUPERVISOR;
-    let expected = if is_roots { 0 } else { many.uid };
-    match fs::metadata(format!("/proc/{pid}")) {
-        Ok(found) if found.uid() != expected => {
-            Err(ManyUsersError::Stranger { name: name.to_owned(), pid })
-        }
-        // It has ended meanwhile.
-        Ok(_) | Err(_) => Ok(()),
+pub fn signal(many: ManyUsers, name: &str, pid: i32, signal: Signal) -> Result<(), ManyUsersError> {
+    let stranger = || ManyUsersError::Stranger { name: name.to_owned(), pid };
+    if pid <= 1 {
+        return Err(stranger());
     }
+    let is_roots = name == DaemonRole::Launcher.name() || name == ROOT_SUPERVISOR;
+    if is_roots {
+        // Nobody but root writes where this lock is.
+        return match kill(Pid::from_raw(pid), signal) {
+            Ok(()) | Err(Errno::ESRCH) => Ok(()),
+            Err(_) => Err(stranger()),
+        };
+    }
+    let sent = Command::new("/bin/sh")
+        .args(["-c", "kill -s \"$1\" \"$2\"", "kill"])
+        .args([signal.as_str().trim_start_matches("SIG"), &pid.to_string()])
+        .env_clear()
+        .current_dir("/")
+        .uid(many.uid)
+        .gid(many.gid)
+        .stderr(Stdio::null())
+        .status()
+        .map_err(file(Path::new("/bin/sh")))?;
+    // It has ended meanwhile, or is not the daemons'.
+    let is_there = || kill(Pid::from_raw(pid), None).is_ok();
+    if sent.success() || !is_there() { Ok(()) } else { Err(stranger()) }
 }
 
 /// Whether we are the one who starts processes as others.
@@ -266,6 +294,36 @@ pub fn are_root() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[expect(clippy::print_stderr, reason = "who is not root is told that nothing is shown")]
+    fn root_signals_the_daemons_own_processes_and_nobody_else_s() {
+        if !are_root() {
+            eprintln!("not shown: only root signals as others");
+            return;
+        }
+        let many = ManyUsers { uid: 64321, gid: 64321, uid_min: 1000 };
+        let sleep = |uid: u32| Command::new("sleep").arg("1000").uid(uid).spawn().unwrap();
+        for (uid, name, expected) in [
+            (64321, "schedd", true),
+            (64322, "schedd", false),
+            (0, "schedd", false),
+            (0, "launcher", true),
+        ] {
+            let mut child = sleep(uid);
+            let pid = i32::try_from(child.id()).unwrap();
+            let sent = signal(many, name, pid, Signal::SIGKILL);
+            assert_eq!(sent.is_ok(), expected, "{uid} {name}: {sent:?}");
+            assert!(expected || child.try_wait().unwrap().is_none(), "{uid} {name}");
+            let _ = child.kill();
+            child.wait().unwrap();
+            assert!(expected || sent.unwrap_err().to_string().contains("not the pool's"));
+        }
+        for pid in [-1, 0, 1] {
+            assert!(signal(many, "schedd", pid, Signal::SIGTERM).is_err(), "{pid}");
+            assert!(signal(many, "launcher", pid, Signal::SIGTERM).is_err(), "{pid}");
+        }
+    }
 
     #[test]
     fn the_smallest_user_is_the_system_s() {

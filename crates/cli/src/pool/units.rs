@@ -36,7 +36,7 @@ fn launcher(home: &Home, program: &Path) -> String {
          RestartSec=1\n\
          Delegate=yes\n\
          TasksMax=infinity\n\
-         LimitNOFILE=1048576\n\
+         LimitNOFILE=1024:1048576\n\
          UMask=0022\n\
          \n\
          [Install]\n\

@@ -243,6 +243,7 @@ fn jobs_of_many_users_run_as_their_owners_and_so_do_all_who_touch_their_files() 
     a_job_whose_files_travel(&shared);
     a_job_of_pbs(&shared);
     jobs_beside_the_schedd(&shared);
+    what_ends_while_the_startd_is_away(&shared);
     let job = a_job_that_others_see(&shared);
     what_dies_meanwhile(&shared, &job);
 }
@@ -335,6 +336,37 @@ fn jobs_beside_the_schedd(shared: &Shared) {
     }
     for file in ["two.dag.dagman.out", "two.dag.nodes.log", "two.dag.metrics", "node.out"] {
         assert_eq!(owner(&shared.work(BOB).join(file)), bob.uid.as_raw(), "{file}");
+    }
+}
+
+/// What ended meanwhile is brought back, and not run again; what goes on keeps its folder.
+fn what_ends_while_the_startd_is_away(shared: &Shared) {
+    let gate = |name: &str| shared.work(ANN).join(name);
+    let script = |name: &str| {
+        let path = gate(name);
+        let wait = format!("until /usr/bin/test -e {}; do /bin/sleep 0.02; done", path.display());
+        format!("echo {name} >made.{name}; {wait}; /usr/bin/test -e made.{name} && echo {name}")
+    };
+    let streams =
+        |name: &str| format!("{AWAY}\noutput = {name}.out\ntransfer_output_files = made.{name}");
+    let [ends, goes_on] =
+        ["ends", "goeson"].map(|name| shared.submit(ANN, &script(name), &streams(name)));
+    for job in [&ends, &goes_on] {
+        shared.until(job, "JobStatus", "2");
+    }
+    let startd = shared.pid("startd").unwrap();
+    signal(startd, "KILL");
+    shared.write(ANN, "ends", "");
+    eventually("the startd runs again", || shared.pid("startd").is_some_and(|pid| pid != startd));
+    shared.done(&ends);
+    // A helper of another life has been told what to keep by now.
+    shared.done(&shared.submit(ANN, "true", AWAY));
+    shared.write(ANN, "goeson", "");
+    shared.done(&goes_on);
+    for (job, name) in [(ends, "ends"), (goes_on, "goeson")] {
+        assert_eq!(shared.read(ANN, &format!("{name}.out")), format!("{name}\n"), "{name}");
+        assert_eq!(shared.read(ANN, &format!("made.{name}")), format!("{name}\n"), "{name}");
+        assert_eq!(shared.attribute(&job, "NumJobStarts"), "1", "{name}");
     }
 }
 

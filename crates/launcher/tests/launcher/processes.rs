@@ -536,6 +536,18 @@ fn a_shared_pool_runs_a_job_as_its_user_for_good() {
     let failed = Outcome::StartFailed { stage: Stage::Stdout, path, errno };
     assert_eq!(host.client.ended("closed").outcome, failed);
 
+    // Nor has he a keyring of root's: what he possesses is his own.
+    request.run_key = key("keys");
+    let script =
+        "test -r /proc/keys && awk '$8 == \"keyring\" && $9 ~ /^_ses/ {print $6}' /proc/keys";
+    request.argv = ["/bin/sh", "-c", script].map(OsBytes::from).to_vec();
+    request.stdout = file("out", WriteMode::Truncate);
+    request.env = vec![(OsBytes::from("PATH"), OsBytes::from("/usr/bin:/bin"))];
+    host.client.start(request.clone());
+    host.client.ended("keys");
+    let owners = fs::read_to_string(open_dir.path().join("out")).unwrap();
+    assert!(owners.lines().all(|owner| owner == uid.to_string()), "{owners}");
+
     // Nobody gets a precedence that he could not take himself.
     request.run_key = key("nice");
     request.stdout = Stdio::Null;

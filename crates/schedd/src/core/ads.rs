@@ -309,10 +309,10 @@ fn set_runs(ad: &mut Written, tally: &Tally, running: bool) {
     }
     ad.set(Own::REMOTE_USER_CPU, micros(used.user_us));
     ad.set(Own::REMOTE_SYS_CPU, micros(used.sys_us));
-    ad.set(Own::CUMULATIVE_REMOTE_USER_CPU, micros(tally.user_us + used.user_us));
-    ad.set(Own::CUMULATIVE_REMOTE_SYS_CPU, micros(tally.sys_us + used.sys_us));
-    ad.set(Own::BYTES_SENT, bytes(tally.sent_bytes + used.sent_bytes));
-    ad.set(Own::BYTES_RECVD, bytes(tally.received_bytes + used.received_bytes));
+    ad.set(Own::CUMULATIVE_REMOTE_USER_CPU, micros(tally.user_us.saturating_add(used.user_us)));
+    ad.set(Own::CUMULATIVE_REMOTE_SYS_CPU, micros(tally.sys_us.saturating_add(used.sys_us)));
+    ad.set(Own::BYTES_SENT, bytes(tally.sent_bytes.saturating_add(used.sent_bytes)));
+    ad.set(Own::BYTES_RECVD, bytes(tally.received_bytes.saturating_add(used.received_bytes)));
     if used.peak_rss_kib > 0 {
         ad.set(Own::RESIDENT_SET_SIZE, whole(used.peak_rss_kib));
         ad.set(Own::IMAGE_SIZE, whole(used.peak_rss_kib));

@@ -74,6 +74,8 @@ pub(crate) struct ClientContext {
     pub(crate) visits: Arc<Visits>,
     /// In a pool of many users: who may act on everybody's jobs, beside root.
     pub(crate) superusers: Option<BTreeSet<String>>,
+    /// The smallest number of a user whose jobs are run, in such a pool.
+    pub(crate) uid_min: u32,
     /// What writes users' logs as these users, in such a pool.
     pub(crate) log_helpers: Option<Arc<LogHelpers>>,
 }
@@ -102,6 +104,7 @@ impl ClientContext {
             _ if self.superusers.is_none() => return None,
             0 => "root's jobs are not run in a pool of many users",
             uid if uid == self.pool_uid => "it is the user of the pool's own processes",
+            uid if uid < self.uid_min => "it is a user of the system's",
             _ => return None,
         };
         Some(format!("submit jobs of {}: {why}; submit them as a user of your own", peer.user()))

@@ -96,6 +96,8 @@ pub struct Config {
 pub struct ManyUsers {
     /// Who may act on everybody's jobs, beside root (`QUEUE_SUPER_USERS`).
     pub superusers: BTreeSet<String>,
+    /// The smallest number of a user whose jobs are run.
+    pub uid_min: u32,
     /// How many jobs a user may have in the queue (`MAX_JOBS_PER_OWNER`), if that is bounded.
     pub jobs_of_a_user: Option<u64>,
     /// Where the launcher listens, which starts processes as users.
@@ -220,6 +222,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         board: machines.board(),
         pool_uid: config.admission.uid(),
         visits: Arc::clone(&machines.visits),
+        uid_min: config.many_users.as_ref().map_or(0, |many| many.uid_min),
         superusers: config.many_users.map(|many| many.superusers),
         log_helpers,
     });

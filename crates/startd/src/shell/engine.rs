@@ -35,7 +35,7 @@ use crate::shell::links::parts::WhoseRun;
 use crate::shell::links::schedds::ScheddLink;
 use crate::shell::links::translate;
 use crate::shell::machine::disk;
-use crate::shell::owners::{Errand, News, Owners};
+use crate::shell::owners::{Cut, Errand, News, Owners};
 use crate::shell::run::entry::RunPlace;
 use crate::shell::run::sandbox::Sandboxes;
 use crate::shell::run::tail::{Shown, Wanted};
@@ -49,6 +49,9 @@ const BATCH: usize = 1024;
 
 /// The longest sleep without an input; only bounds how late a wrong deadline could be.
 const IDLE: Duration = Duration::from_secs(60);
+
+/// What is there already is not waited for.
+const NO_WAIT: Duration = Duration::ZERO;
 
 /// Folders that wait for the sweeper beside what it has: more are found at the next start.
 const UNSWEPT: usize = 100_000;
@@ -70,14 +73,21 @@ pub(crate) enum EngineInput {
     HoldsClaims { schedd: ScheddName, answer: oneshot::Sender<bool> },
     /// Whose a run is, and the right to it.
     WhoseRun { key: RunKey, answer: oneshot::Sender<Option<WhoseRun>> },
-    /// A process of a user has come that does what is to be done with that user's files.
-    HelperUp(Box<Connection>),
-    /// A part of a file of a run is wanted that only its owner's helper may read.
-    ReadRun { key: RunKey, wanted: Wanted, answer: oneshot::Sender<Shown> },
-    /// What became of it, or what it says.
-    Helper { uid: u32, news: News },
+    /// About the files of runs that are their owners'.
+    Owners(Box<OwnersInput>),
     /// Stop all runs, and end.
     Stop,
+}
+
+/// What reaches the engine of the files of runs that are their owners'.
+#[derive(Debug)]
+pub(crate) enum OwnersInput {
+    /// A process of a user has come that does what is to be done with that user's files.
+    HelperUp(Connection),
+    /// A part of a file of a run is wanted that only its owner's helper may read.
+    Read { key: RunKey, wanted: Wanted, answer: oneshot::Sender<Shown> },
+    /// What became of a helper, or what it says.
+    Helper { uid: u32, news: News },
 }
 
 /// What an engine is made of.
@@ -124,14 +134,18 @@ impl Engine {
         mut self,
         mut inputs: mpsc::Receiver<EngineInput>,
     ) -> Result<(), JournalError> {
+        if let Some(owners) = &mut self.parts.owners {
+            owners.begin(&self.parts.core.owners());
+        }
         for key in self.parts.core.logged() {
             self.run_log(key).say(|| "Another startd goes on with this run".to_owned());
         }
         let effects = self.parts.core.resume(clock::now());
-        self.perform(effects).await;
+        let failed = self.perform(effects).await;
         let mut waiting = Vec::with_capacity(BATCH);
+        waiting.extend(failed.into_iter().map(EngineInput::Core));
         loop {
-            let patience = self.patience(clock::now());
+            let patience = if waiting.is_empty() { self.patience(clock::now()) } else { NO_WAIT };
             if let Ok(0) = timeout(patience, inputs.recv_many(&mut waiting, BATCH)).await {
                 return Ok(());
             }
@@ -166,7 +180,8 @@ impl Engine {
 
     /// How long to wait for an input.
     fn patience(&self, now: Now) -> Duration {
-        let due = [self.parts.core.next_deadline(now), self.advertise_at_ms()];
+        let owners = self.parts.owners.as_ref().and_then(Owners::due_ms);
+        let due = [self.parts.core.next_deadline(now), self.advertise_at_ms(), owners];
         let until = |due: u64| Duration::from_millis(due.saturating_sub(now.boot_ms));
         due.into_iter().flatten().min().map_or(IDLE, until).min(IDLE)
     }
@@ -210,6 +225,9 @@ impl Engine {
     /// What the core is to decide on; the rest is done here.
     fn take_apart(&mut self, waiting: &mut Vec<EngineInput>) -> Vec<Input> {
         let mut inputs = Vec::with_capacity(waiting.len());
+        if let Some(owners) = &mut self.parts.owners {
+            inputs.extend(owners.overdue(clock::now().boot_ms));
+        }
         for input in waiting.drain(..) {
             match input {
                 EngineInput::Core(input) => inputs.push(input),
@@ -256,25 +274,21 @@ impl Engine {
                     // Who asked may have gone.
                     let _ = answer.send(whose);
                 }
-                EngineInput::HelperUp(connection) => {
-                    if let Some(owners) = &self.parts.owners {
-                        owners.serve(*connection);
-                    }
-                }
-                EngineInput::ReadRun { key, wanted, answer } => {
-                    if let Some(owners) = &mut self.parts.owners {
-                        owners.read(key, wanted, answer);
-                    }
-                }
-                EngineInput::Helper { uid, news } => {
-                    if let Some(owners) = &mut self.parts.owners {
-                        inputs.extend(owners.heard(uid, news));
-                    }
-                }
+                EngineInput::Owners(input) => inputs.extend(self.of_owners(*input)),
                 EngineInput::Stop => inputs.push(Input::Shutdown { graceful: true }),
             }
         }
         inputs
+    }
+
+    fn of_owners(&mut self, input: OwnersInput) -> Vec<Input> {
+        let Some(owners) = &mut self.parts.owners else { return Vec::new() };
+        match input {
+            OwnersInput::HelperUp(connection) => owners.serve(connection),
+            OwnersInput::Read { key, wanted, answer } => owners.read(key, wanted, answer),
+            OwnersInput::Helper { uid, news } => return owners.heard(uid, news),
+        }
+        Vec::new()
     }
 
     fn heard(&mut self, heard: Heard) -> Option<Input> {
@@ -361,11 +375,11 @@ impl Engine {
                 Effect::BringIn(run) => failed.extend(self.bring_in(run)),
                 Effect::BringBack(over) => failed.extend(self.bring_back(over)),
                 Effect::CutOff { key } => match &mut self.parts.owners {
-                    Some(owners) => owners.tell(key, Errand::CutOff(key)),
+                    Some(owners) => owners.cut(key, Cut::Off, clock::now().boot_ms),
                     None => self.parts.carrier.cut_off(key),
                 },
                 Effect::LetGo { key } => match &mut self.parts.owners {
-                    Some(owners) => owners.tell(key, Errand::LetGo(key)),
+                    Some(owners) => owners.cut(key, Cut::WhenStill, clock::now().boot_ms),
                     None => self.parts.carrier.let_go(key),
                 },
                 Effect::StartProcess(run) => failed.extend(self.start(&run)),
@@ -424,13 +438,7 @@ impl Engine {
 
     /// Removes what earlier lives have left. What is users' own, their helpers remove.
     fn sweep_all_but(&mut self, kept: &BTreeSet<RunKey>) {
-        if let Some(owners) = &mut self.parts.owners {
-            for key in kept {
-                let Some(owner) = self.parts.core.owner_of(*key) else { continue };
-                if let Err(failure) = owners.note(*key, owner) {
-                    tracing::error!(%key, ?failure, "the files of a run are left where they are");
-                }
-            }
+        if self.parts.owners.is_some() {
             return;
         }
         self.parts.carrier.sweep(kept);

@@ -89,10 +89,22 @@ pub async fn help(config: HelperConfig) -> Result<(), HelperError> {
     let (sweeper, all_swept) = start_sweeping(sandboxes.clone());
     let (shown, read) = mpsc::channel(QUEUE);
     let helper = Helper { sandboxes, carrier, work, sweeper, shown, asked: 0 };
-    helper.serve(connection, done, read).await?;
-    // What is not removed then is when the user runs something again.
-    let _ = timeout(LAST_FOLDERS, all_swept).await;
+    match helper.serve(connection, done, read).await? {
+        // What is not removed then is when the user runs something again.
+        Ended::Idle => drop(timeout(LAST_FOLDERS, all_swept).await),
+        // The next startd has another helper, beside which this one must not go on.
+        Ended::Gone => {}
+    }
     Ok(())
+}
+
+/// Why a helper ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// There was nothing to do for a while.
+    Idle,
+    /// The startd is gone.
+    Gone,
 }
 
 fn sandboxes(config: &HelperConfig, folder: &Path, plugins: Plugins) -> io::Result<Sandboxes> {
@@ -107,14 +119,14 @@ impl Helper {
         connection: Connection,
         mut done: mpsc::Receiver<EngineInput>,
         mut read: mpsc::Receiver<(u64, Shown)>,
-    ) -> Result<(), NetError> {
+    ) -> Result<Ended, NetError> {
         let Connection { mut sender, mut receiver, .. } = connection;
         loop {
             let is_idle = self.asked == 0 && self.carrier.is_idle();
             tokio::select! {
                 errand = receiver.recv::<Errand>() => match errand? {
                     Some(errand) => self.run(errand).await,
-                    None => return Ok(()),
+                    None => return Ok(Ended::Gone),
                 },
                 Some(input) = done.recv() => {
                     if let Some(said) = self.said(input) {
@@ -125,7 +137,7 @@ impl Helper {
                     self.asked = self.asked.saturating_sub(1);
                     sender.send(&HelperSays::Read { number, shown }).await?;
                 }
-                () = sleep(IDLE), if is_idle => return Ok(()),
+                () = sleep(IDLE), if is_idle => return Ok(Ended::Idle),
             }
         }
     }

@@ -60,8 +60,52 @@ pub(crate) enum HelperSays {
 /// What is heard of helpers.
 pub(crate) type News = HelperNews<HelperSays>;
 
-/// How often something is ordered of helpers that go before they have done it.
+/// How often a run's files are brought by helpers that go, or cannot be started, before they have
+/// done it. What came of a run is brought back until its lease is over: its program is not run again
+/// because of a helper.
 const ATTEMPTS: u32 = 3;
+
+/// How long a helper may take to let go of work that was cut off, or that is to end when it stands
+/// still, milliseconds. After that it counts as not done, and the helper is left: it may be stopped,
+/// or wait in the kernel, or be none of ours.
+const LETS_GO_MS: u64 = 10_000;
+const STANDS_STILL_MS: u64 = 600_000;
+
+/// The most that is believed of what a helper counts: beyond any file, and far from where sums of
+/// such numbers end.
+const COUNTED_MAX: u64 = 1 << 50;
+
+/// The longest that a measuring is believed to have taken, milliseconds.
+const TOOK_MAX_MS: u64 = 60_000;
+
+/// How work is to end before it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// At its next step.
+    Off,
+    /// As soon as it stands still.
+    WhenStill,
+}
+
+/// Work that was ordered and is not answered.
+#[derive(Debug)]
+struct InHand {
+    errand: Errand,
+    attempt: u32,
+    /// By when it must be answered, milliseconds of the boot clock, once it was cut.
+    until_ms: Option<u64>,
+}
+
+impl InHand {
+    /// Whether a report is about this work.
+    fn is_answered_by(&self, report: &FromCarrier) -> bool {
+        matches!(
+            (&self.errand, report),
+            (Errand::BringIn(_), FromCarrier::BroughtIn { .. })
+                | (Errand::BringBack(_), FromCarrier::BroughtBack { .. })
+        )
+    }
+}
 
 /// The runs of many users.
 #[derive(Debug)]
@@ -70,10 +114,14 @@ pub(crate) struct Owners {
     /// Below which each user has a folder.
     folder: PathBuf,
     runs: BTreeMap<RunKey, u32>,
-    /// What was ordered for a run and is not answered, and how often it was.
-    in_hand: BTreeMap<RunKey, (Errand, u32)>,
-    /// Those whose helper has been told in this life of the startd what is to be kept.
+    in_hand: BTreeMap<RunKey, InHand>,
+    /// Those whose helper knows what is to be kept.
     told: BTreeSet<u32>,
+    /// Whether all runs of earlier lives are known by their users: otherwise nobody is told what to
+    /// keep, and with it what to remove.
+    knows_all: bool,
+    /// Of whom a measuring was asked and has not come.
+    measuring: BTreeSet<u32>,
     /// Who waits for what a helper reads, by number, and whose helper that is.
     readers: BTreeMap<u64, (u32, oneshot::Sender<Shown>)>,
     last_reader: u64,
@@ -82,15 +130,33 @@ pub(crate) struct Owners {
 impl Owners {
     /// With scratch folders below the users' own in this one.
     pub(crate) fn new(helpers: Helpers<Errand, HelperSays>, folder: &Path) -> Self {
-        let (runs, in_hand, told, readers) = Default::default();
-        let folder = folder.to_owned();
-        Self { helpers, folder, runs, in_hand, told, readers, last_reader: 0 }
+        Self {
+            helpers,
+            folder: folder.to_owned(),
+            runs: BTreeMap::new(),
+            in_hand: BTreeMap::new(),
+            told: BTreeSet::new(),
+            knows_all: true,
+            measuring: BTreeSet::new(),
+            readers: BTreeMap::new(),
+            last_reader: 0,
+        }
     }
 
     /// Talks to a helper that has come, for as long as it stays.
     pub(crate) fn serve(&self, connection: Connection) {
         let helpers = self.helpers.clone();
         tokio::spawn(async move { helpers.serve(connection).await });
+    }
+
+    /// Takes note of the runs of earlier lives, before anything is said of any.
+    pub(crate) fn begin(&mut self, runs: &[(RunKey, UserName)]) {
+        for (key, owner) in runs {
+            if let Err(failure) = self.note(*key, owner) {
+                tracing::error!(%key, ?failure, "nothing is removed of what earlier runs have left");
+                self.knows_all = false;
+            }
+        }
     }
 
     /// Takes note of whose a run is.
@@ -153,6 +219,40 @@ impl Owners {
         self.order(over.key, Errand::BringBack(over))
     }
 
+    /// Ends the work for a run, if there is any; by when, is seen to here.
+    pub(crate) fn cut(&mut self, key: RunKey, cut: Cut, now_ms: u64) {
+        let (errand, within_ms) = match cut {
+            Cut::Off => (Errand::CutOff(key), LETS_GO_MS),
+            Cut::WhenStill => (Errand::LetGo(key), STANDS_STILL_MS),
+        };
+        let Some(work) = self.in_hand.get_mut(&key) else { return };
+        let until_ms = now_ms.saturating_add(within_ms);
+        work.until_ms = Some(work.until_ms.map_or(until_ms, |before| before.min(until_ms)));
+        self.tell(key, errand);
+    }
+
+    /// When work that was cut must be answered.
+    pub(crate) fn due_ms(&self) -> Option<u64> {
+        self.in_hand.values().filter_map(|work| work.until_ms).min()
+    }
+
+    /// Gives up work that was cut and is not answered, and leaves the helper that has it.
+    pub(crate) fn overdue(&mut self, now_ms: u64) -> Vec<Input> {
+        let is_due = |work: &InHand| work.until_ms.is_some_and(|until_ms| until_ms <= now_ms);
+        let due: Vec<RunKey> =
+            self.in_hand.iter().filter(|(_, work)| is_due(work)).map(|(key, _)| *key).collect();
+        let mut said = Vec::new();
+        for key in due {
+            let Some(work) = self.in_hand.remove(&key) else { continue };
+            said.extend(given_up(key, &work.errand, "it did not let go of them"));
+            if let Some(uid) = self.runs.get(&key) {
+                // The next one ends it, if it is still there.
+                self.helpers.leave(*uid);
+            }
+        }
+        said
+    }
+
     /// Says something about a run's work.
     pub(crate) fn tell(&mut self, key: RunKey, errand: Errand) {
         let Some(uid) = self.runs.get(&key).copied() else { return };
@@ -186,11 +286,12 @@ impl Owners {
                 of_users.entry(*uid).or_default().push(*key);
             }
         }
-        let asked = of_users.len();
-        let told = of_users
-            .into_iter()
-            .filter(|(uid, keys)| self.say(*uid, Errand::Measure(keys.clone())).is_ok());
-        (told.count() < asked || asked == 0).then(nothing_measured)
+        for (uid, keys) in of_users {
+            if self.say(uid, Errand::Measure(keys)).is_ok() {
+                self.measuring.insert(uid);
+            }
+        }
+        self.measuring.is_empty().then(nothing_measured)
     }
 
     /// Has a part of a file of a run read. Who waits is told at once if nobody reads it.
@@ -207,17 +308,14 @@ impl Owners {
     /// What a helper's news come to.
     pub(crate) fn heard(&mut self, uid: u32, news: News) -> Vec<Input> {
         match news {
-            HelperNews::Said(HelperSays::Carried(report)) => {
-                let key = *report.key();
-                if self.runs.get(&key) != Some(&uid) || self.in_hand.remove(&key).is_none() {
-                    tracing::warn!(uid, %key, "a helper speaks of what it was not told");
+            HelperNews::Said(HelperSays::Carried(report)) => self.carried(uid, report),
+            HelperNews::Said(HelperSays::Measured { mut used, took_ms }) => {
+                if !self.measuring.remove(&uid) {
                     return Vec::new();
                 }
-                vec![carried(in_brief(report))]
-            }
-            HelperNews::Said(HelperSays::Measured { mut used, took_ms }) => {
                 used.retain(|(key, _)| self.runs.get(key) == Some(&uid));
-                vec![Input::DiskMeasured { used, took_ms }]
+                used.iter_mut().for_each(|(_, used)| *used = believed(*used));
+                vec![Input::DiskMeasured { used, took_ms: took_ms.min(TOOK_MAX_MS) }]
             }
             HelperNews::Said(HelperSays::Read { number, shown }) => {
                 if self.readers.get(&number).is_some_and(|(whose, _)| *whose == uid)
@@ -228,26 +326,72 @@ impl Owners {
                 }
                 Vec::new()
             }
+            HelperNews::NotStarted(why) => self.not_started(uid, &why),
             HelperNews::Lost(why) => self.lost(uid, &why),
         }
     }
 
-    /// What a helper had in hand is ordered again: doing it twice does no harm.
-    fn lost(&mut self, uid: u32, why: &str) -> Vec<Input> {
-        let of_user = |(key, _): &(&RunKey, _)| self.runs.get(key) == Some(&uid);
-        let again: Vec<RunKey> = self.in_hand.iter().filter(of_user).map(|(key, _)| *key).collect();
-        tracing::info!(uid, why, works = again.len(), "a helper is gone");
-        self.readers.retain(|_, (whose, _)| *whose != uid);
-        let mut said = vec![nothing_measured()];
-        for key in again {
-            let Some((errand, attempts)) = self.in_hand.remove(&key) else { continue };
-            if attempts >= ATTEMPTS {
-                said.extend(given_up(key, &errand, why));
-            } else {
-                said.extend(self.order_again(key, errand, attempts + 1));
+    /// What a helper says of work: of its own user's, which it was told to do.
+    fn carried(&mut self, uid: u32, report: FromCarrier) -> Vec<Input> {
+        let key = *report.key();
+        let is_its = self.runs.get(&key) == Some(&uid)
+            && self.in_hand.get(&key).is_some_and(|work| work.is_answered_by(&report));
+        if !is_its {
+            tracing::warn!(uid, %key, "a helper speaks of what it was not told");
+            return Vec::new();
+        }
+        self.in_hand.remove(&key);
+        vec![carried(in_brief(report))]
+    }
+
+    /// What is in hand for a user.
+    fn works_of(&self, uid: u32) -> Vec<RunKey> {
+        let is_of = |key: &&RunKey| self.runs.get(key) == Some(&uid);
+        self.in_hand.keys().filter(is_of).copied().collect()
+    }
+
+    /// A user's helper cannot be started, which is tried again and again: a run that has not begun
+    /// does not wait for that for ever.
+    fn not_started(&mut self, uid: u32, why: &str) -> Vec<Input> {
+        tracing::warn!(uid, why, "a helper cannot be started");
+        let mut said = self.nothing_of(uid);
+        for key in self.works_of(uid) {
+            let Some(work) = self.in_hand.get_mut(&key) else { continue };
+            work.attempt += 1;
+            if matches!(work.errand, Errand::BringIn(_)) && work.attempt > ATTEMPTS {
+                let work = self.in_hand.remove(&key);
+                said.extend(work.and_then(|work| given_up(key, &work.errand, why)));
             }
         }
         said
+    }
+
+    /// What a helper had in hand is ordered again, unless it was cut: doing it twice does no harm.
+    fn lost(&mut self, uid: u32, why: &str) -> Vec<Input> {
+        let again = self.works_of(uid);
+        tracing::info!(uid, why, works = again.len(), "a helper is gone");
+        // The next one has to be told anew, and what this one was told to remove may be there.
+        self.told.remove(&uid);
+        self.readers.retain(|_, (whose, _)| *whose != uid);
+        let mut said = self.nothing_of(uid);
+        for key in again {
+            let Some(InHand { errand, attempt, until_ms }) = self.in_hand.remove(&key) else {
+                continue;
+            };
+            let is_brought = matches!(errand, Errand::BringIn(_));
+            if until_ms.is_some() || is_brought && attempt >= ATTEMPTS {
+                said.extend(given_up(key, &errand, why));
+            } else {
+                said.extend(self.order_again(key, errand, attempt + 1));
+            }
+        }
+        said
+    }
+
+    /// The measuring that a user's helper will not do.
+    fn nothing_of(&mut self, uid: u32) -> Vec<Input> {
+        let was_asked = self.measuring.remove(&uid) && self.measuring.is_empty();
+        was_asked.then(nothing_measured).into_iter().collect()
     }
 
     fn order(&mut self, key: RunKey, errand: Errand) -> Option<Input> {
@@ -259,7 +403,7 @@ impl Owners {
         let told = uid.ok_or_else(|| "whose it is is not known".to_owned());
         match told.and_then(|uid| self.say(uid, errand.clone())) {
             Ok(()) => {
-                self.in_hand.insert(key, (errand, attempt));
+                self.in_hand.insert(key, InHand { errand, attempt, until_ms: None });
                 None
             }
             Err(why) => given_up(key, &errand, &why),
@@ -268,7 +412,7 @@ impl Owners {
 
     /// Says something to a user's helper; to the first in this life, what is to be kept.
     fn say(&mut self, uid: u32, errand: Errand) -> Result<(), String> {
-        if self.told.insert(uid) {
+        if self.knows_all && self.told.insert(uid) {
             let kept = self.runs.iter().filter(|(_, of)| **of == uid).map(|(key, _)| *key);
             self.helpers.tell(uid, Errand::Keep(kept.collect()))?;
         }
@@ -309,16 +453,26 @@ fn in_brief(mut report: FromCarrier) -> FromCarrier {
             }
             Fetched::There | Fetched::UpToDate => {}
         },
-        FromCarrier::BroughtBack { stored, .. } => match &mut stored.result {
-            Err(StoreFailure::File { path, said, .. }) => {
-                cut(path);
-                said.iter_mut().for_each(cut);
+        FromCarrier::BroughtBack { stored, .. } => {
+            stored.sent_bytes = stored.sent_bytes.min(COUNTED_MAX);
+            stored.received_bytes = stored.received_bytes.min(COUNTED_MAX);
+            stored.disk = believed(stored.disk);
+            match &mut stored.result {
+                Err(StoreFailure::File { path, said, .. }) => {
+                    cut(path);
+                    said.iter_mut().for_each(cut);
+                }
+                Err(StoreFailure::Lost { reason }) => cut(reason),
+                Ok(()) => {}
             }
-            Err(StoreFailure::Lost { reason }) => cut(reason),
-            Ok(()) => {}
-        },
+        }
     }
     report
+}
+
+/// What a folder takes, as far as a helper is believed.
+fn believed(DiskUsed { kib, files }: DiskUsed) -> DiskUsed {
+    DiskUsed { kib: kib.min(COUNTED_MAX), files: files.min(COUNTED_MAX) }
 }
 
 /// The longest that is said of one thing, bytes: the longest path.
@@ -400,10 +554,14 @@ mod tests {
         assert_eq!(owners.heard(1001, stored(key(2))).len(), 0, "it was not told");
         assert_eq!(owners.heard(1001, stored(key(1))).len(), 1);
         assert_eq!(owners.heard(1001, stored(key(1))).len(), 0, "twice");
-        let used = [key(1), key(2)].map(|key| (key, DiskUsed { kib: 7, files: 1 })).to_vec();
-        let said = HelperNews::Said(HelperSays::Measured { used, took_ms: 3 });
-        let used = vec![(key(1), DiskUsed { kib: 7, files: 1 })];
-        assert_eq!(owners.heard(1001, said), [Input::DiskMeasured { used, took_ms: 3 }]);
+        let used = |kib| [key(1), key(2)].map(|key| (key, DiskUsed { kib, files: 1 })).to_vec();
+        let said =
+            |kib| HelperNews::Said(HelperSays::Measured { used: used(kib), took_ms: u64::MAX });
+        assert_eq!(owners.heard(1001, said(7)), [], "it was not asked");
+        assert_eq!(owners.measure(&[key(1)]), None);
+        let used = vec![(key(1), DiskUsed { kib: COUNTED_MAX, files: 1 })];
+        let measured = Input::DiskMeasured { used, took_ms: TOOK_MAX_MS };
+        assert_eq!(owners.heard(1001, said(u64::MAX)), [measured]);
     }
 
     #[test]
@@ -423,23 +581,54 @@ mod tests {
         assert_eq!(*reason, "ü".repeat(SAID_BYTES / 2));
     }
 
+    fn gone() -> News {
+        HelperNews::Lost("it was killed".to_owned())
+    }
+
     #[test]
-    fn what_a_helper_that_is_gone_had_in_hand_is_ordered_again_and_given_up_at_last() {
+    fn what_came_of_a_run_is_brought_back_however_many_helpers_go_until_it_is_cut() {
         let (mut owners, _news) = owners();
         owners.runs.insert(key(1), 1001);
         owners.bring_back(back(key(1)));
-        for _ in 1..ATTEMPTS {
-            let lost = owners.heard(1001, HelperNews::Lost("it was killed".to_owned()));
-            assert_eq!(lost, [nothing_measured()]);
+        for _ in 0..10 * ATTEMPTS {
+            assert_eq!(owners.heard(1001, gone()), []);
+            let cannot = HelperNews::NotStarted("too many runs".to_owned());
+            assert_eq!(owners.heard(1001, cannot), []);
         }
-        let lost = owners.heard(1001, HelperNews::Lost("it was killed".to_owned()));
-        let [_, Input::FromCarrier(FromCarrier::BroughtBack { stored: last, .. })] = &lost[..]
+        let wrong = not_fetched(key(1), StartFailure::at(StartStage::Prepare, "", 1));
+        assert_eq!(owners.heard(1001, HelperNews::Said(HelperSays::Carried(wrong))), []);
+        assert_eq!(owners.overdue(u64::MAX), [], "nobody has cut it");
+
+        owners.cut(key(1), Cut::WhenStill, 5);
+        owners.cut(key(1), Cut::Off, 7);
+        assert_eq!(owners.due_ms(), Some(7 + LETS_GO_MS));
+        assert_eq!(owners.overdue(6 + LETS_GO_MS), []);
+        let given_up = owners.overdue(7 + LETS_GO_MS);
+        let [Input::FromCarrier(FromCarrier::BroughtBack { stored: last, .. })] = &given_up[..]
         else {
-            panic!("{lost:?}")
+            panic!("{given_up:?}")
         };
         let Err(StoreFailure::Lost { reason }) = &last.result else { panic!("{last:?}") };
-        assert!(reason.ends_with("it was killed"), "{reason}");
-        assert_eq!(owners.heard(1001, stored(key(1))).len(), 0, "it is too late");
+        assert!(reason.ends_with("it did not let go of them"), "{reason}");
+        assert_eq!(owners.heard(1001, stored(key(1))), [], "it is too late");
+
+        owners.bring_back(back(key(1)));
+        owners.cut(key(1), Cut::Off, 7);
+        assert_eq!(owners.heard(1001, gone()).len(), 1, "what was cut is not begun again");
+        assert_eq!(owners.due_ms(), None);
+    }
+
+    #[test]
+    fn a_startd_that_does_not_know_all_runs_has_nothing_removed() {
+        let (mut owners, _news) = owners();
+        let root = |number| (key(number), UserName::new("root"));
+        owners.begin(&[]);
+        assert!(owners.knows_all);
+        owners.begin(&[root(1)]);
+        assert!(!owners.knows_all, "root's run is nobody's here");
+        owners.runs.insert(key(2), 1001);
+        owners.bring_back(back(key(2)));
+        assert!(owners.told.is_empty(), "so nobody is told what to keep");
     }
 
     #[test]

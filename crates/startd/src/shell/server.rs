@@ -22,7 +22,7 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 
 use crate::core::{Core, Input, Machine};
-use crate::shell::engine::{self, Engine, EngineInput, Parts};
+use crate::shell::engine::{self, Engine, EngineInput, OwnersInput, Parts};
 use crate::shell::files::carrier::Carrier;
 use crate::shell::files::plugins::Plugins;
 use crate::shell::journal::{Journal, JournalError, Opened};
@@ -203,7 +203,8 @@ fn owners(config: &Config, helpers: &HelperCommand, engine: &mpsc::Sender<Engine
     let engine = engine.clone();
     tokio::spawn(async move {
         while let Some((uid, news)) = heard.recv().await {
-            if engine.send(EngineInput::Helper { uid, news }).await.is_err() {
+            let heard = EngineInput::Owners(Box::new(OwnersInput::Helper { uid, news }));
+            if engine.send(heard).await.is_err() {
                 return;
             }
         }

@@ -70,6 +70,9 @@ pub fn run(args: &DaemonArgs) -> Result<ExitCode> {
     log_to_stderr();
     pool::trust::check(&home)?;
     if args.role == pool::SUPERVISOR || args.role == ROOT_SUPERVISOR {
+        if home.is_of_many_users() {
+            launcher::join_session_keyring();
+        }
         let standing = pool::settings(&home)?.standing;
         let daemons = pool::supervised_by(&home, &args.role, &standing);
         pool::supervise(&home, &args.role, &daemons)?;
@@ -147,9 +150,11 @@ fn helper(home: &Home) -> Result<()> {
         execute_dir: home.execute_dir(),
         plugins: typed::machine(&settings.configuration)?.plugins,
     };
-    to_its_end(one_thread()?, async {
-        startd::shell::help(config).await.context("see to the files of a user's jobs")
-    })
+    let runtime = one_thread()?;
+    let ended = runtime.block_on(startd::shell::help(config));
+    // What it has in hand ends with the process: another one does it again.
+    runtime.shutdown_background();
+    ended.context("see to the files of a user's jobs")
 }
 
 fn negotiator(home: &Home) -> Result<()> {
@@ -242,7 +247,8 @@ fn schedd(home: &Home) -> Result<()> {
         starts: typed::starts(&settings)?,
         event_log: typed::event_log(&settings)?,
         log_forms: typed::log_forms(&settings)?,
-        many_users: many_users.map(|_| schedd::ManyUsers {
+        many_users: many_users.map(|many| schedd::ManyUsers {
+            uid_min: many.uid_min,
             superusers,
             jobs_of_a_user: Some(jobs_of_a_user),
             launcher: home.socket(DaemonRole::Launcher),

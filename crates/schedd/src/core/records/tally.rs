@@ -36,10 +36,12 @@ impl Tally {
                 self.slot_resources = slot.map(|claim| claim.resources.clone());
                 self.slot_devices = slot.map(|claim| claim.devices.clone()).unwrap_or_default();
                 self.scratch_dir = None;
-                self.user_us += self.last_usage.user_us;
-                self.sys_us += self.last_usage.sys_us;
-                self.sent_bytes += self.last_usage.sent_bytes;
-                self.received_bytes += self.last_usage.received_bytes;
+                // What a machine counts is a stranger's word: no sum of it stops the schedd.
+                let Usage { user_us, sys_us, sent_bytes, received_bytes, .. } = self.last_usage;
+                self.user_us = self.user_us.saturating_add(user_us);
+                self.sys_us = self.sys_us.saturating_add(sys_us);
+                self.sent_bytes = self.sent_bytes.saturating_add(sent_bytes);
+                self.received_bytes = self.received_bytes.saturating_add(received_bytes);
                 self.last_usage = Usage::default();
             }
             JobEvent::RunStarted { at, .. } => {

@@ -56,10 +56,10 @@ impl EndedRun {
         Self {
             end: end.clone(),
             usage,
-            total_user_us: tally.user_us + usage.user_us,
-            total_sys_us: tally.sys_us + usage.sys_us,
-            total_sent_bytes: tally.sent_bytes + usage.sent_bytes,
-            total_received_bytes: tally.received_bytes + usage.received_bytes,
+            total_user_us: tally.user_us.saturating_add(usage.user_us),
+            total_sys_us: tally.sys_us.saturating_add(usage.sys_us),
+            total_sent_bytes: tally.sent_bytes.saturating_add(usage.sent_bytes),
+            total_received_bytes: tally.received_bytes.saturating_add(usage.received_bytes),
             since: tally.last_start,
             request: Resources {
                 cpus: u32::try_from(amount(attr::REQUEST_CPUS)).unwrap_or(u32::MAX),

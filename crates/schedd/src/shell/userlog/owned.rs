@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +34,10 @@ const NEWS: usize = 256;
 
 /// After so long with nothing to write a helper ends.
 const IDLE: Duration = Duration::from_secs(60);
+
+/// How long a step of a helper may take: it may be stopped, or wait for a server. Then another one
+/// tries.
+const ANSWERS: Duration = Duration::from_secs(60);
 
 /// Files that a helper has open at most: the schedd closes each when it is synced.
 const OPEN_FILES: usize = 1024;
@@ -155,10 +159,15 @@ impl LogHelpers {
             tracing::warn!(uid, why, "a user's event log takes nothing now");
             return Err(lost());
         }
-        match answered.recv() {
+        match answered.recv_timeout(ANSWERS) {
             Ok(LogSaid::Failed(errno)) => Err(io::Error::from_raw_os_error(errno)),
             Ok(said) => Ok(said),
-            Err(_) => Err(lost()),
+            Err(RecvTimeoutError::Disconnected) => Err(lost()),
+            Err(RecvTimeoutError::Timeout) => {
+                lock(&self.waiting).asked.remove(&id);
+                self.helpers.leave(uid);
+                Err(lost())
+            }
         }
     }
 
@@ -185,7 +194,7 @@ impl Waiting {
                     let _ = answer.try_send(said);
                 }
             }
-            HelperNews::Lost(why) => {
+            HelperNews::NotStarted(why) | HelperNews::Lost(why) => {
                 let waited = self.asked.len();
                 self.asked.retain(|_, (whose, _)| *whose != uid);
                 if self.asked.len() < waited {

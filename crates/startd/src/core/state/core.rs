@@ -310,6 +310,12 @@ impl Core {
         self.claim_with(key).map(|claim| &claim.owner)
     }
 
+    /// Whose the runs are that something is kept of.
+    pub fn owners(&self) -> Vec<(RunKey, UserName)> {
+        let claims = self.state.claims.iter().filter(|(_, claim)| claim.run().is_some());
+        claims.map(|(id, claim)| (claim.key(*id), claim.owner.clone())).collect()
+    }
+
     /// Whether the machine holds a claim of this schedd.
     pub fn holds_claims_of(&self, schedd: &ScheddName) -> bool {
         self.state.claims.values().any(|claim| claim.schedd == *schedd)

@@ -8,7 +8,7 @@ use proto::net::{Incoming, Listener, Role};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::core::RunKey;
-use crate::shell::engine::EngineInput;
+use crate::shell::engine::{EngineInput, OwnersInput};
 use crate::shell::links::commands::{self, CommandContext};
 use crate::shell::links::parts::{self, Whereabouts, WhoseRun};
 use crate::shell::links::schedds::{ScheddContext, serve_schedd};
@@ -54,7 +54,8 @@ async fn greet(incoming: Incoming, contexts: Contexts) {
         }
         Role::Helper => {
             // An engine that has ended wants no help.
-            let _ = schedds.engine.send(EngineInput::HelperUp(Box::new(connection))).await;
+            let up = EngineInput::Owners(Box::new(OwnersInput::HelperUp(connection)));
+            let _ = schedds.engine.send(up).await;
         }
         role @ (Role::Negotiator
         | Role::Startd(_)

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
 
-use crate::shell::engine::EngineInput;
+use crate::shell::engine::{EngineInput, OwnersInput};
 use crate::shell::files::transfer::{STDERR, STDOUT};
 use crate::shell::run::entry::{Asker, place_for};
 use crate::shell::run::environment::JOB_AD;
@@ -66,7 +66,8 @@ pub(crate) async fn answer(
     let shown = match place.of_owner {
         Some(key) => {
             let (answer, answered) = oneshot::channel();
-            let read = EngineInput::ReadRun { key, wanted, answer };
+            let read = OwnersInput::Read { key, wanted, answer };
+            let read = EngineInput::Owners(Box::new(read));
             // An engine that has ended answers nobody.
             let _ = engine.send(read).await;
             answered.await.map_err(|_| "the process of its user that reads it is gone")

@@ -7,10 +7,10 @@ use std::ops::ControlFlow;
 
 use classad::{ClassAd, Value};
 use model::{
-    AfterRun, ClusterId, HoldCode, JobEvent, JobId, ProcId, RunEnd, StopCause, UserName, attr,
+    AfterRun, ClusterId, HoldCode, JobEvent, JobId, ProcId, RunEnd, Seq, StopCause, UserName, attr,
 };
 use proto::client::named::Named;
-use proto::client::{Happening, Query, Recorded, Select};
+use proto::client::{Happening, Query, Recorded, Refusal, Select};
 use proto::command::AskError;
 
 use crate::home::Home;
@@ -49,6 +49,40 @@ impl Home {
         select: &Select,
         mut each: impl FnMut(JobId, &End) -> Result<ControlFlow<()>, E>,
     ) -> Result<usize, E> {
+        let (mut seen, ads) = self.standing(select)?;
+        let mut waiting = Waiting::of(select, &ads);
+        for (job, end) in ads.iter().filter_map(|ad| Some((id(ad)?, now(ad)?))) {
+            if waiting.ends(job) && each(job, &end)?.is_break() {
+                return Ok(waiting.all);
+            }
+        }
+        while !waiting.is_over() {
+            let heard = self.follow::<Broken<E>>(seen.next(), select.clone(), |events| {
+                let went = waiting.hear(events, &mut each).map_err(Broken::Reader)?;
+                Ok(if waiting.is_over() { ControlFlow::Break(()) } else { went })
+            });
+            match heard {
+                Ok(()) => break,
+                Err(Broken::Reader(error)) => return Err(error),
+                // Nothing of these jobs was said for so long that what was said last has left the
+                // record: it is looked up how they stand now.
+                Err(Broken::Ask(AskError::Refused(Refusal::Gone { .. }))) => {
+                    let (later, ads) = self.standing(select)?;
+                    seen = later;
+                    for (job, end) in waiting.missed(&ads) {
+                        if waiting.ends(job) && each(job, &end)?.is_break() {
+                            return Ok(waiting.all);
+                        }
+                    }
+                }
+                Err(Broken::Ask(error)) => return Err(error.into()),
+            }
+        }
+        Ok(waiting.all)
+    }
+
+    /// The jobs in the queue and past it, and up to which event of the record they are so at least.
+    fn standing(&self, select: &Select) -> Result<(Seq, Vec<ClassAd>), AskError> {
         let mut schedd = self.schedd()?;
         // What happens while it is asked is in the record, after this number.
         let seen = schedd.totals()?.seq;
@@ -56,29 +90,20 @@ impl Home {
         // be found nowhere.
         let mut ads = schedd.jobs(Query::of(select.clone()))?;
         ads.extend(schedd.jobs(Query { finished: true, ..Query::of(select.clone()) })?);
-        let mut waiting = Waiting::of(select, &ads);
-        for (job, end) in ads.iter().filter_map(|ad| Some((id(ad)?, now(ad)?))) {
-            if waiting.ends(job) && each(job, &end)?.is_break() {
-                return Ok(waiting.all);
-            }
-        }
-        if waiting.is_over() {
-            return Ok(waiting.all);
-        }
-        self.follow::<E>(seen.next(), select.clone(), |events| {
-            for event in events {
-                waiting.note(event);
-                if let Some((job, end)) = end(event)
-                    && waiting.ends(job)
-                    && each(job, &end)?.is_break()
-                {
-                    return Ok(ControlFlow::Break(()));
-                }
-            }
-            let is_over = waiting.is_over();
-            Ok(if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-        })?;
-        Ok(waiting.all)
+        Ok((seen, ads))
+    }
+}
+
+/// Why it is not followed on.
+enum Broken<E> {
+    Ask(AskError),
+    /// What who is told of ends said.
+    Reader(E),
+}
+
+impl<E> From<AskError> for Broken<E> {
+    fn from(error: AskError) -> Self {
+        Self::Ask(error)
     }
 }
 
@@ -151,6 +176,36 @@ impl Waiting {
             more.left = more.left.saturating_sub(usize::from(is_news));
             is_news
         })
+    }
+
+    /// Tells of the ends among these events.
+    fn hear<E>(
+        &mut self,
+        events: &[Recorded],
+        each: &mut impl FnMut(JobId, &End) -> Result<ControlFlow<()>, E>,
+    ) -> Result<ControlFlow<()>, E> {
+        for event in events {
+            self.note(event);
+            if let Some((job, end)) = end(event)
+                && self.ends(job)
+                && each(job, &end)?.is_break()
+            {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// The ends that nobody told, by what is there now: what is nowhere has ended too.
+    fn missed(&self, ads: &[ClassAd]) -> Vec<(JobId, End)> {
+        let known: BTreeMap<JobId, &ClassAd> =
+            ads.iter().filter_map(|ad| Some((id(ad)?, ad))).collect();
+        let ended = known.iter().filter_map(|(job, ad)| Some((*job, now(ad)?)));
+        let nowhere = self.jobs.iter().filter(|job| !known.contains_key(job)).map(|job| {
+            let how = "has left the queue, and the history too: how it ended is not known";
+            (*job, End::Bad(how.to_owned()))
+        });
+        ended.chain(nowhere).collect()
     }
 
     /// A factory may end before all have come.
@@ -255,7 +310,7 @@ fn how(end: &RunEnd) -> End {
 
 #[cfg(test)]
 mod tests {
-    use model::{Seq, Timestamp};
+    use model::Timestamp;
     use proto::client::Selector;
 
     use super::*;
@@ -280,6 +335,21 @@ mod tests {
             let parsed = ClassAd::parse_new(ad).unwrap();
             assert_eq!(now(&parsed), expected, "{ad}");
         }
+    }
+
+    #[test]
+    fn whose_end_was_missed_is_told_by_what_is_there_now_and_what_is_nowhere_has_ended() {
+        let ad = |proc: u32, more: &str| {
+            ClassAd::parse_new(&format!("[ ClusterId = 3; ProcId = {proc}; {more} ]")).unwrap()
+        };
+        let runs = [0, 1, 2].map(|proc| ad(proc, "JobStatus = 2"));
+        let waiting = Waiting::of(&Select::All, &runs);
+        let later = [ad(0, "JobStatus = 2"), ad(1, "JobStatus = 4; ExitCode = 0")];
+        let missed = waiting.missed(&later);
+        assert_eq!(missed[0], (JobId::new(3, 1), End::Good));
+        assert_eq!(missed[1].0, JobId::new(3, 2));
+        assert!(missed[1].1.to_string().contains("how it ended is not known"), "{missed:?}");
+        assert_eq!(missed.len(), 2);
     }
 
     #[test]

@@ -1,10 +1,16 @@
--- What leaves the file in the end: jobs of the history, the record, and the submissions that nothing is left of.
+-- What leaves the file in the end: jobs of the history, the record, and the submissions that nothing is left of. Nothing here
+-- writes or reads what was submitted: a large file gets its new tables in a moment.
 
--- The last event when no job of the cluster was in the queue any more; null while one is.
-alter table cluster add column ended integer;
-update cluster set ended = coalesce((select max(finished) from job where job.cluster = cluster.cluster), 0)
-    where live = 0;
-create index cluster_ended on cluster (ended) where live = 0;
+-- Submissions without a job in the queue, and the last event when that became so.
+create table ended (
+    cluster integer primary key,
+    seq     integer not null
+) strict;
+insert into ended select cluster, 0 from cluster where live = 0;
+insert or replace into ended
+    select cluster, max(finished) from job where finished is not null
+    and cluster not in (select cluster from cluster where live = 1) group by cluster;
+create index ended_seq on ended (seq);
 
 -- The tokens of submissions whose rows are gone: a client that missed its answer asks again.
 create table past (
@@ -13,5 +19,9 @@ create table past (
     procs   integer not null
 ) strict;
 
--- What users set in jobs (`JobEdited`) and jobs said of themselves (`JobSaid`): kept up to a bound of its own.
-create index event_said on event (seq, octet_length(body)) where substr(body, 3, 6) in ('JobEdi', 'JobSai');
+-- Which events tell what users set in jobs, and what jobs said of themselves, and how long they are: these are kept up to a
+-- bound of its own. Events of an earlier release are not in it.
+create table said (
+    seq   integer primary key,
+    bytes integer not null
+) strict;

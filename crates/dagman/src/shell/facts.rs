@@ -7,8 +7,8 @@ use proto::client::{Happening, Recorded};
 use crate::core::{JobEnd, JobFact};
 
 /// A PROVISIONER's job sets this to 2 when what it provides is there.
-const PROVISIONER_STATE: &str = "ProvisionerState";
-const PROVIDES: &str = "2";
+pub(super) const PROVISIONER_STATE: &str = "ProvisionerState";
+pub(super) const PROVIDES: &str = "2";
 
 /// The job that an entry is about, and what it says of it; none if it says nothing that a workflow
 /// cares about.

@@ -558,7 +558,8 @@ impl ClientConnection<'_> {
         let mut finding = self.context.history.finding(select);
         let first = self.first_event();
         // Who asks from the beginning wants what there is.
-        let mut next = if since <= BEGINNING { since.max(first) } else { since };
+        let mut from_start = since <= BEGINNING;
+        let mut next = if from_start { since.max(first) } else { since };
         loop {
             let grown_to = *grown.borrow_and_update();
             while next.0 <= grown_to {
@@ -572,12 +573,15 @@ impl ClientConnection<'_> {
                     }
                 };
                 match found {
+                    // Whoever wants what there is has heard nothing yet.
+                    Ok(_) if next < first && from_start => next = first,
                     Ok(_) if next < first => {
                         let gone = Refusal::Gone { since: next, first };
                         return self.say(id, Answer::Refused(gone)).await;
                     }
                     Ok((events, after)) => {
                         if !events.is_empty() {
+                            from_start = false;
                             self.say_part(id, Answer::Events(events)).await?;
                         }
                         next = after;

@@ -420,7 +420,12 @@ impl Engine {
             self.read(now, read);
         }
         for (order, tender) in taken.tending {
-            let _ = tender.send(self.store.tend(order).await?);
+            // Nothing depends on it: a full disk is no reason to end.
+            let tended = self.store.tend(order).await.unwrap_or_else(|error| {
+                tracing::warn!(%error, "what is kept no longer stays for now");
+                Tended::default()
+            });
+            let _ = tender.send(tended);
         }
         Ok(taken.stop)
     }

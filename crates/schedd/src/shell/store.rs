@@ -66,8 +66,7 @@ const RECORD_WINDOW: u64 = 100_000;
 
 // One statement a table: its argument is a JSON array of rows.
 const UPDATE_CLUSTERS: &str = "\
-    update cluster set live = (v.value ->> 1) is not null, body = coalesce(v.value ->> 1, body), \
-    ended = iif((v.value ->> 1) is null, v.value ->> 2, null) \
+    update cluster set live = (v.value ->> 1) is not null, body = coalesce(v.value ->> 1, body) \
     from json_each(?) v where cluster = v.value ->> 0";
 const WRITE_JOBS: &str = "\
     insert into job (cluster, proc, finished, body) \
@@ -313,7 +312,10 @@ impl Store {
             rested: false,
             forgotten,
         };
-        store.make_anew().await?;
+        // It only could not shrink otherwise.
+        if let Err(error) = store.make_anew().await {
+            tracing::warn!(%error, "the queue's file stays as an earlier release made it");
+        }
         // Everything is in the main file, so that what is copied by hand is worth something.
         store.checkpoint(CHECKPOINT_ALL).await?;
         store.mark();
@@ -472,8 +474,8 @@ impl Store {
             .await
             .map_err(failed("read the numbers"))?;
         let past: Vec<(Vec<u8>, u32, u32)> = sqlx::query_as(
-            "select token, cluster, procs from cluster where live = 0 union all \
-                 select token, cluster, procs from past order by 2 desc limit ?",
+            "select * from (select token, cluster, procs from cluster where live = 0 \
+             order by cluster desc limit ?) union all select token, cluster, procs from past",
         )
         .bind(PAST_SUBMISSIONS)
         .fetch_all(&mut *db)
@@ -680,8 +682,9 @@ async fn write_rows(
     batch: &Batch,
     last_event: u64,
 ) -> Result<(), StoreError> {
-    let clusters = batch.clusters.iter().map(|row| json!([row.cluster, row.body, last_event]));
+    let clusters = batch.clusters.iter().map(|row| json!([row.cluster, row.body]));
     each(tx, clusters, "update the clusters", UPDATE_CLUSTERS).await?;
+    retention::note(tx, batch, last_event).await?;
     let jobs = batch.jobs.iter().map(|row| json!([row.cluster, row.proc, row.finished, row.body]));
     each(tx, jobs, "write the jobs", WRITE_JOBS).await?;
     let (kept, dropped): (Vec<_>, Vec<_>) =

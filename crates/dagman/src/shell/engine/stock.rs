@@ -12,12 +12,13 @@ use proto::command::AskError;
 
 use super::Engine;
 use crate::core::{Core, Input, JobEnd, JobFact, JobStanding, NodeState};
+use crate::shell::facts::{PROVIDES, PROVISIONER_STATE};
 
 /// Clusters that are named in one question.
 const AT_ONCE: usize = 10_000;
 
 /// What is to be known of a job.
-const WANTED: [&str; 10] = [
+const WANTED: [&str; 11] = [
     attr::CLUSTER_ID,
     attr::PROC_ID,
     attr::JOB_STATUS,
@@ -28,6 +29,7 @@ const WANTED: [&str; 10] = [
     attr::EXIT_SIGNAL,
     attr::JOB_MATERIALIZE_NEXT_PROC_ID,
     attr::TOTAL_SUBMIT_PROCS,
+    PROVISIONER_STATE,
 ];
 
 /// HTCondor's numbers in `JobStatus`.
@@ -71,16 +73,16 @@ pub(in crate::shell) struct Stock {
 /// What the queue and the history say of the jobs that a workflow's nodes wait for.
 pub(in crate::shell) async fn look_up(schedd: &Schedd, core: &Core) -> Result<Stock, AskError> {
     let clusters: Vec<ClusterId> = awaited(core).map(|(_, cluster)| cluster).collect();
-    let mut ads = Vec::new();
+    let [mut queued, mut over] = [Vec::new(), Vec::new()];
     for some in clusters.chunks(AT_ONCE) {
         let select = Select::Any(some.iter().copied().map(Selector::Cluster).collect());
-        for finished in [false, true] {
+        for (finished, ads) in [(false, &mut queued), (true, &mut over)] {
             let projection = WANTED.into_iter().map(Into::into).collect();
             let query = Query { finished, projection, ..Query::of(select.clone()) };
             ads.extend(schedd.jobs(query).await?);
         }
     }
-    Ok(stock(core, &ads))
+    Ok(stock(core, &queued, &over))
 }
 
 /// Clusters of which jobs are waited for, with where these stood.
@@ -99,15 +101,20 @@ fn awaited(core: &Core) -> impl Iterator<Item = (&[JobStanding], ClusterId)> {
     })
 }
 
-fn stock(core: &Core, ads: &[ClassAd]) -> Stock {
-    let known: BTreeMap<JobId, &ClassAd> =
-        ads.iter().filter_map(|ad| Some((client::wait::id(ad)?, ad))).collect();
+/// A job that has ended in between is in both; which of a factory are still to come, only its jobs
+/// in the queue say.
+fn stock(core: &Core, queued: &[ClassAd], over: &[ClassAd]) -> Stock {
     let mut to_come: BTreeMap<ClusterId, u32> = BTreeMap::new();
-    for (job, ad) in &known {
-        if let Some(next) = number(ad, attr::JOB_MATERIALIZE_NEXT_PROC_ID) {
+    for ad in queued {
+        if let Some(job) = client::wait::id(ad)
+            && let Some(next) = number(ad, attr::JOB_MATERIALIZE_NEXT_PROC_ID)
+        {
             to_come.insert(job.cluster, u32::try_from(next).unwrap_or(u32::MAX));
         }
     }
+    let ads = queued.iter().chain(over);
+    let known: BTreeMap<JobId, &ClassAd> =
+        ads.filter_map(|ad| Some((client::wait::id(ad)?, ad))).collect();
     let mut stock = Stock::default();
     for (jobs, cluster) in awaited(core) {
         let to_come = to_come.get(&cluster).copied().unwrap_or(u32::MAX);
@@ -116,6 +123,9 @@ fn stock(core: &Core, ads: &[ClassAd]) -> Stock {
                 continue;
             }
             let job = JobId { cluster, proc: ProcId(proc) };
+            if known.get(&job).is_some_and(|ad| provides(ad)) {
+                stock.inputs.push(Input::Job { job, fact: JobFact::Provides });
+            }
             let fact = match known.get(&job) {
                 Some(ad) => fact(ad, *standing),
                 None => {
@@ -127,6 +137,11 @@ fn stock(core: &Core, ads: &[ClassAd]) -> Stock {
         }
     }
     stock
+}
+
+/// Whether a PROVISIONER's job says that what it provides is there.
+fn provides(ad: &ClassAd) -> bool {
+    number(ad, PROVISIONER_STATE).is_some_and(|state| state.to_string() == PROVIDES)
 }
 
 /// What an ad says of a job that stood there.
@@ -187,16 +202,19 @@ mod tests {
             "ProcId = 3; JobStatus = 5; HoldReason = \"r\"; HoldReasonCode = 1",
             "ProcId = 4; JobStatus = 1",
             "ProcId = 5; JobStatus = 2; JobMaterializeNextProcId = 8",
-            "ProcId = 6; JobStatus = 1",
+            "ProcId = 6; JobStatus = 1; ProvisionerState = 2",
         ];
         let ads = ads.map(|ad| ClassAd::parse_new(&format!("[ ClusterId = 5; {ad} ]")).unwrap());
-        let stock = stock(&core, &ads);
+        // It has ended since the queue was asked, and the next is still to come.
+        let over = ClassAd::parse_new("[ ClusterId = 5; ProcId = 5; JobStatus = 3 ]").unwrap();
+        let stock = stock(&core, &ads, &[over]);
         let facts = [
             (1, JobFact::Over(JobEnd::Exited(3))),
             (2, JobFact::Over(JobEnd::Signaled(9))),
             (3, held),
             (4, JobFact::Released),
-            (5, JobFact::Executing),
+            (5, JobFact::Over(JobEnd::Removed)),
+            (6, JobFact::Provides),
             (7, JobFact::Over(JobEnd::Removed)),
         ];
         let inputs = facts.map(|(proc, fact)| Input::Job { job: id(proc), fact });

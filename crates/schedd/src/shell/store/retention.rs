@@ -3,13 +3,22 @@
 
 use model::{Seq, Timestamp};
 use proto::client::Forgotten;
-use sqlx::{Connection, Row, SqliteConnection};
+use serde_json::json;
+use sqlx::{Connection, SqliteConnection};
 
-use super::{PAST_SUBMISSIONS, Reader, Store, StoreError, WRITE_META_ONE, failed};
+use super::{
+    Batch, EventRow, PAST_SUBMISSIONS, Reader, Store, StoreError, WRITE_META_ONE, each, failed,
+};
 use crate::shell::retention::{Order, Sizes, Upto};
 
-/// Jobs and events, each, that go in one transaction: some milliseconds.
+/// Jobs, events and submissions, each, that go in one transaction: some milliseconds.
 const SLICE: u32 = 200;
+
+/// How long they may be together, but for the first of them, bytes.
+const SLICE_BYTES: u64 = 4 << 20;
+
+/// How the bodies of events begin that tell what was set in a job, and what one said.
+const SAID: [&str; 2] = ["{\"JobEdited\"", "{\"JobSaid\""];
 
 /// Pages that are given back to the disk in one transaction.
 const PAGES: u32 = 256;
@@ -23,29 +32,36 @@ pub(super) const FORGOTTEN: &str = "forgotten";
 
 const READ_FORGOTTEN: &str = "select body from meta where key = ?";
 
-// The words are those of the index `event_said`.
-const READ_SAID: &str = "\
-    select max(seq) as last, count(*) as many, coalesce(sum(bytes), 0) as bytes from \
-    (select seq, octet_length(body) as bytes from event \
-     where substr(body, 3, 6) in ('JobEdi', 'JobSai') and seq < ? order by seq limit ?)";
-const DROP_SAID: &str =
-    "delete from event where substr(body, 3, 6) in ('JobEdi', 'JobSai') and seq <= ?";
-const READ_JOBS: &str = "\
-    select max(finished) as last, count(*) as many from \
-    (select finished from job where finished is not null and finished < ? order by finished limit ?)";
+const NOTE_ENDED: &str = "\
+    insert or replace into ended (cluster, seq) \
+    select value ->> 0, value ->> 1 from json_each(?) where true";
+const NOTE_SAID: &str =
+    "insert into said (seq, bytes) select value ->> 0, value ->> 1 from json_each(?) where true";
+
+// What is next to go, with its length.
+const NEXT_SAID: &str = "select seq, bytes from said where seq < ? order by seq limit ?";
+const NEXT_JOBS: &str = "\
+    select finished, octet_length(body) from job \
+    where finished is not null and finished < ? order by finished limit ?";
+const NEXT_EVENTS: &str =
+    "select seq, octet_length(body) from event where seq < ? order by seq limit ?";
+const NEXT_CLUSTERS: &str = "\
+    select ended.cluster, octet_length(spec) from ended join cluster using (cluster) \
+    where seq < ? order by seq limit ?";
+
+const DROP_SAID_EVENTS: &str =
+    "delete from event where seq in (select seq from said where seq <= ?)";
+const DROP_SAID: &str = "delete from said where seq <= ?";
 const DROP_JOBS: &str = "delete from job where finished is not null and finished <= ?";
 const READ_FIRST_JOB: &str = "select min(finished) from job where finished is not null";
-const READ_EVENTS: &str = "\
-    select max(seq) as last, count(*) as many from \
-    (select seq from event where seq < ? order by seq limit ?)";
 const READ_TIME: &str = "select at_ms from event where seq = ?";
 const DROP_EVENTS: &str = "delete from event where seq <= ?";
+// A token may come a second time, months later.
 const KEEP_TOKENS: &str = "\
-    insert into past (cluster, token, procs) select cluster, token, procs from cluster \
-    where live = 0 and ended < ? order by ended limit ?";
-const DROP_CLUSTERS: &str = "\
-    delete from cluster where live = 0 and cluster in \
-    (select cluster from cluster where live = 0 and ended < ? order by ended limit ?)";
+    insert or replace into past (cluster, token, procs) select cluster, token, procs from cluster \
+    where cluster in (select value from json_each(?))";
+const DROP_CLUSTERS: &str = "delete from cluster where cluster in (select value from json_each(?))";
+const DROP_ENDED: &str = "delete from ended where cluster in (select value from json_each(?))";
 const DROP_TOKENS: &str = "\
     delete from past where cluster <= (select cluster from past order by cluster desc limit 1 offset ?)";
 
@@ -79,80 +95,67 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// If the disk fails. Nothing is lost but what was to go.
+    /// If it cannot be written. Nothing depends on that it is.
     pub async fn tend(&mut self, order: Order) -> Result<Tended, StoreError> {
         let tended = match order {
             Order::Forget(upto) => self.forget(upto).await?,
             Order::ForgetSaid => self.forget_said().await?,
             Order::GiveBack => self.give_back().await?,
         };
-        self.rested = false;
+        self.rested &= tended == Tended::default();
         Ok(tended)
     }
 
     async fn forget(&mut self, upto: Upto) -> Result<Tended, StoreError> {
-        let doing = "take out what is kept no longer";
         let last = self.now.last_event;
         let mut told = *self.forgotten.borrow();
-        let db = &mut self.writer;
-        let (jobs_last, jobs) = slice(db, READ_JOBS, upto.jobs.min(last)).await?;
-        let mut tx = db.begin().await.map_err(failed("begin a transaction"))?;
-        if let Some(to) = jobs_last {
+        let mut tx = self.writer.begin().await.map_err(failed("begin a transaction"))?;
+        let jobs = next(&mut tx, NEXT_JOBS, upto.jobs.min(last)).await?;
+        if let Some(to) = jobs.last() {
             told.first_job = Seq(to).next();
             told.jobs_until = time_of(&mut tx, to).await?.or(told.jobs_until);
-            told.jobs += jobs;
-            sqlx::query(DROP_JOBS)
-                .bind(number(to))
-                .execute(&mut *tx)
-                .await
-                .map_err(failed(doing))?;
+            told.jobs += jobs.many();
+            run(&mut tx, DROP_JOBS, to).await?;
         }
-        let first_job: Option<i64> =
-            sqlx::query_scalar(READ_FIRST_JOB).fetch_one(&mut *tx).await.map_err(failed(doing))?;
+        let first_job: Option<i64> = sqlx::query_scalar(READ_FIRST_JOB)
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(failed("find what is kept no longer"))?;
         // A job's end is told for as long as the job is there, and the record never ends before the
         // last event, by which it is known from its copies.
         let most = first_job.map_or(last, |first| last.min(first.unsigned_abs()));
-        let (events_last, events) = slice(&mut tx, READ_EVENTS, upto.events.min(most)).await?;
-        if let Some(to) = events_last {
+        let events = next(&mut tx, NEXT_EVENTS, upto.events.min(most)).await?;
+        if let Some(to) = events.last() {
             told.first_event = Seq(to).next();
             told.events_until = time_of(&mut tx, to).await?.or(told.events_until);
-            sqlx::query(DROP_EVENTS)
-                .bind(number(to))
-                .execute(&mut *tx)
-                .await
-                .map_err(failed(doing))?;
+            run(&mut tx, DROP_EVENTS, to).await?;
+            run(&mut tx, DROP_SAID, to).await?;
         }
-        let clusters = drop_clusters(&mut tx, told.first_event.0).await?;
-        keep_told(&mut tx, &told).await?;
-        self.forgotten.send_replace(told);
-        tx.commit().await.map_err(failed("commit a transaction"))?;
-        let full = u64::from(SLICE);
-        let has_more = jobs == full || events == full || clusters == full;
-        Ok(Tended { jobs, events, said_bytes: 0, has_more })
+        let clusters = next(&mut tx, NEXT_CLUSTERS, told.first_event.0).await?;
+        drop_clusters(&mut tx, &clusters).await?;
+        let has_more = jobs.has_more || events.has_more || clusters.has_more;
+        let tended = Tended { jobs: jobs.many(), events: events.many(), said_bytes: 0, has_more };
+        if tended != Tended::default() || clusters.many() > 0 {
+            self.forgotten.send_replace(told);
+            keep_told(&mut tx, &told).await?;
+            tx.commit().await.map_err(failed("commit a transaction"))?;
+        }
+        Ok(tended)
     }
 
     async fn forget_said(&mut self) -> Result<Tended, StoreError> {
-        let doing = "take out what was said and set";
         let mut told = *self.forgotten.borrow();
         let mut tx = self.writer.begin().await.map_err(failed("begin a transaction"))?;
-        let row = sqlx::query(READ_SAID)
-            .bind(number(self.now.last_event))
-            .bind(SLICE)
-            .fetch_one(&mut *tx)
-            .await
-            .map_err(failed(doing))?;
-        let read = || -> Result<(Option<i64>, i64, i64), sqlx::Error> {
-            Ok((row.try_get("last")?, row.try_get("many")?, row.try_get("bytes")?))
-        };
-        let (to, events, bytes) = read().map_err(failed(doing))?;
-        let Some(to) = to.map(i64::unsigned_abs) else { return Ok(Tended::default()) };
+        let said = next(&mut tx, NEXT_SAID, self.now.last_event).await?;
+        let Some(to) = said.last() else { return Ok(Tended::default()) };
         told.first_said = told.first_said.max(Seq(to).next());
-        sqlx::query(DROP_SAID).bind(number(to)).execute(&mut *tx).await.map_err(failed(doing))?;
-        keep_told(&mut tx, &told).await?;
         self.forgotten.send_replace(told);
+        run(&mut tx, DROP_SAID_EVENTS, to).await?;
+        run(&mut tx, DROP_SAID, to).await?;
+        keep_told(&mut tx, &told).await?;
         tx.commit().await.map_err(failed("commit a transaction"))?;
-        let (events, said_bytes) = (events.unsigned_abs(), bytes.unsigned_abs());
-        Ok(Tended { jobs: 0, events, said_bytes, has_more: events == u64::from(SLICE) })
+        let (events, has_more) = (said.many(), said.has_more);
+        Ok(Tended { jobs: 0, events, said_bytes: said.bytes, has_more })
     }
 
     async fn give_back(&mut self) -> Result<Tended, StoreError> {
@@ -195,9 +198,7 @@ impl Reader {
     ///
     /// If the file cannot be read.
     pub async fn said_bytes(&self) -> Result<u64, StoreError> {
-        let sql = "select coalesce(sum(octet_length(body)), 0) from event \
-                   where substr(body, 3, 6) in ('JobEdi', 'JobSai')";
-        self.number(sql).await
+        self.number("select coalesce(sum(bytes), 0) from said").await
     }
 
     async fn number(&self, sql: &'static str) -> Result<u64, StoreError> {
@@ -312,20 +313,71 @@ async fn keep_told(tx: &mut SqliteConnection, told: &Forgotten) -> Result<(), St
     Ok(())
 }
 
-/// The last and the number of the next rows to go, which stand before `before`.
-async fn slice(
-    db: &mut SqliteConnection,
+/// Rows that go in one transaction, each by its key.
+struct Slice {
+    keys: Vec<u64>,
+    bytes: u64,
+    has_more: bool,
+}
+
+impl Slice {
+    /// Of these rows so many that they are not too long together, but one at least.
+    fn of(rows: &[(i64, i64)]) -> Self {
+        let mut slice = Self { keys: Vec::new(), bytes: 0, has_more: false };
+        for (key, bytes) in rows {
+            if !slice.keys.is_empty() && slice.bytes + bytes.unsigned_abs() > SLICE_BYTES {
+                break;
+            }
+            slice.keys.push(key.unsigned_abs());
+            slice.bytes += bytes.unsigned_abs();
+        }
+        slice.has_more = slice.keys.len() < rows.len() || rows.len() == SLICE as usize;
+        slice
+    }
+
+    fn last(&self) -> Option<u64> {
+        self.keys.last().copied()
+    }
+
+    fn many(&self) -> u64 {
+        self.keys.len() as u64
+    }
+}
+
+/// What is next to go, before `before`.
+async fn next(
+    tx: &mut SqliteConnection,
     sql: &'static str,
     before: u64,
-) -> Result<(Option<u64>, u64), StoreError> {
-    let doing = "find what is kept no longer";
-    let found: (Option<i64>, i64) = sqlx::query_as(sql)
+) -> Result<Slice, StoreError> {
+    let rows: Vec<(i64, i64)> = sqlx::query_as(sql)
         .bind(number(before))
         .bind(SLICE)
-        .fetch_one(db)
+        .fetch_all(tx)
         .await
-        .map_err(failed(doing))?;
-    Ok((found.0.map(i64::unsigned_abs), found.1.unsigned_abs()))
+        .map_err(failed("find what is kept no longer"))?;
+    Ok(Slice::of(&rows))
+}
+
+async fn run(tx: &mut SqliteConnection, sql: &'static str, to: u64) -> Result<(), StoreError> {
+    let done = sqlx::query(sql).bind(number(to)).execute(tx).await;
+    done.map(|_| ()).map_err(failed("take out what is kept no longer"))
+}
+
+/// Notes what will be asked of a batch when it is to go: which submissions are over, and which
+/// events tell what was set in jobs and said by them.
+pub(super) async fn note(
+    tx: &mut SqliteConnection,
+    batch: &Batch,
+    last_event: u64,
+) -> Result<(), StoreError> {
+    let over = batch.clusters.iter().filter(|row| row.body.is_none());
+    let over = over.map(|row| json!([row.cluster, last_event]));
+    each(tx, over, "note which submissions are over", NOTE_ENDED).await?;
+    let is_said = |row: &&EventRow| SAID.iter().any(|begins| row.body.starts_with(begins));
+    let said = batch.events.iter().filter(is_said);
+    let said = said.map(|row| json!([row.seq, row.body.len()]));
+    each(tx, said, "note what was said and set", NOTE_SAID).await
 }
 
 /// When an event was recorded.
@@ -339,19 +391,18 @@ async fn time_of(db: &mut SqliteConnection, seq: u64) -> Result<Option<Timestamp
 }
 
 /// Drops submissions of which neither a job nor an event is left, but for their tokens.
-async fn drop_clusters(tx: &mut SqliteConnection, before: u64) -> Result<u64, StoreError> {
-    let doing = "take out submissions";
-    let each = async |tx: &mut SqliteConnection, sql: &'static str| {
-        let done = sqlx::query(sql).bind(number(before)).bind(SLICE).execute(tx).await;
-        Ok::<_, StoreError>(done.map_err(failed(doing))?.rows_affected())
-    };
-    if each(tx, KEEP_TOKENS).await? == 0 {
-        return Ok(0);
+async fn drop_clusters(tx: &mut SqliteConnection, clusters: &Slice) -> Result<(), StoreError> {
+    if clusters.keys.is_empty() {
+        return Ok(());
     }
-    let gone = each(tx, DROP_CLUSTERS).await?;
+    let doing = "take out submissions";
+    let named = json!(clusters.keys).to_string();
+    for sql in [KEEP_TOKENS, DROP_CLUSTERS, DROP_ENDED] {
+        sqlx::query(sql).bind(&named).execute(&mut *tx).await.map_err(failed(doing))?;
+    }
     let most = sqlx::query(DROP_TOKENS).bind(PAST_SUBMISSIONS);
     most.execute(tx).await.map_err(failed(doing))?;
-    Ok(gone)
+    Ok(())
 }
 
 fn number(seq: u64) -> i64 {
@@ -363,7 +414,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::shell::store::{Batch, ClusterRow, EventRow, JobRow, NewCluster};
+    use crate::shell::store::{ClusterRow, JobRow, NewCluster};
 
     fn cluster(number: u32) -> NewCluster {
         let token = [u8::try_from(number).unwrap(); 16];
@@ -484,6 +535,74 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn a_token_that_comes_again_when_its_cluster_is_forgotten_ends_nothing() {
+        let (dir, mut store) = worked().await;
+        store.tend(Order::Forget(Upto { jobs: 5, events: 5 })).await.unwrap();
+        assert!(store.reader().cluster(1).await.unwrap().is_none());
+        // Who asks again long after is given another, with the same token.
+        let again = NewCluster { token: [1; 16], ..cluster(4) };
+        let new = Batch { new_clusters: vec![again], ..Batch::default() };
+        store.commit(&new).await.unwrap();
+        let over = Batch {
+            clusters: vec![ClusterRow { cluster: 4, body: None }],
+            events: vec![event(10, 4, "{}")],
+            ..Batch::default()
+        };
+        store.commit(&over).await.unwrap();
+        let later = Batch { events: vec![event(11, 3, "{}")], ..Batch::default() };
+        store.commit(&later).await.unwrap();
+        store.tend(Order::Forget(Upto { jobs: 11, events: 11 })).await.unwrap();
+        assert!(store.reader().cluster(4).await.unwrap().is_none());
+        store.close().await.unwrap();
+        let mut store = Store::open(&dir.path().join("queue.db")).await.unwrap();
+        assert_eq!(store.load().await.unwrap().past, [([1; 16], 4, 2)]);
+    }
+
+    #[tokio::test]
+    async fn tokens_that_are_kept_are_known_however_long_the_history_is() {
+        let (_dir, mut store) = worked().await;
+        store.tend(Order::Forget(Upto { jobs: 5, events: 5 })).await.unwrap();
+        let token = |n: u32| {
+            let mut token = [9; 16];
+            token[..4].copy_from_slice(&n.to_le_bytes());
+            token
+        };
+        let new = |n: u32| NewCluster { token: token(n), cluster: n, ..cluster(1) };
+        let over = |n: u32| ClusterRow { cluster: n, body: None };
+        let batch = Batch { new_clusters: (10..10_100).map(new).collect(), ..Batch::default() };
+        store.commit(&batch).await.unwrap();
+        let batch = Batch { clusters: (10..10_100).map(over).collect(), ..Batch::default() };
+        store.commit(&batch).await.unwrap();
+        let past = store.load().await.unwrap().past;
+        assert_eq!(past.len(), 10_001);
+        assert!(past.contains(&([1; 16], 1, 2)), "the one whose rows are gone");
+    }
+
+    #[test]
+    fn a_slice_is_bounded_by_bytes_and_has_one_row_at_least() {
+        let taken = |bytes: &[i64]| {
+            let rows: Vec<(i64, i64)> = (1..).zip(bytes.iter().copied()).collect();
+            let slice = Slice::of(&rows);
+            (slice.many(), slice.last(), slice.has_more)
+        };
+        let mib = 1 << 20;
+        assert_eq!(taken(&[]), (0, None, false));
+        assert_eq!(taken(&[mib; 3]), (3, Some(3), false));
+        assert_eq!(taken(&[mib; 9]), (4, Some(4), true));
+        assert_eq!(taken(&[100 * mib, 1]), (1, Some(1), true));
+        assert_eq!(taken(&[1; SLICE as usize]), (200, Some(200), true));
+    }
+
+    #[tokio::test]
+    async fn what_has_nothing_to_do_writes_nothing() {
+        let (_dir, mut store) = worked().await;
+        store.rest().await;
+        assert_eq!(store.tend(Order::Forget(Upto::default())).await.unwrap(), Tended::default());
+        assert!(store.is_rested(), "it goes on resting");
+        assert_eq!(*store.forgotten().borrow(), Forgotten::default());
+    }
+
     async fn fill(store: &mut Store, from: u64) {
         let body = format!("{{\"x\":\"{}\"}}", "y".repeat(100_000));
         let events = (from..from + 300).map(|n| event(n, 3, &body)).collect();
@@ -502,15 +621,13 @@ mod tests {
         store.rest().await;
         let full = length(&path);
         assert!(full > 30_000_000, "{full}");
-        for _ in 0..3 {
-            store.tend(Order::Forget(Upto { jobs: 300, events: 300 })).await.unwrap();
-        }
+        let order = Order::Forget(Upto { jobs: 300, events: 300 });
+        while store.tend(order).await.unwrap().has_more {}
         fill(&mut store, 400).await;
         store.rest().await;
         assert!(length(&path) < full + full / 10, "it is used again");
-        for _ in 0..3 {
-            store.tend(Order::Forget(Upto { jobs: 690, events: 690 })).await.unwrap();
-        }
+        let order = Order::Forget(Upto { jobs: 690, events: 690 });
+        while store.tend(order).await.unwrap().has_more {}
         let reader = store.reader();
         while reader.sizes().await.unwrap().free_bytes > 1 << 20 {
             store.tend(Order::GiveBack).await.unwrap();

@@ -84,6 +84,24 @@ impl OwnPool {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    /// Runs a script of the shell that calls commands.
+    ///
+    /// # Errors
+    ///
+    /// If it fails: with what it says of that.
+    pub fn shell(&self, script: &str) -> Result<()> {
+        let output = Command::new("/bin/sh")
+            .args(["-ec", script])
+            .env(HOME_VARIABLE, self.home.dir())
+            .current_dir(&self.work)
+            .stdin(Stdio::null())
+            .output()?;
+        if !output.status.success() {
+            bail!("{script}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(())
+    }
+
     /// Waits for the end of a cluster's jobs by the event stream, as `wait` does.
     ///
     /// # Errors

@@ -40,7 +40,7 @@ enum Verb {
         args: Vec<String>,
     },
     /// Measures; each figure as a ratio to something measured in the same run. `bench`, `bench
-    /// classad`, `bench match`, `bench dag [PART...]`.
+    /// classad`, `bench match`, `bench dag [PART...]`, `bench pbs`.
     Bench {
         /// What, and its own arguments.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

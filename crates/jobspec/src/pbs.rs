@@ -36,8 +36,8 @@ pub use depend::Depend;
 pub use identifiers::{JobWord, NoJobWord, Subjobs};
 pub use moments::Moment;
 pub use refusal::{Beside, Refusal, code, said};
-pub use reserve::{Reservation, clock, duration, reservation};
-pub use resources::{consumed, is_known_resource, is_resource, resource_value};
+pub use reserve::{Reservation, duration, reservation};
+pub use resources::{clock, consumed, is_known_resource, is_resource, resource_value};
 pub use staging::Staged;
 pub use submission::{Caller, NoScript, Submission, Work, qsub};
 
@@ -50,8 +50,8 @@ pub mod shown {
     pub const JOB_NAME: &str = "Job_Name";
     pub const JOIN_PATH: &str = "Join_Path";
     pub const KEEP_FILES: &str = "Keep_Files";
-    pub const MAIL_POINTS: &str = "Mail_Points";
-    pub const MAIL_USERS: &str = "Mail_Users";
+    pub const MAIL_POINTS: &str = model::attr::SHOWN_MAIL_POINTS;
+    pub const MAIL_USERS: &str = model::attr::SHOWN_MAIL_USERS;
     pub const REMOVE_FILES: &str = "Remove_Files";
     pub const USER_LIST: &str = "User_List";
     pub const OUTPUT_PATH: &str = "Output_Path";

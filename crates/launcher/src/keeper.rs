@@ -10,7 +10,8 @@
 //!
 //! A run may have a script before its program and one after it (`steps.rs`): each is *the current
 //! process* in its turn, and all of this holds for it. What the script before leaves running stays
-//! while the program runs; the script after begins when nothing is left. Between two of them a
+//! while the program runs; the script after begins when nothing is left, and if it says so also
+//! where the run was asked to end: then it runs as if nobody had asked. Between two of them a
 //! suspended run waits, without a process, until it may go on.
 //!
 //! A keeper trusts the launcher's orders; who may give them was checked there. It outlives the
@@ -42,7 +43,7 @@ use crate::child::{ProcessPlan, path_of_stage};
 use crate::config::RunAs;
 use crate::link::{FrameStream, LinkError, Reading};
 use crate::record::{RecordEntry, Records, RunFile};
-use crate::steps::Steps;
+use crate::steps::{Ending, Steps};
 use crate::sys::{self, ChildStack, Reaped, Rusage, SpawnError, Status};
 use crate::tree;
 use crate::wire::{End, KilledBy, Outcome, RunKey, Stage, Start, Step, Usage};
@@ -139,6 +140,8 @@ struct Run {
     suspended: bool,
     phase: Phase,
     killed_by: Option<KilledBy>,
+    /// It was killed without a grace, or its lease is over: nothing of it begins any more.
+    at_once: bool,
     kill_grace_ms: u64,
     lease_until_boot_ms: u64,
     /// The main process, and when it began to execute, if it has.
@@ -329,6 +332,7 @@ impl Keeper {
             suspended: false,
             phase: Phase::Running,
             killed_by: None,
+            at_once: false,
             main: None,
             started_boot_ms: 0,
             reaped: Rusage { user_us: 0, sys_us: 0, max_rss_kib: 0 },
@@ -343,7 +347,7 @@ impl Keeper {
         if before_boot_ms >= run.lease_until_boot_ms {
             // An order that is read late, or a script that ended while the machine slept: somebody
             // else may have the job by now.
-            run.killed_by.get_or_insert(KilledBy::Lease);
+            run.lease_is_over();
             self.run = Some(run);
             self.reap();
             return;
@@ -508,7 +512,7 @@ impl Keeper {
         }
         let is_over = matches!(run.current, Current::Gone) && run.next().is_none();
         if run.lease_until_boot_ms <= now && !is_over {
-            run.killed_by.get_or_insert(KilledBy::Lease);
+            run.lease_is_over();
         }
         run.kill_all(now);
         self.go_on_if_waiting();
@@ -616,8 +620,21 @@ impl Run {
     fn next(&self) -> Option<Step> {
         match self.current {
             Current::Alive { .. } => None,
-            Current::Gone => self.steps.next(self.killed_by),
+            Current::Gone => self.steps.next(self.ending()),
         }
+    }
+
+    fn ending(&self) -> Ending {
+        match self.killed_by {
+            _ if self.at_once => Ending::AtOnce,
+            Some(_) => Ending::Asked,
+            None => Ending::No,
+        }
+    }
+
+    fn lease_is_over(&mut self) {
+        self.killed_by.get_or_insert(KilledBy::Lease);
+        self.at_once = true;
     }
 
     /// The program whose turn it is executes: what is written down of it.
@@ -651,6 +668,7 @@ impl Run {
 
     fn ask_to_end(&mut self, signal: i32, grace_ms: u64, now: u64) {
         self.killed_by.get_or_insert(KilledBy::Request);
+        self.at_once |= grace_ms == 0;
         let soonest = now.saturating_add(grace_ms);
         match &mut self.phase {
             Phase::Killing { .. } => return,

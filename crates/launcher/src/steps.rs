@@ -8,6 +8,16 @@ use crate::wire::{
     Companion, End, FailedScript, KilledBy, OsBytes, Outcome, Script, Start, Stdio, Step, Success,
 };
 
+/// Whether a run is being ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    No,
+    /// What runs was asked to end, and may have been killed since.
+    Asked,
+    /// Nothing of it may begin any more.
+    AtOnce,
+}
+
 /// How far a run has come with its programs.
 #[derive(Debug)]
 pub(crate) struct Steps {
@@ -65,16 +75,23 @@ impl Steps {
     }
 
     /// Whose turn is next when the present program has ended; none if the run is over.
-    pub(crate) fn next(&self, killed_by: Option<KilledBy>) -> Option<Step> {
-        if killed_by.is_some() || self.failed.is_some() {
+    pub(crate) fn next(&self, ending: Ending) -> Option<Step> {
+        let after = self.start.after.as_ref();
+        let goes_on = match ending {
+            Ending::No => true,
+            Ending::Asked => after.is_some_and(|after| after.when_killed),
+            Ending::AtOnce => false,
+        };
+        if !goes_on || self.failed.is_some() {
             return None;
         }
         match self.current {
+            Step::Before if ending == Ending::Asked => Some(Step::After),
             Step::Before => Some(Step::Main),
             Step::Main | Step::Beside => {
                 let main = self.main.as_ref()?;
                 let executed = matches!(main, Outcome::Exited { .. } | Outcome::Signaled { .. });
-                let after = self.start.after.as_ref().filter(|_| executed)?;
+                let after = after.filter(|_| executed)?;
                 let pauses = after.unless.is_some_and(|pause| is(main, pause));
                 (!pauses).then_some(Step::After)
             }
@@ -121,7 +138,7 @@ fn is(outcome: &Outcome, said: Success) -> bool {
 
 /// A script as if it were the run's own program.
 fn as_start(script: &Script, start: &Start) -> Start {
-    let Script { program, argv, env, success: _, unless: _ } = script.clone();
+    let Script { program, argv, env, success: _, unless: _, when_killed: _ } = script.clone();
     with_program(start, program, argv, env)
 }
 

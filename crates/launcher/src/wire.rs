@@ -142,7 +142,8 @@ pub struct Start {
     /// with the program.
     #[serde(default)]
     pub before: Option<Box<Script>>,
-    /// What runs once the program has ended by itself, however, and nothing of it is left.
+    /// What runs once the program has ended by itself, however, and nothing of it is left; see
+    /// [`Script::when_killed`].
     #[serde(default)]
     pub after: Option<Box<Script>>,
     /// What runs beside the program, and ends with it. If it cannot be executed, the run is killed.
@@ -188,6 +189,11 @@ pub struct Script {
     /// The one after the program has no turn if the program ended so: it has only paused.
     #[serde(default)]
     pub unless: Option<Success>,
+    /// The one after the program has its turn also where the run is ended, unless at once (with a
+    /// grace of 0, or by its lease): for what has to be brought to an end whatever came of the
+    /// program, which may not have begun. It has no grace of its own; another kill ends it.
+    #[serde(default)]
+    pub when_killed: bool,
 }
 
 /// How a script has to end.

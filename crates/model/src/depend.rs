@@ -21,6 +21,10 @@ pub const RUN_ONE: &str = "RunsInsteadOfJobs";
 /// When that has been, it is held as it would be without.
 pub const HELD_BESIDES: &str = "HeldBesides";
 
+/// The attribute of a job that the pool's managers (`s`) or operators (`o`) hold, which its user
+/// cannot end.
+pub const HELD_BY_MANAGERS: &str = "PbsHeldByManagers";
+
 /// The attribute that a schedd shows of a job for which others wait, as PBS writes it.
 pub const WAITED_FOR: &str = "WaitedForByJobs";
 

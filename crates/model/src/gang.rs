@@ -23,6 +23,11 @@ pub fn hosts(job: &ClassAd) -> u32 {
     said.map_or(1, |hosts| u32::try_from(hosts.max(1)).unwrap_or(u32::MAX))
 }
 
+/// Whether nothing else may be on the machines of a job while it runs (`place=excl`).
+pub fn is_exclusive(job: &ClassAd) -> bool {
+    job.literal(attr::EXCLUSIVE).is_some_and(Value::is_true)
+}
+
 /// Where the parts of a job may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spread {

@@ -34,7 +34,7 @@ pub mod spooling;
 pub mod userlog;
 pub mod version;
 
-pub use gang::{Gang, NODE, Parts, Spread, alone, asking, hosts};
+pub use gang::{Gang, NODE, Parts, Spread, alone, asking, hosts, is_exclusive};
 pub use hold::{Hold, HoldCode, VacateCode};
 pub use ids::{
     Attempt, Beat, ClaimId, ClaimSecret, ClassId, ClusterId, IdError, JobId, MachineName, MatchId,
@@ -46,11 +46,11 @@ pub use job::{
 pub use job_ad::{CheckpointEnd, Granted, OnEvict, files_travel, keeps_files, on_evict};
 pub use limits::{BadLimit, LimitAmount, LimitUse};
 pub use priority::JobPriority;
-pub use reason::{Cause, IdleReason, Nearest, Verdict};
+pub use reason::{Cause, IdleReason, LimitOf, Nearest, Verdict};
 pub use resources::{Devices, Resources};
 pub use run::{ProgramEnd, RunEnd, StartFailure, StartStage, Usage, signal_text};
 pub use run_limit::{Exceeded, RunLimit};
-pub use script::{Script, ScriptSuccess, ScriptWanted};
+pub use script::{AT_ANY_END, Script, ScriptSuccess, ScriptWanted};
 pub use spec::{ClusterSpec, Piece, ProcTemplate, Procs};
 pub use submitter::{is_nice, submitter};
 pub use time::{Now, Timestamp};

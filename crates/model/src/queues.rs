@@ -45,7 +45,7 @@ pub const RESOURCES: &str = "PbsResources";
 /// What a machine's ad calls a resource that managers have named, and a limit of the pool: no
 /// other resource has a name like that.
 pub fn custom_attribute(name: &str) -> String {
-    format!("PBS_{name}")
+    format!("PBS_{}", name.replace('-', "_"))
 }
 
 /// The attribute of the group that a job's user submits for.

@@ -56,6 +56,15 @@ pub enum Verdict {
     NotYet,
 }
 
+/// Of whose jobs only so many may run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LimitOf {
+    All,
+    Owner,
+    Group(String),
+    Project(String),
+}
+
 /// What stands in the way of a match.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cause {
@@ -184,8 +193,7 @@ pub enum Cause {
         queue: Option<String>,
         /// How many may run.
         most: u64,
-        /// Whether of its owner, or of everybody.
-        of_owner: bool,
+        of: LimitOf,
     },
     /// As many jobs of its array run as may.
     ArrayLimit {
@@ -329,9 +337,7 @@ impl fmt::Display for Cause {
                 write!(f, "the limit {name} is reached: {used} of {limit} in use{more}")
             }
             Self::QueueStopped { queue } => f.write_str(&stopped(queue.as_deref())),
-            Self::QueueLimit { queue, most, of_owner } => {
-                f.write_str(&full(queue.as_deref(), *most, *of_owner))
-            }
+            Self::QueueLimit { queue, most, of } => f.write_str(&full(queue.as_deref(), *most, of)),
             Self::ArrayLimit { most } => f.write_str(&full_array(*most)),
             Self::Reserved { machine, at } => f.write_str(&reserved(machine, *at)),
             Self::Kept { machine, at, walltime_s } => f.write_str(&kept(machine, *at, *walltime_s)),
@@ -459,9 +465,14 @@ fn stopped(queue: Option<&str>) -> String {
     )
 }
 
-fn full(queue: Option<&str>, most: u64, of_owner: bool) -> String {
+fn full(queue: Option<&str>, most: u64, of: &LimitOf) -> String {
     let place = queue.map_or("the server".to_owned(), |queue| format!("the queue {queue}"));
-    let whom = if of_owner { " of its owner" } else { "" };
+    let whom = match of {
+        LimitOf::All => String::new(),
+        LimitOf::Owner => " of its owner".to_owned(),
+        LimitOf::Group(group) => format!(" of the group {group}"),
+        LimitOf::Project(project) => format!(" of the project {project}"),
+    };
     format!("{most} of the jobs{whom} in {place} run, and no more may (max_run)")
 }
 

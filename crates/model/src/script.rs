@@ -29,7 +29,13 @@ pub struct ScriptWanted<'ad> {
     pub environ: BTreeMap<String, String>,
     /// How it has to end; none: it only has to be executed.
     pub success: Option<ScriptSuccess>,
+    /// The one after the executable runs also where the job is stopped ([`AT_ANY_END`]).
+    pub at_any_end: bool,
 }
+
+/// Whether a job's `PostCmd` runs also where the job is stopped. HTCondor has no such word: a job
+/// of PBS's brings its files out whatever ends it.
+pub const AT_ANY_END: &str = "PostCmdAtAnyEnd";
 
 /// How a script has to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +105,10 @@ impl Script {
         };
         let argv = cmdline::argv_in(job, names.arguments)?;
         let environ = cmdline::environ_in(job, names.environment)?;
-        Ok(Some(ScriptWanted { program, argv, environ, success: self.success(job) }))
+        let success = self.success(job);
+        let said = job.literal(AT_ANY_END).is_some_and(Value::is_true);
+        let at_any_end = self == Self::Post && said;
+        Ok(Some(ScriptWanted { program, argv, environ, success, at_any_end }))
     }
 
     /// How a job says that it has to end. (HTCondor 25.14: it cannot fail where neither the code
@@ -151,9 +160,13 @@ mod tests {
         assert_eq!((pre.program, pre.argv), ("setup", vec!["a b".to_owned(), "c".to_owned()]));
         assert_eq!(pre.environ, BTreeMap::from([("NEW".to_owned(), "2".to_owned())]));
         let post = Script::Post.of(&job).unwrap().unwrap();
+        assert!(!post.at_any_end);
         assert_eq!((post.program, post.argv.len(), post.environ.len()), ("/bin/tidy", 2, 2));
         assert_eq!(Script::Pre.of(&ad("PreArgs = \"x\"")).unwrap(), None);
         assert!(Script::Pre.of(&ad("PreCmd = \"a\"\nPreArguments = \"'\"")).is_err());
+        let both = ad("PreCmd = \"a\"\nPostCmd = \"a\"\nPostCmdAtAnyEnd = true");
+        let at_any_end = Script::ALL.map(|script| script.of(&both).unwrap().unwrap().at_any_end);
+        assert_eq!(at_any_end, [false, true]);
     }
 
     #[test]

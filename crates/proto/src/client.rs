@@ -222,12 +222,23 @@ pub enum Arrange {
     Exchange(ClusterId, ClusterId),
     /// These jobs are the next of their owner's to run, whatever their queues' limits are.
     RunNow(Vec<Selector>),
+    /// Holds of these kinds (`u`, `o`, `s`) are set in all of these jobs, or ended.
+    Hold { jobs: Vec<Selector>, kinds: String, is_set: bool },
     /// All of this, or nothing.
     Alter(Box<Alteration>),
     /// An advance reservation, under a number that was reserved before.
     Book(Box<BookAsk>),
-    /// Another window for a reservation.
-    Rebook { queue: String, window: Window },
+    /// Another window for a reservation, and what else is said of it from now on.
+    Rebook {
+        queue: String,
+        window: Window,
+        /// What is only shown of it.
+        #[serde(default)]
+        shown: BTreeMap<String, String>,
+        /// Who may submit to its queue, if that is to be somebody else.
+        #[serde(default)]
+        users: Option<String>,
+    },
     /// A reservation is deleted, and its jobs with it.
     Unbook { queue: String },
 }

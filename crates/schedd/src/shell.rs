@@ -24,6 +24,7 @@ mod ballast;
 mod clients;
 mod engine;
 mod files;
+mod groups;
 mod history;
 mod ledger;
 mod links;

@@ -299,7 +299,7 @@ impl World {
                 _ => {
                     let for_s = self.rng.pick(&[30, 90, 300]);
                     let window = self.window(schedd, 40, for_s);
-                    Arrange::Rebook { queue, window }
+                    Arrange::Rebook { queue, window, shown: BTreeMap::default(), users: None }
                 }
             };
             return self.arrange(schedd, root, what);
@@ -324,7 +324,9 @@ impl World {
     pub(crate) fn rebook(&mut self, schedd: usize, queue: String, wanted: Wanted) {
         let window = self.window(schedd, wanted.in_s, wanted.for_s);
         let root = Actor { user: UserName::new("root"), superuser: true };
-        self.arrange(schedd, root, Arrange::Rebook { queue, window });
+        let shown = BTreeMap::new();
+        let what = Arrange::Rebook { queue, window, shown, users: None };
+        self.arrange(schedd, root, what);
     }
 
     fn window(&self, schedd: usize, in_s: i64, for_s: i64) -> Window {

@@ -12,6 +12,7 @@ mod block;
 mod counting;
 mod depending;
 mod found;
+mod holding;
 mod messages;
 mod operating;
 mod parts;
@@ -60,8 +61,8 @@ pub const COMMANDS: &[PbsCommand] = &[
     PbsCommand { name: "qstat", about: "Show jobs as PBS does", run: qstat::run },
     PbsCommand { name: "qdel", about: "Delete jobs", run: acting::delete },
     PbsCommand { name: "qalter", about: "Change jobs in the queue", run: qalter::run },
-    PbsCommand { name: "qhold", about: "Hold jobs", run: acting::hold },
-    PbsCommand { name: "qrls", about: "Release held jobs", run: acting::release },
+    PbsCommand { name: "qhold", about: "Hold jobs", run: holding::hold },
+    PbsCommand { name: "qrls", about: "Release held jobs", run: holding::release },
     PbsCommand {
         name: "qsig",
         about: "Send signals to running jobs, suspend them, or let them go on",

@@ -25,6 +25,8 @@ mod many_users;
 mod one_command;
 mod pbs;
 mod pbs_lines;
+mod pbs_managers;
+mod pbs_staging;
 mod policies;
 mod reliability;
 mod retention;

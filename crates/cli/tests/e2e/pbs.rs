@@ -573,47 +573,6 @@ fn no_more_subjobs_run_than_may_and_raising_that_counts_at_once() {
 }
 
 #[test]
-fn files_are_staged_in_and_out_and_a_private_folder_is_gone_at_the_end() {
-    let pool = Pool::start(1);
-    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
-    let host = host.trim().split('.').next().unwrap();
-    let (given, made) = (pool.work().join("given"), pool.work().join("made"));
-    fs::create_dir(&given).unwrap();
-    fs::write(given.join("a"), "from outside\n").unwrap();
-    let stage_in = format!("stagein=here@{host}:{}", given.display());
-    let stage_out = format!("stageout=result@localhost:{}", made.display());
-    let words = ["-W", "sandbox=PRIVATE", "-W", &stage_in, "-W", &stage_out, "-j", "oe"];
-    let id = submit(&pool, &words, "cat here/a > result; pwd; test $PWD = $PBS_JOBDIR && echo own");
-    until(&pool, &id, "F");
-    let job = full(&pool, &id);
-    assert_eq!(job["Exit_status"], 0);
-    assert_eq!((&job["sandbox"], &job["stagein"]), (&"PRIVATE".into(), &stage_in[8..].into()));
-    assert_eq!(fs::read_to_string(&made).unwrap(), "from outside\n");
-    assert!(given.join("a").exists(), "what is brought from stays");
-    let said = written(&pool, &format!("STDIN.o{}", number(&id)));
-    let (folder, own) = said.split_once('\n').unwrap();
-    assert_eq!(own, "own\n");
-    eventually("its folder is gone", || !Path::new(folder).exists());
-
-    let missing = format!("stagein=x@{host}:/no/such/file");
-    let held = submit(&pool, &["-W", &missing, "-j", "oe"], "echo ran");
-    until(&pool, &held, "H");
-    let said = written(&pool, &format!("STDIN.o{}", number(&held)));
-    assert!(said.starts_with("pbs: cannot stage in /no/such/file to "), "{said}");
-    assert!(!said.contains("ran"), "{said}");
-    run(&pool, 0, &["qdel", &held]);
-
-    let nowhere = format!("stageout=result@{host}:/dev/null/x");
-    let words = ["-W", "sandbox=PRIVATE", "-W", &nowhere, "-j", "oe"];
-    let id = submit(&pool, &words, "echo kept > result");
-    until(&pool, &id, "F");
-    let said = written(&pool, &format!("STDIN.o{}", number(&id)));
-    let kept = said.rsplit("it is kept in ").next().unwrap().trim();
-    assert_eq!(fs::read_to_string(Path::new(kept).join("result")).unwrap(), "kept\n");
-    fs::remove_dir_all(kept).unwrap();
-}
-
-#[test]
 fn a_signal_reaches_a_job_and_what_is_to_be_removed_stays_if_it_ends_badly() {
     let pool = Pool::start(2);
     let script = "trap 'echo got it; exit 9' USR1; echo ready; while :; do sleep 0.1; done";

@@ -4,6 +4,7 @@
 use super::depend;
 use super::moments::Moment;
 use super::refusal::code;
+use super::staging;
 use super::submission::Caller;
 use super::text::{Rule, read};
 
@@ -51,7 +52,7 @@ pub(super) fn is_attribute(name: &str, value: &str) -> bool {
         }
         "tolerate_node_failures" => ["none", "job_start", "all"].contains(&value),
         "umask" => value.parse::<u32>().is_ok(),
-        "stagein" | "stageout" => value.split(',').all(is_staged),
+        "stagein" | "stageout" => staging::words(value).iter().all(|file| is_staged(file)),
         "remove_files" => is_made_of(value, "oe"),
         _ => true,
     }

@@ -255,7 +255,7 @@ impl Submission {
     }
 
     /// What runs before the job's own program, and after it: what is staged in is taken away at the
-    /// end, whether anything is staged out or not.
+    /// end, whether anything is staged out or not, and whatever the end is.
     fn around(&self, numbered: &NumberedFor<'_>) -> Vec<String> {
         let arguments = |which: &str| {
             let words = numbered.words.iter().map(String::as_str).chain([which]);
@@ -271,6 +271,7 @@ impl Submission {
         if self.stage_in.is_some() || self.stage_out.is_some() {
             lines.push(format!("+PostCmd = {program}"));
             lines.push(format!("+PostArguments = {}", arguments(STAGING_OUT)));
+            lines.push(format!("+{} = true", model::AT_ANY_END));
         }
         lines
     }
@@ -421,6 +422,9 @@ impl Submission {
         use attribute as a;
         if let Some(gang) = self.gang() {
             ad.set(attr::GANG_PARTS, gang.written());
+        }
+        if self.asked.is_exclusive {
+            ad.set(attr::EXCLUSIVE, true);
         }
         let number = |number: Option<u32>| number.map(i64::from);
         let walltime = self.asked.walltime_s.and_then(|seconds| i64::try_from(seconds).ok());

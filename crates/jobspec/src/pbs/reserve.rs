@@ -10,7 +10,7 @@ use super::chunks::Chunk;
 use super::refusal::{Refusal, code};
 use super::resources::{self, Resources, Size};
 use super::selects;
-use super::text::{self, Rule, read};
+use super::text;
 
 /// What a reservation asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,11 +27,6 @@ pub fn duration(text: &str) -> Option<i64> {
     resources::duration_s(text).and_then(|seconds| i64::try_from(seconds).ok())
 }
 
-/// Seconds as `Resource_List.walltime` has them.
-pub fn clock(seconds: i64) -> String {
-    resources::clock(u64::try_from(seconds).unwrap_or(0))
-}
-
 /// Reads the lists of several `-l`.
 ///
 /// # Errors
@@ -45,22 +40,16 @@ pub fn reservation(lists: &[&str], settings: &QueueSettings) -> Result<Reservati
     }
     let defaults = settings.defaults("", "default_chunk");
     let mut asked = selects::decide(&given, &defaults, known)?;
-    let place = asked.listed.get("place").map_or("free", String::as_str);
-    let parts = read(Rule::place, place).unwrap_or_default();
-    let says = |words: [&str; 2]| parts.iter().any(|part| words.contains(&part.as_str()));
-    let spread = if says(["scatter", "vscatter"]) {
-        Spread::Scatter
-    } else if says(["pack", "pack"]) {
-        Spread::Pack
-    } else {
-        Spread::Free
+    let spread = match asked.spread {
+        Some(model::Spread::Scatter) => Spread::Scatter,
+        Some(model::Spread::Free | model::Spread::Nodes) => Spread::Free,
+        None => Spread::Pack,
     };
     let chunks = asked.chunks.0.iter().map(|chunk| reserved(chunk, known)).collect();
-    let is_exclusive = says(["excl", "exclhost"]);
     asked.listed.remove("walltime");
     Ok(Reservation {
         listed: asked.listed,
-        parts: ReservedParts { chunks, spread, is_exclusive },
+        parts: ReservedParts { chunks, spread, is_exclusive: asked.is_exclusive },
         walltime_s: asked.walltime_s,
     })
 }
@@ -80,8 +69,7 @@ fn reserved(chunk: &Chunk, known: Resources<'_>) -> ReservedChunk {
         disk_kib: 0,
         custom: custom.chain(gpus).collect(),
     };
-    let machine = chunk.get("host").or_else(|| chunk.get("vnode")).map(str::to_owned);
-    ReservedChunk { count: chunk.count, part, machine }
+    ReservedChunk { count: chunk.count, part, machine: chunk.machine().map(str::to_owned) }
 }
 
 #[cfg(test)]

@@ -234,7 +234,7 @@ pub(super) fn duration_s(text: &str) -> Option<u64> {
 }
 
 /// Seconds as PBS writes them.
-pub(super) fn clock(seconds: u64) -> String {
+pub fn clock(seconds: u64) -> String {
     format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 

@@ -35,6 +35,8 @@ pub(super) struct Asked {
     pub(super) machines: u32,
     /// Whether they may be on several, and how.
     pub(super) spread: Option<Spread>,
+    /// Whether nobody else may be on those machines.
+    pub(super) is_exclusive: bool,
     /// Processes on each node, where the job asked for nodes as Torque's users do.
     pub(super) per_node: Option<u32>,
     /// Of the first chunk.
@@ -47,6 +49,11 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    /// Whether it has chunks that may be on several machines.
+    pub(super) fn may_be_on_several(&self) -> bool {
+        self.spread.is_some() && self.chunks.each().nth(1).is_some()
+    }
+
     /// Whether its chunks name different machines.
     pub(super) fn is_on_several(&self) -> bool {
         self.spread.is_some() && named(&self.chunks.0) > 1
@@ -121,7 +128,9 @@ pub(super) fn decide(
     if let Some(nodes) = spread.get("nodes") {
         job.insert("nodes".to_owned(), (*nodes).to_owned());
     }
-    let (machines, apart) = machines(&place, &chunks)?;
+    let placing = Placing::of(&place);
+    let machines = placing.machines(&chunks)?;
+    let Placing { spread: apart, is_exclusive } = placing;
     job.insert("select".to_owned(), select);
     job.insert("place".to_owned(), place);
     let mut chunks = chunks;
@@ -137,7 +146,8 @@ pub(super) fn decide(
     for one in custom.iter().filter(|one| one.resource.of_machines && one.resource.is_consumed) {
         job.insert(one.name.clone(), one.written_total());
     }
-    Ok(Asked { machines, spread: apart, per_node, custom, ..sum(job, chunks)? })
+    let sum = sum(job, chunks)?;
+    Ok(Asked { machines, spread: apart, is_exclusive, per_node, custom, ..sum })
 }
 
 /// What a job asks for with what its queue asks for in its place. Where chunks are described, what
@@ -336,25 +346,39 @@ fn spread_over(chunks: &mut [Chunk], job: &BTreeMap<String, String>) -> Result<(
     Ok(())
 }
 
-/// How many machines the job must have at least, and whether those do that others use too.
-fn machines(place: &str, chunks: &[Chunk]) -> Result<(u32, Option<Spread>), Refusal> {
-    let all: u64 = chunks.iter().map(|chunk| u64::from(chunk.count)).sum();
-    let all = u32::try_from(all).map_err(|_| Refusal::bad_value("Resource_List.select"))?;
-    let parts = read(Rule::place, place).unwrap_or_default();
-    let says = |rule: Rule, words: [&str; 2]| {
-        parts.iter().any(|part| part.as_rule() == rule && words.contains(&part.as_str()))
-    };
-    if says(Rule::sharing, ["excl", "exclhost"]) {
-        let why = "a machine's other processors stay in use";
-        return Err(Refusal::not_built(format!("-l place={place}"), why));
+/// What `place` says.
+struct Placing {
+    /// How chunks may be on several machines; nothing if they may not.
+    spread: Option<Spread>,
+    is_exclusive: bool,
+}
+
+impl Placing {
+    /// Of a text that was read already. What it says of groups of machines means nothing here.
+    fn of(place: &str) -> Self {
+        let parts = read(Rule::place, place).unwrap_or_default();
+        let says = |rule: Rule, words: [&str; 2]| {
+            parts.iter().any(|part| part.as_rule() == rule && words.contains(&part.as_str()))
+        };
+        let is_exclusive = says(Rule::sharing, ["excl", "exclhost"]);
+        let spread = if says(Rule::arrangement, ["scatter", "vscatter"]) {
+            Some(Spread::Scatter)
+        } else {
+            (!says(Rule::arrangement, ["pack", "pack"])).then_some(Spread::Free)
+        };
+        Self { spread, is_exclusive }
     }
-    let (scatter, pack) = (["scatter", "vscatter"], ["pack", "pack"]);
-    Ok(if says(Rule::arrangement, scatter) {
-        (all, Some(Spread::Scatter))
-    } else {
-        let spread = (!says(Rule::arrangement, pack)).then_some(Spread::Free);
-        (spread.map_or(1, |_| u32::try_from(named(chunks)).unwrap_or(1).max(1)), spread)
-    })
+
+    /// How many machines the chunks must be on at least.
+    fn machines(&self, chunks: &[Chunk]) -> Result<u32, Refusal> {
+        let all: u64 = chunks.iter().map(|chunk| u64::from(chunk.count)).sum();
+        let all = u32::try_from(all).map_err(|_| Refusal::bad_value("Resource_List.select"))?;
+        Ok(match self.spread {
+            Some(Spread::Scatter) => all,
+            Some(_) => u32::try_from(named(chunks)).unwrap_or(1).max(1),
+            None => 1,
+        })
+    }
 }
 
 impl CustomAsked {
@@ -451,6 +475,7 @@ fn sum(mut job: BTreeMap<String, String>, chunks: Vec<Chunk>) -> Result<Asked, R
         arch: text("arch"),
         machines: 1,
         spread: None,
+        is_exclusive: false,
         per_node: None,
         first_cpus,
         threads: first("ompthreads").unwrap_or(first_cpus),

@@ -473,10 +473,18 @@ impl Submission {
             "run_count" => {
                 self.runs_before = value.parse().map_err(|_| Refusal::bad_value(name))?;
             }
-            // A job has one machine: none of it is given back early, and it cannot do without it.
-            "release_nodes_on_stageout" | "tolerate_node_failures" => {}
+            "release_nodes_on_stageout" if !is_true(value) => {}
+            "tolerate_node_failures" if value == "none" => {}
+            "release_nodes_on_stageout" | "tolerate_node_failures" => {
+                // Of a job with one machine nothing is given back early, and it cannot do without.
+                if self.asked.may_be_on_several() {
+                    return Err(not_built("a job has all of its machines until its end"));
+                }
+            }
             "create_resv_from_job" if !is_true(value) => {}
-            "create_resv_from_job" => return Err(not_built("there are no reservations")),
+            "create_resv_from_job" => {
+                return Err(not_built("reserve with pbs_rsub, and submit to its queue"));
+            }
             // Better: OpenPBS 23.06 takes these two and does nothing.
             shown::KEEP_FILES if is_of(value, "oedn") => self.keep = value.to_owned(),
             shown::HOLD_TYPES if is_of(value, "un") => self.is_held = value.contains('u'),

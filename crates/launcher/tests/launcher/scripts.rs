@@ -13,7 +13,14 @@ const EXITED_0: Outcome = Outcome::Exited { code: 0 };
 fn script(text: &str, success: Option<Success>) -> Option<Box<Script>> {
     let argv = ["condor_script", "-c", text].map(OsBytes::from).to_vec();
     let env = vec![(OsBytes::from("PATH"), OsBytes::from("/usr/bin:/bin"))];
-    Some(Box::new(Script { program: OsBytes::from("/bin/sh"), argv, env, success, unless: None }))
+    Some(Box::new(Script {
+        program: OsBytes::from("/bin/sh"),
+        argv,
+        env,
+        success,
+        unless: None,
+        when_killed: false,
+    }))
 }
 
 fn run(host: &mut Host, start: Start) -> End {
@@ -164,6 +171,56 @@ fn a_kill_in_a_script_ends_the_run_and_is_not_the_scripts_failure() {
     assert_eq!(host.read("after"), "", "no script of a run that was killed before its turn");
 }
 
+/// The last script of a run that is brought to an end whatever ends it.
+fn at_any_end(text: &str) -> Option<Box<Script>> {
+    let mut script = script(text, None);
+    script.as_mut().unwrap().when_killed = true;
+    script
+}
+
+#[test]
+fn a_script_for_every_end_runs_unless_the_run_is_killed_at_once() {
+    let mut host = Host::new();
+    let deaf = format!("trap '' TERM; {}", gated("main"));
+    for (name, main, grace_ms, ran) in [
+        ("asked", gated("main"), 20_000, "after\n"),
+        ("deaf", deaf.clone(), 100, "after\n"),
+        ("at-once", gated("main"), 0, ""),
+    ] {
+        let mut start = host.script(name, &main);
+        start.after = at_any_end("echo after >>after");
+        host.client.start(start);
+        host.line("main.pid");
+        let kill = RequestBody::Kill { run_key: key(name), signal: 15, grace_ms };
+        assert_eq!(host.client.ask(kill), Ok(Answer::Done));
+        let end = host.client.ended(name);
+        assert!(matches!(end.outcome, Outcome::Signaled { .. }), "{name}: {end:?}");
+        assert_eq!((end.killed_by, end.failed), (Some(KilledBy::Request), None), "{name}");
+        assert_eq!(host.read("after"), ran, "{name}");
+        std::fs::remove_file(host.path("main.pid")).unwrap();
+        let _ = std::fs::remove_file(host.path("after"));
+    }
+}
+
+#[test]
+fn a_script_for_every_end_runs_where_the_program_never_did_and_ends_when_asked_again() {
+    let mut host = Host::new();
+    let kill =
+        |name: &str, grace_ms| RequestBody::Kill { run_key: key(name), signal: 15, grace_ms };
+    let mut start = host.script("before", "echo main >main");
+    start.before = script(&gated("before"), Some(Success::ExitCode(0)));
+    start.after = at_any_end(&format!("echo after >after; {}", gated("after")));
+    host.client.start(start);
+    host.line("before.pid");
+    assert_eq!(host.client.ask(kill("before", 20_000)), Ok(Answer::Done));
+    host.line("after.pid");
+    assert_eq!(host.client.ask(kill("before", 20_000)), Ok(Answer::Done));
+    let end = host.client.ended("before");
+    assert_eq!((end.outcome, end.killed_by), (Outcome::NotExecuted, Some(KilledBy::Request)));
+    assert_eq!((host.read("main"), host.line("after")), (String::new(), "after".into()));
+    assert_eq!(tagged("before"), []);
+}
+
 #[test]
 fn a_suspended_run_does_not_go_on_to_its_next_program() {
     let mut host = Host::new();
@@ -207,6 +264,7 @@ fn a_lease_ends_a_run_whatever_its_turn_is() {
     for (name, waits) in [("script", false), ("between", true)] {
         let mut start = host.script(name, "echo main >main");
         start.before = script(HELD, Some(Success::Signal(9)));
+        start.after = at_any_end("echo after >main");
         host.client.start(start);
         let pid = host.pid("before.pid");
         let run_key = key(name);

@@ -11,6 +11,7 @@ attrs! {
     MIN_HOSTS = "MinHosts";
     MAX_HOSTS = "MaxHosts";
     GANG_PARTS = "GangParts";
+    EXCLUSIVE = "PbsExclusive";
     GANG_HOSTS = "GangHosts";
     GANG_PART = "GangPart";
     PARALLEL_SHUTDOWN_POLICY = "ParallelShutdownPolicy";

@@ -11,4 +11,7 @@ attrs! {
     JOB_NOTIFICATION = "JobNotification";
     NOTIFY_USER = "NotifyUser";
     EMAIL_ATTRIBUTES = "EmailAttributes";
+    SHOWN_MAIL_POINTS = "Mail_Points";
+    SHOWN_MAIL_USERS = "Mail_Users";
+    RESERVE_NAME = "Reserve_Name";
 }

@@ -1,5 +1,7 @@
 //! How reservations come into the settings of queues, and go: each with a queue of its name.
 
+use std::collections::BTreeMap;
+
 use super::denied::Denied;
 use super::reservations::{Authorized, Reserved, ReservedChunk, Stage};
 use super::settings::{Attributes, QueueSettings};
@@ -93,6 +95,25 @@ impl QueueSettings {
             queue.0.insert("started".to_owned(), truth(runs));
             queue.0.insert("enabled".to_owned(), truth(!over));
         }
+    }
+
+    /// With this said of a reservation, and its queue for these users.
+    #[must_use]
+    pub fn with_said(
+        mut self,
+        name: &str,
+        shown: &BTreeMap<String, String>,
+        users: Option<&str>,
+    ) -> Self {
+        if let Some(reserved) = self.reservations.get_mut(name) {
+            reserved.shown.extend(shown.clone());
+        }
+        let queue = self.queues.iter_mut().find(|(known, _)| known == name);
+        if let Some(((_, queue), users)) = queue.zip(users) {
+            let who = Authorized { users: Some(users.to_owned()), hosts: None };
+            queue.0.extend(who.attributes());
+        }
+        self
     }
 
     /// Without the reservation and its queue.

@@ -38,6 +38,9 @@ pub enum Denied {
     Incomplete,
     #[error("Job violates queue and/or server resource limits")]
     Resources,
+    /// A job is to be of a group in which its user is not.
+    #[error("Bad GID for job execution")]
+    BadGroup,
     #[error("No default queue specified")]
     NoDefault,
     #[error("Job rejected by all possible destinations")]
@@ -92,6 +95,7 @@ impl Denied {
             Self::Resources => 15036,
             Self::NoDefault => 15037,
             Self::Rejected => 15039,
+            Self::BadGroup => 15045,
             Self::UnknownNode => 15062,
             Self::ArraySize => 15107,
             Self::NoType => 15137,

@@ -37,17 +37,6 @@ pub enum Entity<'a> {
     Project(&'a str),
 }
 
-impl Submitter<'_> {
-    /// Whether a job of this submitter's is one of theirs.
-    pub fn is(&self, entity: Entity<'_>) -> bool {
-        match entity {
-            Entity::User(user) => user == self.user,
-            Entity::Group(group) => group == self.group,
-            Entity::Project(project) => project == self.project,
-        }
-    }
-}
-
 /// So many, of whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limit {
@@ -91,16 +80,6 @@ impl Limits {
         self.0.iter().find(|limit| limit.who == Who::All).map(|limit| limit.most)
     }
 
-    /// The most of this user, and whether that is said of the user by name.
-    pub fn of_user(&self, user: &str) -> Option<(u64, bool)> {
-        let named = |limit: &&Limit| matches!(&limit.who, Who::User(name) if name == user);
-        if let Some(limit) = self.0.iter().find(named) {
-            return Some((limit.most, true));
-        }
-        let each = self.0.iter().find(|limit| limit.who == Who::EachUser);
-        each.map(|limit| (limit.most, false))
-    }
-
     /// The limits that the submitter is under as a user, a group or a project: of whom, how many,
     /// and whether that is said of them by name.
     pub fn of<'s>(&self, submitter: Submitter<'s>) -> Vec<(Entity<'s>, u64, bool)> {
@@ -116,11 +95,6 @@ impl Limits {
             by_name.or_else(|| most(&each).map(|most| (entity, most, false)))
         };
         kinds.into_iter().filter_map(limit).collect()
-    }
-
-    /// Whether they speak of users and everybody only.
-    pub fn is_of_users(&self) -> bool {
-        self.0.iter().all(|limit| matches!(limit.who, Who::All | Who::EachUser | Who::User(_)))
     }
 
     /// With these in place of those that it has of the same.
@@ -168,10 +142,14 @@ mod tests {
         let limits = Limits::read("\"[u:PBS_GENERIC=5], [u:alice=20],[o:PBS_ALL=100]\"").unwrap();
         assert_eq!(limits.to_string(), "[u:PBS_GENERIC=5],[u:alice=20],[o:PBS_ALL=100]");
         assert_eq!(limits.of_all(), Some(100));
-        assert_eq!(limits.of_user("alice"), Some((20, true)));
-        assert_eq!(limits.of_user("bob"), Some((5, false)));
+        let of_user = |limits: &Limits, user| {
+            let submitter = Submitter { user, group: "", project: "" };
+            limits.of(submitter).first().map(|(_, most, by_name)| (*most, *by_name))
+        };
+        assert_eq!(of_user(&limits, "alice"), Some((20, true)));
+        assert_eq!(of_user(&limits, "bob"), Some((5, false)));
         let fewer = limits.without(&Limits::read("[u:alice=20]").unwrap());
-        assert_eq!(fewer.of_user("alice"), Some((5, false)));
+        assert_eq!(of_user(&fewer, "alice"), Some((5, false)));
         let more = fewer.with(&Limits::read("[o:PBS_ALL=7],[u:bob=1]").unwrap());
         assert_eq!(more.to_string(), "[u:PBS_GENERIC=5],[o:PBS_ALL=7],[u:bob=1]");
     }
@@ -187,7 +165,6 @@ mod tests {
         let submitter = Submitter { user: "bob", group: "guests", project: "moon" };
         let expected = [(Entity::Group("guests"), 5, false), (Entity::Project("moon"), 2, true)];
         assert_eq!(limits.of(submitter), expected);
-        assert!(!limits.is_of_users() && Limits::read("[o:PBS_ALL=1]").unwrap().is_of_users());
     }
 
     #[test]

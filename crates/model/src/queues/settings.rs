@@ -9,7 +9,7 @@ use super::custom::{self, Custom, CustomKind};
 use super::denied::Denied;
 use super::limits::Limits;
 use super::reservations::Reservations;
-use super::{FIRST_QUEUE, amount};
+use super::{FIRST_QUEUE, amount, custom_attribute};
 
 /// What an attribute is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +32,6 @@ pub enum Form {
     /// One for each resource: `resources_max.ncpus`.
     Resources,
     Limits,
-    /// Limits of runs: of users and of everybody.
-    RunLimits,
     /// `Execution` or `Route`.
     QueueType,
     /// The name of a queue.
@@ -64,7 +62,7 @@ const COUNT: Form = Form::Number(0, i32::MAX as i64);
 pub const KNOWN: &[Known] = &[
     known(Of::Server, "scheduling", Form::Truth),
     known(Of::Server, "max_queued", Form::Limits),
-    known(Of::Server, "max_run", Form::RunLimits),
+    known(Of::Server, "max_run", Form::Limits),
     known(Of::Server, "acl_user_enable", Form::Truth),
     known(Of::Server, "acl_users", Form::Words),
     known(Of::Server, "managers", Form::Words),
@@ -90,7 +88,7 @@ pub const KNOWN: &[Known] = &[
     known(Of::Queue, "max_array_size", COUNT),
     known(Of::Queue, "comment", Form::Text),
     known(Of::Queue, "default_chunk", Form::Resources),
-    known(Of::Queue, "max_run", Form::RunLimits),
+    known(Of::Queue, "max_run", Form::Limits),
     known(Of::Queue, "route_destinations", Form::Words),
     known(Of::Queue, "enabled", Form::Truth),
     known(Of::Queue, "started", Form::Truth),
@@ -302,7 +300,10 @@ impl QueueSettings {
             Change::Create => {
                 let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
                 let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic());
-                if !is_name || !name.chars().all(is_part) {
+                // Two that machines would call the same would be one there.
+                let own = custom_attribute(name);
+                let is_same = |known: &String| custom_attribute(known).eq_ignore_ascii_case(&own);
+                if !is_name || !name.chars().all(is_part) || self.resources.keys().any(is_same) {
                     return Err(Denied::BadName);
                 }
                 if self.resources.len() >= MOST_QUEUES {
@@ -436,9 +437,6 @@ fn canonical(form: Form, value: &str) -> Option<String> {
         }
         Form::Resources => (!value.is_empty()).then(|| value.to_owned()),
         Form::Limits => Limits::read(value).map(|limits| limits.to_string()),
-        Form::RunLimits => {
-            Limits::read(value).filter(Limits::is_of_users).map(|limits| limits.to_string())
-        }
         Form::QueueType => {
             let typed = value.to_ascii_lowercase();
             let types = ["Execution", "Route"];
@@ -462,7 +460,7 @@ fn combined(form: Form, before: Option<&str>, value: &str, adds: bool) -> Option
             }
             Some(words.join(","))
         }
-        Form::Limits | Form::RunLimits => {
+        Form::Limits => {
             let before = before.and_then(Limits::read).unwrap_or_default();
             let other = Limits::read(value)?;
             let after = if adds { before.with(&other) } else { before.without(&other) };

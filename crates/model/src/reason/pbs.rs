@@ -1,7 +1,7 @@
 //! Why a job waits, as the `comment` of PBS's jobs says it: in OpenPBS 23.06's words where it has
 //! some, which portals and scripts look for, and else in ours behind its head.
 
-use super::{Cause, IdleReason, Verdict};
+use super::{Cause, IdleReason, LimitOf, Verdict};
 
 /// How a machine calls what managers have named.
 const CUSTOM: &str = "PBS_";
@@ -31,14 +31,18 @@ impl Cause {
                 Some("Not enough total nodes available".to_owned())
             }
             Self::QueueStopped { queue: Some(_) } => Some("Queue not started.".to_owned()),
-            Self::QueueLimit { queue, of_owner, .. } => Some(match (queue, of_owner) {
-                (Some(queue), true) => {
-                    format!("User has reached queue {queue} running job limit.")
-                }
-                (Some(queue), false) => format!("Queue {queue} job limit has been reached."),
-                (None, true) => "User has reached server running job limit.".to_owned(),
-                (None, false) => "Server job limit has been reached.".to_owned(),
-            }),
+            Self::QueueLimit { queue, of, .. } => {
+                let place =
+                    queue.as_ref().map_or("server".to_owned(), |name| format!("queue {name}"));
+                let whole =
+                    queue.as_ref().map_or("Server".to_owned(), |name| format!("Queue {name}"));
+                Some(match of {
+                    LimitOf::All => format!("{whole} job limit has been reached."),
+                    LimitOf::Owner => format!("User has reached {place} running job limit."),
+                    LimitOf::Group(_) => format!("Group has reached {place} running limit."),
+                    LimitOf::Project(_) => format!("Project has reached {place} running limit."),
+                })
+            }
             Self::ArrayLimit { .. } => {
                 Some("Number of concurrent running subjobs limit reached".to_owned())
             }
@@ -148,12 +152,18 @@ mod tests {
         );
         check(
             NotYet,
-            Cause::QueueLimit { queue, most: 1, of_owner: true },
+            Cause::QueueLimit { queue: queue.clone(), most: 1, of: LimitOf::Owner },
             "Not Running: User has reached queue small running job limit.",
+        );
+        let of = LimitOf::Group("staff".to_owned());
+        check(
+            NotYet,
+            Cause::QueueLimit { queue, most: 1, of },
+            "Not Running: Group has reached queue small running limit.",
         );
         check(
             NotYet,
-            Cause::QueueLimit { queue: None, most: 1, of_owner: false },
+            Cause::QueueLimit { queue: None, most: 1, of: LimitOf::All },
             "Not Running: Server job limit has been reached.",
         );
         check(NotYet, Cause::NoMachines, "Not Running: the pool has no machines");

@@ -450,6 +450,7 @@ fn ad(attributes: &str) -> ClassAd {
     pairs.map(|(name, text)| (name.trim(), text.parse::<Expr>().unwrap())).collect()
 }
 
+mod alone;
 mod booking;
 mod complete;
 mod draining;

@@ -36,6 +36,9 @@ impl AskSchedd {
             Self::Arrange(Arrange::RunNow(words)) => {
                 check_words(words.len(), "run jobs now", WORDS_MAX)
             }
+            Self::Arrange(Arrange::Hold { jobs, .. }) => {
+                check_words(jobs.len(), "hold jobs", WORDS_MAX)
+            }
             Self::QueryJobs(Query { select, finished: true, .. }) => {
                 check_select(select, "look for finished jobs", WORDS_MAX)
             }

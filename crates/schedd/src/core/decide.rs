@@ -20,6 +20,7 @@ impl Core {
                 return Ok(answered(now, self.submit(now, by, *token, *cluster, spec)));
             }
             Input::Act { by, action, select, through } => {
+                let by = &self.acting_as(by, *through);
                 return Ok(match self.long_act(by, action, select, *through) {
                     Ok(None) => answered(now, self.act(now, by, action, select, *through)),
                     Ok(Some(act)) => {

@@ -11,6 +11,7 @@ pub(crate) mod fence;
 pub(crate) mod gangs;
 pub(crate) mod index;
 pub(crate) mod limits;
+pub(crate) mod parties;
 pub(crate) mod places;
 pub(crate) mod promises;
 pub(crate) mod queued;

@@ -687,6 +687,7 @@ mod grouped;
 mod grow;
 mod log_files;
 mod long_acts;
+mod managers;
 mod named;
 mod pacing;
 mod policies;

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use classad::ClassAd;
+use classad::{ClassAd, Value};
+use model::queues::{self, Denied};
 use model::{ClusterId, ClusterSpec, JobId, MachineName, Procs, Seq, SubmitToken};
 use proto::client::{
-    Acted, Answer, AskSchedd, DaemonIdentity, FilesAsk, Forgotten, Query, Refusal, Request,
-    Response, Select,
+    Acted, Answer, Arrange, AskSchedd, DaemonIdentity, FilesAsk, Forgotten, Query, Refusal,
+    Request, Response, Select,
 };
 use proto::frame::{self, FrameError, MAX_FRAME_BYTES};
 use proto::net::{
@@ -28,6 +29,7 @@ use super::store::StoreError;
 use crate::core::{Actor, Input, SpoolStep, not_as_owner_yet};
 use crate::shell::engine::{ACT_PARTS, ActPart, EngineInput, PageRequest};
 use crate::shell::files::{self, Arriving, Leaving, TravelError};
+use crate::shell::groups;
 use crate::shell::places::{Place, Places};
 use crate::shell::userlog::LogHelpers;
 use crate::shell::visits::Visits;
@@ -180,6 +182,7 @@ async fn attend(
         sender,
         place,
         gone,
+        groups: None,
         staged: BTreeMap::new(),
         staged_bytes: 0,
         arriving: Arriving::default(),
@@ -246,6 +249,8 @@ struct ClientConnection<'a> {
     place: Result<Place, Refusal>,
     /// Whether the peer has closed its end.
     gone: watch::Receiver<bool>,
+    /// The peer's groups, once they were asked for; of a superuser they never are.
+    groups: Option<BTreeSet<String>>,
     staged: BTreeMap<SubmitToken, Vec<ClassAd>>,
     /// Bytes of what was staged since nothing was.
     staged_bytes: usize,
@@ -271,10 +276,7 @@ impl ClientConnection<'_> {
                 let answer = self.stage(token, procs);
                 self.say(id, answer).await
             }
-            AskSchedd::Submit { token, cluster, spec } => match self
-                .with_staged(token, *spec)
-                .and_then(|spec| self.check_may_run(&spec).map(|()| spec))
-            {
+            AskSchedd::Submit { token, cluster, spec } => match self.checked(token, *spec).await {
                 Ok(spec) => {
                     self.through_core(
                         id,
@@ -285,7 +287,7 @@ impl ClientConnection<'_> {
                 Err(refusal) => self.say(id, Answer::Refused(refusal)).await,
             },
             AskSchedd::ReserveClusters { tokens } => {
-                let reserve = |token| Input::Reserve { by: by.clone(), token };
+                let reserve = |token| Ok(Input::Reserve { by: by.clone(), token });
                 self.several(id, tokens.len(), tokens.into_iter().map(reserve)).await
             }
             AskSchedd::SubmitClusters(together) => self.submit_together(id, together).await,
@@ -295,7 +297,7 @@ impl ClientConnection<'_> {
             AskSchedd::Edit { select, changes, dry_run } => {
                 self.through_core(id, Input::Edit { by, select, changes, dry_run }).await
             }
-            AskSchedd::Arrange(what) => self.through_core(id, Input::Arrange { by, what }).await,
+            AskSchedd::Arrange(what) => self.arrange(id, what).await,
             AskSchedd::Queues => {
                 let settings = self.ask_engine(EngineInput::Queues).await?;
                 self.say(id, Answer::Queues(Box::new((*settings).clone()))).await
@@ -322,6 +324,17 @@ impl ClientConnection<'_> {
                 self.say(id, Answer::Identity(identity)).await
             }
         }
+    }
+
+    async fn arrange(&mut self, id: u64, what: Arrange) -> Result<(), Broken> {
+        if let Arrange::Alter(alteration) = &what {
+            self.know_groups().await;
+            if let Err(refusal) = self.check_group(&alteration.changes.ad) {
+                return self.say(id, Answer::Refused(refusal)).await;
+            }
+        }
+        let by = self.by.clone();
+        self.through_core(id, Input::Arrange { by, what }).await
     }
 
     /// An act, and what comes of it, which may be told in parts.
@@ -365,21 +378,24 @@ impl ClientConnection<'_> {
         if let Some(refusal) = clusters.iter().find_map(|new| self.check_may_run(&new.spec).err()) {
             return self.say(id, Answer::Refused(refusal)).await;
         }
-        let by = self.by.clone();
+        let (by, many) = (self.by.clone(), clusters.len());
+        self.know_groups().await;
         let submit = |NewCluster { token, cluster, spec }| {
+            self.check_group(&spec.ad)?;
             let (by, spec) = (by.clone(), Arc::new(spec));
-            Input::Submit { by, token, cluster, spec }
+            Ok(Input::Submit { by, token, cluster, spec })
         };
-        self.several(id, clusters.len(), clusters.into_iter().map(submit)).await
+        let inputs: Vec<Result<Input, Refusal>> = clusters.into_iter().map(submit).collect();
+        self.several(id, many, inputs.into_iter()).await
     }
 
-    /// Inputs that each get a number. They reach the engine one behind the other, and so become
-    /// durable together.
+    /// Inputs that each get a number, but for those that are refused already. They reach the engine
+    /// one behind the other, and so become durable together.
     async fn several(
         &mut self,
         id: u64,
         many: usize,
-        inputs: impl Iterator<Item = Input>,
+        inputs: impl Iterator<Item = Result<Input, Refusal>>,
     ) -> Result<(), Broken> {
         if many > MAX_TOGETHER {
             let what = format!("ask for {many} clusters at once");
@@ -388,16 +404,58 @@ impl ClientConnection<'_> {
         }
         let mut answers = Vec::new();
         for input in inputs {
+            let input = match input {
+                Ok(input) => input,
+                Err(refusal) => {
+                    answers.push(Err(refusal));
+                    continue;
+                }
+            };
             let (client, answer) = oneshot::channel();
             let asked = self.context.engine.send(EngineInput::Ask(input, client)).await;
             asked.map_err(|_| Broken::Stopping)?;
-            answers.push(answer);
+            answers.push(Ok(answer));
         }
         let mut numbers = Vec::new();
         for answer in answers {
-            numbers.push(number(answer.await.map_err(|_| Broken::Stopping)?));
+            numbers.push(match answer {
+                Ok(answer) => number(answer.await.map_err(|_| Broken::Stopping)?),
+                Err(refusal) => Err(refusal),
+            });
         }
         self.say(id, Answer::Numbers(numbers)).await
+    }
+
+    /// The whole of a submission, whose group is one of the peer's.
+    async fn checked(
+        &mut self,
+        token: SubmitToken,
+        spec: ClusterSpec,
+    ) -> Result<ClusterSpec, Refusal> {
+        let spec = self.with_staged(token, spec)?;
+        self.check_may_run(&spec)?;
+        if spec.ad.get(queues::GROUP).is_some() {
+            self.know_groups().await;
+            self.check_group(&spec.ad)?;
+        }
+        Ok(spec)
+    }
+
+    async fn know_groups(&mut self) {
+        if self.by.superuser || self.groups.is_some() {
+            return;
+        }
+        let user = self.by.user.clone();
+        let found = tokio::task::spawn_blocking(move || groups::of(user.as_str())).await;
+        self.groups = Some(found.unwrap_or_default());
+    }
+
+    /// Whether the group that a job is for is one of the peer's.
+    fn check_group(&self, ad: &ClassAd) -> Result<(), Refusal> {
+        let Some(own) = &self.groups else { return Ok(()) };
+        let group = ad.literal(queues::GROUP).and_then(Value::as_str).unwrap_or_default();
+        let is_own = group.is_empty() || own.contains(group);
+        if is_own { Ok(()) } else { Err(Refusal::Denied(Denied::BadGroup)) }
     }
 
     /// Puts a question to the engine and waits for what it says.

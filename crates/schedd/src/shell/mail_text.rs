@@ -29,6 +29,11 @@ impl LetterWriter {
         });
         let to = to.collect::<Vec<_>>().join(", ");
         let from = format!("Updraft <updraft@{}>", self.domain);
+        if let MailNews::Reservation { id, name, said } = &entry.news {
+            let text = format!("PBS Reservation Id: {id}\nReservation Name:   {name}\n{said}\n");
+            let subject = one_line(&format!("PBS RESERVATION {id}"));
+            return Letter { to, from, subject, text };
+        }
         if let MailNews::Pbs { id, name, lines } = &entry.news {
             let text = format!("PBS Job Id: {id}\nJob Name:   {name}\n{}\n", lines.join("\n"));
             return Letter { to, from, subject: one_line(&format!("PBS JOB {id}")), text };
@@ -56,7 +61,7 @@ impl LetterWriter {
             }
             MailNews::Held(hold) => line("Reason:", &hold.reason),
             MailNews::Removed { reason } => line("Reason:", reason),
-            MailNews::Started | MailNews::Pbs { .. } => {}
+            MailNews::Started | MailNews::Pbs { .. } | MailNews::Reservation { .. } => {}
         }
         for (name, value) in &entry.attributes {
             let _ = writeln!(text, "{name} = {value}");
@@ -95,7 +100,7 @@ fn headline(news: &MailNews) -> String {
         MailNews::Ended { end, .. } => end.to_string(),
         MailNews::Held(hold) => format!("is held: {}", hold.reason),
         MailNews::Removed { .. } => "was removed".to_owned(),
-        MailNews::Pbs { .. } => String::new(),
+        MailNews::Pbs { .. } | MailNews::Reservation { .. } => String::new(),
     }
 }
 

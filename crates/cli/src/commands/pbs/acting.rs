@@ -1,4 +1,4 @@
-//! `qdel`, `qhold`, `qrls`, `qrerun`: something is done to each job that is named;
+//! `qdel`, `qrerun`: something is done to each job that is named;
 //! those that cannot be are told, and the others done. What the commands have in common is `Verb`;
 //! `placing` has those that move jobs.
 
@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use client::{Action, FrontEnd, Schedd, Select, Selector};
 use jobspec::pbs::{JobWord, Subjobs, code};
-use model::{ClusterId, HoldCode, JobId, ProcId};
+use model::{ClusterId, JobId, ProcId};
 use proto::client::ActResult;
 
 use super::found::{self, Asked, Finished};
@@ -43,58 +43,12 @@ pub(super) fn delete(words: &[String], here: &Here) -> u8 {
     let reason = format!("Job deleted at request of {}@{}", client::site::me(), here.server);
     let force = how == "force";
     let verb = Verb { finished_with_id: true, subjobs: true, ..Verb::PLAIN };
-    verb.run(here, &line.operands, |_| Action::Remove { reason: Some(reason.clone()), force })
-}
-
-/// `qhold`.
-pub(super) fn hold(words: &[String], here: &Here) -> u8 {
-    let usage = "usage: qhold [-h hold_list] job_identifier...\n       qhold --version\n";
-    let line = match read(here, words, "h:", usage) {
-        Ok(line) => line,
-        Err(exit) => return exit,
-    };
-    let verb = Verb::PLAIN;
-    match hold_list(here, &line, usage) {
-        Ok(false) => verb.only_look(here, &line.operands),
-        Err(exit) => exit,
-        Ok(true) => verb.run(here, &line.operands, |_| Action::Hold {
-            reason: None,
-            code: HoldCode::UserRequest,
-            subcode: 0,
-        }),
-    }
-}
-
-/// `qrls`.
-pub(super) fn release(words: &[String], here: &Here) -> u8 {
-    let usage = "usage: qrls [-h hold_list] job_identifier...\n       qrls --version\n";
-    let line = match read(here, words, "h:", usage) {
-        Ok(line) => line,
-        Err(exit) => return exit,
-    };
-    let verb = Verb::PLAIN;
-    match hold_list(here, &line, usage) {
-        Ok(false) => verb.only_look(here, &line.operands),
-        Err(exit) => exit,
-        Ok(true) => verb.run(here, &line.operands, |_| Action::Release { reason: None }),
-    }
-}
-
-/// Whether the user's own hold is meant: `u` is, `n` is none.
-fn hold_list(here: &Here, line: &Line, usage: &str) -> Result<bool, u8> {
-    let list = line.value('h').unwrap_or("u");
-    if list.is_empty() || !list.chars().all(|kind| "unosp".contains(kind)) {
-        here.say("illegal -h value");
-        complain(usage);
-        return Err(code::USAGE);
-    }
-    if list.contains(['o', 's', 'p']) {
-        let first = line.operands.first().map_or("", String::as_str);
-        let told = found::read(here, first).map(|word| found::full(here, &word));
-        here.say(format_args!("Unauthorized Request  {}", told?));
-        return Err(code::NOT_PERMITTED);
-    }
-    Ok(list != "n")
+    let remove = |force| Action::Remove { reason: Some(reason.clone()), force };
+    verb.each(here, &line.operands, &mut |schedd, found| {
+        verb.act(here, schedd, found, &|_| remove(false))?;
+        // What its machine has not said to be over is over by force.
+        if force { verb.act(here, schedd, found, &|_| remove(true)) } else { Ok(()) }
+    })
 }
 
 /// `qrerun`.
@@ -193,7 +147,7 @@ impl Verb {
     }
 
     /// Only says what of the jobs there is not.
-    fn only_look(self, here: &Here, words: &[String]) -> u8 {
+    pub(super) fn only_look(self, here: &Here, words: &[String]) -> u8 {
         self.each(here, words, &mut |_, _| Ok(()))
     }
 

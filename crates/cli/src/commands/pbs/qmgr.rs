@@ -235,6 +235,10 @@ impl<'a> Manager<'a> {
                 }
                 edits.push(Edit { object: object.clone(), change: change.clone() });
             }
+            if let Err((exit, why)) = custom::may_follow(&settings, &edits, self.here) {
+                self.say(format_args!("qmgr: {why}"));
+                return Err(exit);
+            }
             match self.schedd.arrange(Arrange::Settings(edits)) {
                 Ok(()) => {}
                 Err(error) => match denied(&error) {
@@ -353,15 +357,6 @@ impl<'a> Manager<'a> {
         value: &str,
         settings: &QueueSettings,
     ) -> Result<String, u8> {
-        if form_of(of, name) == Some(Form::RunLimits)
-            && model::queues::Limits::read(value).is_some_and(|limits| !limits.is_of_users())
-        {
-            let why = "runs are counted of users and of everybody; say max_queued";
-            self.say(format_args!(
-                "qmgr: {name} of groups and projects is not supported yet: {why}"
-            ));
-            return Err(code::NOT_SUPPORTED);
-        }
         let (Some(Form::Resources), Some((head, resource))) =
             (form_of(of, name), name.split_once('.'))
         else {
@@ -509,7 +504,7 @@ fn put_set(out: &mut String, of: Of, object: &str, attributes: &model::queues::A
         let Some(value) = attributes.get(known.name) else { continue };
         let parts: Vec<String> = match known.form {
             Form::Words => attributes.words(known.name).map(str::to_owned).collect(),
-            Form::Limits | Form::RunLimits => {
+            Form::Limits => {
                 let limits = attributes.limits(known.name).0;
                 let one = |limit| model::queues::Limits(vec![limit]).to_string();
                 limits.into_iter().map(one).collect()
@@ -526,8 +521,7 @@ fn put_set(out: &mut String, of: Of, object: &str, attributes: &model::queues::A
         };
         for (nth, part) in parts.iter().enumerate() {
             let operator = if nth == 0 { "=" } else { "+=" };
-            let is_plain = !part.contains([' ', ',', '"', '='])
-                || matches!(known.form, Form::Limits | Form::RunLimits);
+            let is_plain = !part.contains([' ', ',', '"', '=']) || known.form == Form::Limits;
             let part = if is_plain { part.clone() } else { format!("\"{part}\"") };
             let _ = writeln!(out, "set {object} {} {operator} {part}", known.name);
         }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use jiff::tz::TimeZone;
 use jobspec::pbs::{Moment, attribute, code, is_known_resource, is_resource};
-use model::attr;
 use model::queues::amount;
+use model::{attr, depend};
 
 use super::found::{self, Asked, Finished};
 use super::qsub::seconds;
@@ -238,7 +238,9 @@ fn looks_at(criterion: &Criterion) -> Vec<&'static str> {
         Criterion::Moment(name, ..) => vec![name, attr::JOB_START_DATE],
         Criterion::Text(name, ..) => vec![name],
         Criterion::Checkpoint(..) => vec![attribute::CHECKPOINT],
-        Criterion::Holds(_) => vec![attr::HOLD_REASON, model::depend::HELD_BESIDES],
+        Criterion::Holds(_) => {
+            vec![attr::HOLD_REASON, depend::HELD_BESIDES, depend::HELD_BY_MANAGERS]
+        }
         Criterion::Resource(..) => COUNTED.to_vec(),
         Criterion::Name(_) => NAMES.to_vec(),
         Criterion::Priority(..) => vec![attr::JOB_PRIO],

@@ -1,13 +1,15 @@
 //! `pbs_rsub`, `pbs_rstat`, `pbs_rdel`, `pbs_ralter`: advance reservations. Where one is the
 //! negotiator decides, and the schedd keeps it; here it is asked for and shown.
 
+use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::Duration;
 
 use client::Schedd;
 use jobspec::pbs::{self, Moment, Refusal, code};
 use model::Timestamp;
-use model::queues::{Authorized, QueueSettings, Reserved, Stage, Window};
+use model::attr::RESERVE_NAME;
+use model::queues::{Authorized, Denied, QueueSettings, Reserved, Stage, Window};
 use proto::client::{Arrange, BookAsk};
 use proto::clock;
 
@@ -43,9 +45,6 @@ usage: pbs_ralter [-I seconds] [-m mail_points] [-M mail_list]
                 [-l select=select_spec] reservation_id
        pbs_ralter --version
 ";
-
-/// There is no such reservation.
-const UNKNOWN: u8 = 236;
 
 /// How often it is looked whether a reservation is settled (`-I`).
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -113,11 +112,7 @@ fn book(here: &Here, line: &Line) -> Result<(Schedd, String), Refusal> {
         shown.push((format!("Resource_List.{name}"), value));
     }
     let users = line.value('U').map_or_else(|| format!("{user}@{}", here.server), str::to_owned);
-    let of = |option: char, name: &str| Some((name.to_owned(), line.value(option)?.to_owned()));
-    shown.extend(of('N', "Reserve_Name"));
-    shown.extend(of('H', "Authorized_Hosts"));
-    shown.extend(of('m', pbs::shown::MAIL_POINTS));
-    shown.extend(of('M', pbs::shown::MAIL_USERS));
+    shown.extend(said_of(line));
     shown.push(("Authorized_Users".to_owned(), users.clone()));
     let mail = std::env::var("MAIL").map(|mail| format!(",PBS_O_MAIL={mail}")).unwrap_or_default();
     let variables = format!("PBS_O_LOGNAME={user},PBS_O_HOST={}{mail}", here.server);
@@ -228,10 +223,17 @@ fn named<'s>(
         match known {
             Some(known) => found.push(known),
             // OpenPBS 23.06 says it and ends well.
-            None => here.say(format_args!("Unknown Reservation Id {}", whole(here, word))),
+            None => drop(unknown(here, word)),
         }
     }
     found
+}
+
+/// There is no reservation of this name: the exit code.
+fn unknown(here: &Here, word: &str) -> u8 {
+    let denied = Denied::UnknownReservation;
+    here.say(format_args!("{denied} {}", whole(here, word)));
+    denied.exit()
 }
 
 fn whole(here: &Here, word: &str) -> String {
@@ -292,10 +294,7 @@ fn change(
     what: impl FnOnce(String) -> Arrange,
 ) -> Result<(), u8> {
     let id = whole(here, word);
-    let Some(queue) = name_of(here, word) else {
-        here.say(format_args!("Unknown Reservation Id {id}"));
-        return Err(UNKNOWN);
-    };
+    let queue = name_of(here, word).ok_or_else(|| unknown(here, word))?;
     arrange(here, schedd, what(queue)).map_err(|(exit, said)| {
         if !said.is_empty() {
             here.say(format_args!("{} {id}", said.trim_end()));
@@ -310,29 +309,68 @@ pub(super) fn alter(words: &[String], here: &Here) -> u8 {
         Ok(line) if line.operands.len() == 1 => line,
         other => return usage_of(here, other.err(), ALTER_USAGE),
     };
-    if let Some(exit) = refused(here, &line, "mMNUGlW") {
+    if let Some(exit) = refused(here, &line, "GlW") {
         return exit;
     }
-    let altered = || -> Result<(), u8> {
+    let alter = || -> Result<(), u8> {
         let word = &line.operands[0];
         let mut schedd = here.connect()?;
         let settings = schedd.queues().map_err(|error| here.cannot_connect(&error))?;
         let name = name_of(here, word);
         let known = name.as_ref().and_then(|name| settings.reservations.get(name));
-        let Some(known) = known else {
-            here.say(format_args!("Unknown Reservation Id {}", whole(here, word)));
-            return Err(UNKNOWN);
-        };
-        let before = known.window;
+        let before = known.ok_or_else(|| unknown(here, word))?.window;
         let window = window(here, &line, None, Some(before)).map_err(|wrong| {
             here.say(wrong);
             code::USAGE
         })?;
-        change(here, &mut schedd, word, |queue| Arrange::Rebook { queue, window })?;
-        let id = render::identifier(&name.unwrap_or_default(), here);
-        here.print(&format!("pbs_ralter: {id} ALTER REQUESTED\n"))
+        let users = line.value('U').map(str::to_owned);
+        let shown: BTreeMap<String, String> = said_of(&line).collect();
+        let rebook = |queue| Arrange::Rebook { queue, window, shown, users };
+        change(here, &mut schedd, word, rebook)?;
+        let name = name.unwrap_or_default();
+        let most = line.value('I').and_then(|seconds| seconds.parse().ok());
+        let how = match most {
+            _ if window == before => "CONFIRMED",
+            Some(most) => altered(&mut schedd, &name, window, Duration::from_secs(most)),
+            None => "ALTER REQUESTED",
+        };
+        let id = render::identifier(&name, here);
+        here.print(&format!("pbs_ralter: {id} {how}\n"))
     };
-    altered().err().unwrap_or(0)
+    alter().err().unwrap_or(0)
+}
+
+/// How the alteration stands when it is settled, or after so long.
+fn altered(schedd: &mut Schedd, name: &str, window: Window, most: Duration) -> &'static str {
+    let until = clock::now().deadline(most);
+    loop {
+        let known = schedd.queues().ok().map(|mut all| all.reservations.remove(name));
+        match known {
+            Some(Some(Reserved { stage: Stage::Altering { .. } | Stage::Unconfirmed, .. }))
+            | None
+                if clock::now().boot_ms >= until =>
+            {
+                return "ALTER REQUESTED";
+            }
+            Some(Some(Reserved { stage: Stage::Altering { .. } | Stage::Unconfirmed, .. }))
+            | None => sleep(LOOK_EVERY),
+            Some(Some(reserved)) if reserved.window == window => return "ALTER CONFIRMED",
+            Some(Some(_) | None) => return "ALTER DENIED",
+        }
+    }
+}
+
+/// What options say of a reservation that is only shown, or of its mail.
+fn said_of(line: &Line) -> impl Iterator<Item = (String, String)> {
+    let of = |(option, name): (char, &str)| Some((name.to_owned(), line.value(option)?.to_owned()));
+    let all = [
+        ('N', RESERVE_NAME),
+        ('H', "Authorized_Hosts"),
+        ('m', pbs::shown::MAIL_POINTS),
+        ('M', pbs::shown::MAIL_USERS),
+        ('U', "Authorized_Users"),
+    ];
+    all.into_iter().filter_map(of)
 }
 
 #[cfg(test)]

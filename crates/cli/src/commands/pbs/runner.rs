@@ -47,10 +47,10 @@ const PLACE: &str = "place";
 /// Copies files, or becomes the job's own program: then it returns only if it cannot.
 pub(super) fn run() -> u8 {
     match env::args().nth(2).as_deref() {
-        Some(STAGING_IN) => return around(|found| staging::bring_in(&found.ad, &found.cwd)),
+        Some(STAGING_IN) => return around(|found| staged(found).bring_in()),
         Some(STAGING_OUT) => {
             return around(|found| {
-                staging::bring_out(&found.ad, &found.cwd, &found.id);
+                staged(found).bring_out(nodes_in(&found.scratch).exists());
                 0
             });
         }
@@ -93,9 +93,11 @@ fn cannot(what: impl Into<String>) -> impl FnOnce(io::Error) -> Cannot {
     move |error| Cannot { what, error }
 }
 
-/// Does something beside the job's own program.
+/// Does something beside the job's own program. Only the first chunk's machine has something to do
+/// (OpenPBS 23.06).
 fn around(does: impl FnOnce(&Job) -> u8) -> u8 {
     match find() {
+        Ok(found) if Machines::of(&found.ad).is_some_and(|machines| machines.is_other()) => 0,
         Ok(found) => {
             set_umask(&found.ad);
             does(&found)
@@ -105,6 +107,15 @@ fn around(does: impl FnOnce(&Job) -> u8) -> u8 {
             NOT_EXECUTED
         }
     }
+}
+
+fn staged(job: &Job) -> staging::For<'_> {
+    staging::For { ad: &job.ad, id: &job.id, cwd: &job.cwd }
+}
+
+/// The file of nodes, which is there as soon as the job's own program begins.
+fn nodes_in(scratch: &Path) -> PathBuf {
+    scratch.join("pbs.nodes")
 }
 
 /// The job that this process is of.
@@ -168,7 +179,7 @@ fn removed(ad: &ClassAd) -> Vec<PathBuf> {
 
 fn prepare() -> Result<(Command, Vec<PathBuf>), Cannot> {
     let Job { ad, id, scratch, cwd } = find()?;
-    let nodes = scratch.join("pbs.nodes");
+    let nodes = nodes_in(&scratch);
     let machines = Machines::of(&ad);
     let lines = match &machines {
         Some(machines) => {

@@ -1,12 +1,17 @@
 //! Files that `-W stagein` and `-W stageout` name, copied before and after a job's own program, as
 //! its user, on the machine where it runs. What was copied in, or out, is taken away from there at
-//! the end (OpenPBS 23.06), unless it is the same file.
+//! the end (OpenPBS 23.06), unless it is the same file. The end is that of each run, whatever ended
+//! it: a job that runs again gets its files anew.
 //!
 //! A job whose files cannot be brought in is held, and does not run. What cannot be brought out is
-//! kept in the user's home, and the job's standard error says where.
+//! kept in the user's home, and the job's standard error says where. Beside each file that was
+//! brought in stands a mark with the job's name, so that nothing else is taken away, and what a
+//! lost machine has left is known as the job's own.
 
+use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -23,20 +28,24 @@ use crate::render::pbs::job::text;
 /// Where what was not delivered is kept, in the user's home.
 const UNDELIVERED: &str = "pbs_undelivered";
 
-/// A file that is copied, with both of its names.
+/// The job that files are copied for.
+pub(super) struct For<'a> {
+    pub(super) ad: &'a ClassAd,
+    pub(super) id: &'a str,
+    /// Where it runs.
+    pub(super) cwd: &'a Path,
+}
+
+/// One entry of a list, with both of its names.
 struct Pair {
     here: PathBuf,
     there: PathBuf,
 }
 
-fn pairs(ad: &ClassAd, name: &str, cwd: &Path) -> Vec<Pair> {
-    let listed = text(ad, name).and_then(Staged::read).unwrap_or_default();
-    let home = home();
-    let pair = |(staged, _): (Staged, String)| Pair {
-        here: cwd.join(staged.local),
-        there: home.join(staged.remote),
-    };
-    listed.into_iter().map(pair).collect()
+/// One file that is copied.
+struct Copied {
+    from: PathBuf,
+    to: PathBuf,
 }
 
 fn home() -> PathBuf {
@@ -44,70 +53,192 @@ fn home() -> PathBuf {
     user.map_or_else(|| "/".into(), |user| user.dir)
 }
 
-/// Brings in what the job wants to find; the exit code.
-pub(super) fn bring_in(ad: &ClassAd, cwd: &Path) -> u8 {
-    for Pair { here, there } in pairs(ad, attribute::STAGE_IN, cwd) {
-        if is_same(&here, &there) {
-            continue;
+impl For<'_> {
+    /// Brings in what the job wants to find, all or nothing; the exit code.
+    pub(super) fn bring_in(&self) -> u8 {
+        for Pair { here, there } in self.pairs(attribute::STAGE_IN) {
+            for from in named(&there) {
+                let into = is_pattern(&there) || here.is_dir() && !self.mark(&here).exists();
+                let to = if into { below(&here, &from) } else { here.clone() };
+                let Err(error) = self.bring(&from, &to) else { continue };
+                let (from, to) = (from.display(), to.display());
+                self.said(&format!("pbs: cannot stage in {from} to {to}: {error}"));
+                self.take_away_what_came();
+                return 1;
+            }
         }
-        if let Err(error) = may_come_and_go(&here, cwd, Way::In).and_then(|()| copy(&there, &here))
-        {
-            let (from, to) = (there.display(), here.display());
-            said(ad, &format!("pbs: cannot stage in {from} to {to}: {error}"));
-            return 1;
+        0
+    }
+
+    fn bring(&self, from: &Path, to: &Path) -> Result<(), String> {
+        if is_same(from, to) {
+            return Ok(());
+        }
+        may_come_and_go(to, self.cwd)?;
+        let mark = self.mark(to);
+        if mark.exists() {
+            // Of a run that was lost.
+            remove(to).map_err(|error| client::site::plain(&error))?;
+        } else if to.is_dir() {
+            let why = "a folder of that name is there already, and would be taken away afterwards";
+            return Err(why.to_owned());
+        }
+        let whole = fs::metadata(from).and_then(|_| make_folder_of(to));
+        whole.and_then(|()| fs::write(mark, "")).map_err(|error| client::site::plain(&error))?;
+        copy(from, to)
+    }
+
+    /// Brings out what the job has made, if it has begun, and takes away what was brought in.
+    pub(super) fn bring_out(&self, has_begun: bool) {
+        for Pair { here, there } in self.pairs(attribute::STAGE_OUT) {
+            if !has_begun {
+                continue;
+            }
+            for from in named(&here) {
+                let to = if is_pattern(&here) { below(&there, &from) } else { there.clone() };
+                self.send(&Copied { from, to });
+            }
+        }
+        self.take_away_what_came();
+    }
+
+    fn send(&self, copied: &Copied) {
+        let Copied { from, to } = copied;
+        if is_same(from, to) {
+            return;
+        }
+        let (source, target) = (from.display(), to.display());
+        if from.symlink_metadata().is_err() {
+            return self.said(&format!("pbs: there is no {source} to stage out to {target}"));
+        }
+        match may_come_and_go(from, self.cwd) {
+            Ok(()) => self.deliver(copied),
+            Err(error) => {
+                self.said(&format!("pbs: cannot stage out {source} to {target}: {error}"));
+            }
         }
     }
-    0
-}
 
-/// Brings out what the job has made, and takes away what was brought in.
-pub(super) fn bring_out(ad: &ClassAd, cwd: &Path, id: &str) {
-    for Pair { here, there } in pairs(ad, attribute::STAGE_OUT, cwd) {
-        if is_same(&here, &there) {
-            continue;
-        }
-        let Err(error) = may_come_and_go(&here, cwd, Way::Out) else {
-            deliver(ad, &here, &there, id);
-            continue;
+    /// Copies one of the job's files out, and takes it away; keeps it where that cannot be.
+    fn deliver(&self, Copied { from, to }: &Copied) {
+        let Err(error) = copy(from, to) else {
+            return take_away(from);
         };
-        let (from, to) = (here.display(), there.display());
-        said(ad, &format!("pbs: cannot stage out {from} to {to}: {error}"));
+        let kept = home().join(UNDELIVERED).join(self.id);
+        let what = format!("pbs: cannot stage out {} to {}: {error}", from.display(), to.display());
+        let then = match copy(from, &below(&kept, from)) {
+            Ok(()) => format!("it is kept in {}", kept.display()),
+            Err(error) => format!("and it cannot be kept in {}: {error}", kept.display()),
+        };
+        self.said(&format!("{what}; {then}"));
     }
-    for Pair { here, there } in pairs(ad, attribute::STAGE_IN, cwd) {
-        if !is_same(&here, &there) && may_come_and_go(&here, cwd, Way::Out).is_ok() {
-            take_away(&here);
+
+    /// Takes away each file that has this job's mark.
+    fn take_away_what_came(&self) {
+        for Pair { here, .. } in self.pairs(attribute::STAGE_IN) {
+            let inside = fs::read_dir(&here).into_iter().flatten().flatten();
+            let inside = inside.filter_map(|found| {
+                let name = found.file_name();
+                let name = name.as_bytes().strip_prefix(b".")?;
+                let name = name.strip_suffix(self.ending().as_bytes())?;
+                Some(here.join(OsStr::from_bytes(name)))
+            });
+            let came: Vec<PathBuf> = inside.collect();
+            for path in came.iter().chain([&here]) {
+                let mark = self.mark(path);
+                if mark.exists() {
+                    take_away(path);
+                    take_away(&mark);
+                }
+            }
+        }
+    }
+
+    /// What stands beside a file that was brought in for this job.
+    fn mark(&self, path: &Path) -> PathBuf {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        path.with_file_name(format!(".{name}{}", self.ending()))
+    }
+
+    fn ending(&self) -> String {
+        format!(".staged-{}", self.id)
+    }
+
+    fn pairs(&self, list: &str) -> Vec<Pair> {
+        let listed = text(self.ad, list).and_then(Staged::read).unwrap_or_default();
+        let home = home();
+        let pair = |(staged, _): (Staged, String)| Pair {
+            here: self.cwd.join(staged.local),
+            there: home.join(staged.remote),
+        };
+        listed.into_iter().map(pair).collect()
+    }
+
+    /// Says something where the job's user looks: behind what the job wrote to its standard error.
+    fn said(&self, what: &str) {
+        complain(&format!("{what}\n"));
+        let (folder, path) = (text(self.ad, attr::IWD), text(self.ad, attr::ERR));
+        let path = Path::new(folder.unwrap_or("/")).join(path.unwrap_or("/dev/null"));
+        if let Err(error) = append(&path, what) {
+            complain(&format!("pbs: cannot write to {}: {error}\n", path.display()));
         }
     }
 }
 
-/// Copies one of the job's files out, and takes it away; keeps it where that cannot be.
-fn deliver(ad: &ClassAd, here: &Path, there: &Path, id: &str) {
-    let Err(error) = copy(here, there) else {
-        take_away(here);
-        return;
-    };
-    let (from, to) = (here.display(), there.display());
-    let kept = home().join(UNDELIVERED).join(id);
-    let name = here.file_name().unwrap_or_default();
-    let what = format!("pbs: cannot stage out {from} to {to}: {error}");
-    let then = match copy(here, &kept.join(name)) {
-        Ok(()) => format!("it is kept in {}", kept.display()),
-        Err(error) => format!("and it cannot be kept in {}: {error}", kept.display()),
-    };
-    said(ad, &format!("{what}; {then}"));
+fn below(folder: &Path, path: &Path) -> PathBuf {
+    folder.join(path.file_name().unwrap_or_default())
 }
 
-/// Which way a file is copied.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
-    In,
-    Out,
+/// The files that a name is of: those in its folder that match, if it is a pattern, but none whose
+/// name begins with a dot (OpenPBS 23.06).
+fn named(path: &Path) -> Vec<PathBuf> {
+    let Some(pattern) = path.file_name().filter(|_| is_pattern(path)) else {
+        return vec![path.to_owned()];
+    };
+    let found = path.parent().and_then(|folder| fs::read_dir(folder).ok());
+    let found = found.into_iter().flatten().flatten();
+    let matching = found.filter(|found| {
+        let name = found.file_name();
+        !name.as_bytes().starts_with(b".") && matches(name.as_bytes(), pattern.as_bytes())
+    });
+    let mut all: Vec<PathBuf> = matching.map(|found| found.path()).collect();
+    all.sort();
+    all
+}
+
+fn is_pattern(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    name.contains(&b'*') || name.contains(&b'?')
+}
+
+/// Whether a name is what a pattern says: `*` is any part of it, `?` any one byte. Goes back to the
+/// last `*` only, so that no pattern takes longer than both lengths together multiplied.
+fn matches(name: &[u8], pattern: &[u8]) -> bool {
+    let (mut at, mut in_pattern) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while let Some(byte) = name.get(at) {
+        match (pattern.get(in_pattern), &mut star) {
+            (Some(b'*'), _) => {
+                in_pattern += 1;
+                star = Some((at, in_pattern));
+            }
+            (Some(wanted), _) if *wanted == b'?' || wanted == byte => {
+                at += 1;
+                in_pattern += 1;
+            }
+            (_, Some((from, behind))) => {
+                *from += 1;
+                (at, in_pattern) = (*from, *behind);
+            }
+            (_, None) => return false,
+        }
+    }
+    pattern.iter().skip(in_pattern).all(|byte| *byte == b'*')
 }
 
 /// Whether a name here is of something that a job may bring in or out, and that is taken away
-/// afterwards: not the folder in which it runs nor one around it, and no folder that was there
-/// before.
-fn may_come_and_go(here: &Path, cwd: &Path, way: Way) -> Result<(), String> {
+/// afterwards: not the folder in which it runs nor one around it.
+fn may_come_and_go(here: &Path, cwd: &Path) -> Result<(), String> {
     let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let is_around = real(cwd).starts_with(real(here)) || real(&home()).starts_with(real(here));
     let is_name = matches!(here.components().next_back(), Some(Component::Normal(_)))
@@ -117,11 +248,6 @@ fn may_come_and_go(here: &Path, cwd: &Path, way: Way) -> Result<(), String> {
             "it is taken away afterwards, and with it all that is there: name a file or a \
                     folder below the one in which the job runs"
                 .to_owned(),
-        );
-    }
-    if way == Way::In && here.is_dir() {
-        return Err(
-            "a folder of that name is there already, and would be taken away afterwards".to_owned()
         );
     }
     Ok(())
@@ -135,10 +261,8 @@ fn is_same(one: &Path, other: &Path) -> bool {
 
 /// Copies a file, or a folder with all that is in it. `cp` knows how.
 fn copy(from: &Path, to: &Path) -> Result<(), String> {
-    fs::metadata(from).map_err(|error| client::site::plain(&error))?;
-    if let Some(folder) = to.parent() {
-        fs::create_dir_all(folder).map_err(|error| client::site::plain(&error))?;
-    }
+    let whole = fs::symlink_metadata(from).and_then(|_| make_folder_of(to));
+    whole.map_err(|error| client::site::plain(&error))?;
     let mut command = Command::new("/bin/cp");
     command.args(["-R", "-p", "--"]).arg(from).arg(to).stdin(Stdio::null());
     let out = command.output().map_err(|error| client::site::plain(&error))?;
@@ -148,25 +272,21 @@ fn copy(from: &Path, to: &Path) -> Result<(), String> {
     }
 }
 
+fn make_folder_of(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)
+}
+
 fn take_away(path: &Path) {
-    let removed = match path.symlink_metadata() {
-        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-        Err(_) => Ok(()),
-    };
-    if let Err(error) = removed {
+    if let Err(error) = remove(path) {
         complain(&format!("pbs: cannot remove {}: {error}\n", path.display()));
     }
 }
 
-/// Says something where the job's user looks: behind what the job wrote to its standard error.
-fn said(ad: &ClassAd, what: &str) {
-    complain(&format!("{what}\n"));
-    let (folder, path) = (text(ad, attr::IWD), text(ad, attr::ERR));
-    let path = Path::new(folder.unwrap_or("/")).join(path.unwrap_or("/dev/null"));
-    let written = append(&path, what);
-    if let Err(error) = written {
-        complain(&format!("pbs: cannot write to {}: {error}\n", path.display()));
+fn remove(path: &Path) -> io::Result<()> {
+    match path.symlink_metadata() {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(_) => Ok(()),
     }
 }
 
@@ -188,22 +308,149 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cwd = folder.path().join("home");
         fs::create_dir_all(cwd.join("data")).unwrap();
-        for (name, comes, goes) in [
-            ("new", true, true),
-            ("deep/new", true, true),
-            ("data/new", true, true),
-            ("data", false, true),
-            (".", false, false),
-            ("data/.", false, false),
-            ("data/..", false, false),
-            ("..", false, false),
-            ("/", false, false),
-            ("", false, false),
+        for (name, may) in [
+            ("new", true),
+            ("deep/new", true),
+            ("data/new", true),
+            ("data", true),
+            (".", false),
+            ("data/.", false),
+            ("data/..", false),
+            ("..", false),
+            ("/", false),
+            ("", false),
         ] {
-            let here = cwd.join(name);
-            assert_eq!(may_come_and_go(&here, &cwd, Way::In).is_ok(), comes, "{name:?} comes");
-            assert_eq!(may_come_and_go(&here, &cwd, Way::Out).is_ok(), goes, "{name:?} goes");
+            assert_eq!(may_come_and_go(&cwd.join(name), &cwd).is_ok(), may, "{name:?}");
         }
-        assert!(may_come_and_go(&home(), &cwd, Way::In).is_err(), "the home folder");
+        assert!(may_come_and_go(&home(), &cwd).is_err(), "the home folder");
+    }
+
+    #[test]
+    fn a_star_is_any_part_of_a_name_and_a_question_mark_any_one_byte() {
+        for (name, pattern, is_it) in [
+            ("a.dat", "*.dat", true),
+            ("a.dat", "?.dat", true),
+            (".dat", "?.dat", false),
+            ("ab.dat", "?.dat", false),
+            ("a", "*", true),
+            ("a", "a**", true),
+            ("aXbXc", "a*X?", true),
+            ("aXbXcd", "a*X?", false),
+            ("abc", "a*d", false),
+            ("a[1]", "a[1]", true),
+            ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "*a*a*a*a*a*a*a*a*a*a*a*b", false),
+        ] {
+            assert_eq!(matches(name.as_bytes(), pattern.as_bytes()), is_it, "{name} {pattern}");
+        }
+    }
+
+    /// A home with files, and a folder below it in which a job runs.
+    struct Place {
+        folder: tempfile::TempDir,
+        ad: ClassAd,
+    }
+
+    impl Place {
+        fn new(stage_in: &str, stage_out: &str) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let there = folder.path().join("there");
+            fs::create_dir_all(there.join("tree")).unwrap();
+            fs::create_dir_all(folder.path().join("run/own")).unwrap();
+            for name in ["a.dat", "b.dat", ".c.dat", "tree/leaf"] {
+                fs::write(there.join(name), name).unwrap();
+            }
+            let mut ad = ClassAd::new();
+            let whole = |list: &str| list.replace("THERE", &there.to_string_lossy());
+            ad.set(attribute::STAGE_IN, whole(stage_in).as_str());
+            ad.set(attribute::STAGE_OUT, whole(stage_out).as_str());
+            ad.set(attr::IWD, folder.path().to_string_lossy().as_ref());
+            ad.set(attr::ERR, "errors");
+            Self { folder, ad }
+        }
+
+        fn cwd(&self) -> PathBuf {
+            self.folder.path().join("run")
+        }
+
+        fn comes(&self) -> u8 {
+            For { ad: &self.ad, id: "12.host", cwd: &self.cwd() }.bring_in()
+        }
+
+        fn goes(&self, has_begun: bool) {
+            For { ad: &self.ad, id: "12.host", cwd: &self.cwd() }.bring_out(has_begun);
+        }
+
+        /// All files below a folder, without those that begin with a dot.
+        fn files(&self, below: &str) -> String {
+            let find = Command::new("find")
+                .args([below, "-mindepth", "1", "-not", "-name", ".*"])
+                .current_dir(self.folder.path())
+                .output();
+            let found = String::from_utf8(find.unwrap().stdout).unwrap();
+            let mut all: Vec<&str> = found.lines().collect();
+            all.sort_unstable();
+            all.join(" ")
+        }
+
+        fn all_names(&self) -> usize {
+            fs::read_dir(self.folder.path().join("run")).unwrap().count()
+        }
+    }
+
+    #[test]
+    fn what_came_goes_and_what_was_there_stays() {
+        for (stage_in, came) in [
+            ("x@h:THERE/a.dat", "run/own run/x"),
+            ("own@h:THERE/a.dat", "run/own run/own/a.dat"),
+            ("own@h:THERE/*.dat", "run/own run/own/a.dat run/own/b.dat"),
+            ("new@h:THERE/?.dat", "run/new run/new/a.dat run/new/b.dat run/own"),
+            ("t@h:THERE/tree", "run/own run/t run/t/leaf"),
+            ("t@h:THERE/nothing*", "run/own"),
+        ] {
+            let place = Place::new(stage_in, "");
+            // The second time after a run that was lost, which has taken nothing away.
+            for _ in 0..2 {
+                assert_eq!(place.comes(), 0, "{stage_in}");
+                assert_eq!(place.files("run"), came, "{stage_in}");
+            }
+            place.goes(true);
+            let left = place.files("run").replace("run/new ", "");
+            assert_eq!(left, "run/own", "{stage_in}");
+            assert!(place.folder.path().join("there/.c.dat").exists());
+        }
+    }
+
+    #[test]
+    fn all_is_brought_in_or_nothing() {
+        let place = Place::new("t@h:THERE/tree,x@h:THERE/missing", "");
+        assert_eq!(place.comes(), 1);
+        assert_eq!((place.files("run").as_str(), place.all_names()), ("run/own", 1));
+        assert!(place.files(".").contains("errors"));
+        let place = Place::new("own/tree@h:THERE/tree", "");
+        fs::create_dir(place.folder.path().join("run/own/tree")).unwrap();
+        fs::create_dir(place.folder.path().join("run/own/tree/tree")).unwrap();
+        assert_eq!(place.comes(), 1);
+        assert_eq!(place.files("run"), "run/own run/own/tree run/own/tree/tree");
+    }
+
+    #[test]
+    fn what_was_made_is_sent_and_taken_away() {
+        let place = Place::new("x@h:THERE/a.dat", "*.out@h:THERE/new,no@h:THERE/no,r@h:THERE/r");
+        assert_eq!(place.comes(), 0);
+        for name in ["1.out", "2.out", "r"] {
+            fs::write(place.folder.path().join("run").join(name), name).unwrap();
+        }
+        place.goes(true);
+        assert_eq!(place.files("run"), "run/own");
+        let sent = place.files("there");
+        assert!(sent.contains("there/new there/new/1.out there/new/2.out there/r"), "{sent}");
+        let errors = fs::read_to_string(place.folder.path().join("errors")).unwrap();
+        assert!(errors.starts_with("pbs: there is no ") && errors.lines().count() == 1, "{errors}");
+
+        let never = Place::new("x@h:THERE/a.dat", "own@h:THERE/r");
+        assert_eq!(never.comes(), 0);
+        never.goes(false);
+        assert_eq!((never.files("run").as_str(), never.all_names()), ("run/own", 1));
+        assert!(!never.folder.path().join("there/r").exists());
     }
 }

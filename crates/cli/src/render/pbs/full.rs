@@ -2,13 +2,12 @@
 
 use classad::Expr;
 use jiff::tz::TimeZone;
-use jobspec::pbs::{Depend, Submission, attribute, shown, unfolded};
+use jobspec::pbs::{Depend, Submission, attribute, clock, shown, unfolded};
 use model::depend::{Part, Waits};
 use model::{HoldCode, RunLimit, attr, depend};
 
 use crate::render::pbs::job::Counts;
 use crate::render::pbs::listed::{Listed, Shown, Value};
-use crate::render::pbs::table::clock;
 use crate::render::pbs::{Here, Job, RowKind, State};
 
 /// What a job waits for still, or could not wait for; who waits for it; and with whom only one is
@@ -323,25 +322,27 @@ pub(super) fn used(job: &Job, here: &Here) -> Vec<(String, String)> {
     .into()
 }
 
-/// `u`: its user's; `s`: the system's, for what it waits for or because something is wrong. One
-/// that its user holds while it runs goes on.
-pub fn holds(job: &Job) -> &'static str {
+/// `u`: its user's; `o`: the operators'; `s`: the managers', or the system's, for what it waits for
+/// or because something is wrong. One that is held while it runs goes on.
+pub fn holds(job: &Job) -> String {
     let code = job.int(attr::HOLD_REASON_CODE);
     let is = |wanted: HoldCode| code == Some(i64::from(wanted.number()));
-    match job.state {
-        State::Held if is(HoldCode::UserRequest) || is(HoldCode::SubmittedOnHold) => "u",
-        State::Held if job.is_held_besides() => "us",
-        State::Held => "s",
-        State::Running | State::Suspended if job.is_held_besides() => "u",
-        State::Finished if was_held_by_user(job) => "u",
-        State::Queued
-        | State::Running
-        | State::Waiting
-        | State::Suspended
-        | State::Begun
-        | State::Expired
-        | State::Finished => "n",
-    }
+    let by_managers = job.text(depend::HELD_BY_MANAGERS).unwrap_or_default();
+    let (user, system) = match job.state {
+        State::Held if !by_managers.is_empty() && is(HoldCode::UserRequest) => {
+            (job.is_held_besides(), false)
+        }
+        State::Held if is(HoldCode::UserRequest) || is(HoldCode::SubmittedOnHold) => (true, false),
+        State::Held => (job.is_held_besides(), true),
+        State::Running | State::Suspended => (job.is_held_besides(), false),
+        State::Finished if was_held_by_user(job) => (true, false),
+        State::Finished | State::Expired => return "n".to_owned(),
+        State::Queued | State::Waiting | State::Begun | State::Exiting => (false, false),
+    };
+    let kinds =
+        [('u', user), ('o', by_managers.contains('o')), ('s', system || by_managers.contains('s'))];
+    let all: String = kinds.iter().filter(|(_, is)| *is).map(|(kind, _)| *kind).collect();
+    if all.is_empty() { "n".to_owned() } else { all }
 }
 
 /// Whether it was held when it was deleted.
@@ -370,12 +371,13 @@ fn substate(job: &Job) -> u32 {
     match (job.state, job.exit_status) {
         (State::Queued, _) if job.began.is_some() => 70,
         (State::Queued, _) => 10,
-        (State::Held, _) if holds(job) == "u" => 20,
+        (State::Held, _) if holds(job).starts_with('u') => 20,
         (State::Held, _) => 22,
         (State::Waiting, _) => 30,
         (State::Running, _) => 42,
         (State::Suspended, _) => 43,
         (State::Begun, _) => 70,
+        (State::Exiting, _) => 51,
         (State::Finished | State::Expired, Some(0)) if is_bad => 93,
         (State::Finished | State::Expired, Some(0)) => 92,
         (State::Finished | State::Expired, None) if never_could(job) => 92,
@@ -398,7 +400,7 @@ pub fn comment(job: &Job, here: &Here) -> Option<String> {
     let started = job.int(attr::JOB_CURRENT_START_DATE);
     let run = || Some(format!("Job run at {} on {}", at(started?), vnode(job)));
     match job.state {
-        State::Running | State::Suspended => run(),
+        State::Running | State::Suspended | State::Exiting => run(),
         State::Held => why_held(job, here),
         State::Queued => job.text(attr::IDLE_COMMENT).map(str::to_owned),
         State::Waiting | State::Begun => None,

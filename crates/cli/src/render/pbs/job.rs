@@ -19,6 +19,9 @@ pub enum State {
     /// Waits for its time.
     Waiting,
     Suspended,
+    /// It was deleted, and its run is not over yet: it is asked to end, or its files are brought
+    /// out.
+    Exiting,
     /// An array of which some subjob has begun.
     Begun,
     /// A subjob that is over while its array is not.
@@ -35,6 +38,7 @@ impl State {
             Self::Held => 'H',
             Self::Waiting => 'W',
             Self::Suspended => 'S',
+            Self::Exiting => 'E',
             Self::Begun => 'B',
             Self::Expired => 'X',
             Self::Finished => 'F',
@@ -95,6 +99,7 @@ pub(crate) const STANDING: &[&str] = &[
     attr::TOTAL_SUBMIT_PROCS,
     attr::JOB_MATERIALIZE_NEXT_PROC_ID,
     attr::NUM_JOB_STARTS,
+    attr::REMOTE_HOST,
     attribute::EXECUTION_TIME,
     attribute::INDICES,
     attribute::QUEUE,
@@ -156,7 +161,8 @@ impl Clusters {
 impl Cluster {
     /// An ad of the queue. A job that is over may stay there until somebody has seen it.
     pub(crate) fn add_queued(&mut self, ad: ClassAd) {
-        if matches!(status(&ad), Some(JobStatus::Completed | JobStatus::Removed)) {
+        let is_over = matches!(status(&ad), Some(JobStatus::Completed | JobStatus::Removed));
+        if is_over && !is_exiting(&ad) {
             self.finished.push(ad);
             return;
         }
@@ -232,11 +238,12 @@ impl Cluster {
         let ad = self.ad().clone();
         let Some(indices) = self.indices() else {
             let state = state(&ad, now);
-            let exit_status = exit_status_of(&ad);
+            let exit_status = exit_status_of(&ad).filter(|_| state != State::Exiting);
             return Job { number, kind: RowKind::Single, state, ad, exit_status, began: None };
         };
         let of_those = |wanted: bool| {
-            self.queued.iter().filter(move |member| is_running(&member.ad) == wanted)
+            let has_run = |ad: &ClassAd| is_running(ad) || is_exiting(ad);
+            self.queued.iter().filter(move |member| has_run(&member.ad) == wanted)
         };
         let running = of_those(true).map(|member| member.count).sum();
         let all = indices.iter().count();
@@ -320,7 +327,8 @@ impl Job {
             Some(index) => RowKind::Subjob(index),
             None => RowKind::Single,
         };
-        let (state, exit_status) = (state(&ad, now), exit_status_of(&ad));
+        let state = state(&ad, now);
+        let exit_status = exit_status_of(&ad).filter(|_| state != State::Exiting);
         let job = Self { number, kind, state, ad, exit_status, began: None };
         Some((JobId::new(number, proc), job))
     }
@@ -394,7 +402,7 @@ impl Job {
     /// Whether a run of it is under way, or was when it ended. One that is to run again has none.
     pub fn has_run(&self) -> bool {
         match self.state {
-            State::Running | State::Suspended => true,
+            State::Running | State::Suspended | State::Exiting => true,
             State::Queued | State::Held | State::Waiting => false,
             State::Begun | State::Expired | State::Finished => self.has_begun(),
         }
@@ -485,10 +493,16 @@ fn is_running(ad: &ClassAd) -> bool {
     matches!(status(ad), Some(JobStatus::Running | JobStatus::Suspended))
 }
 
+/// Whether it is removed as soon as its run is over.
+fn is_exiting(ad: &ClassAd) -> bool {
+    status(ad) == Some(JobStatus::Removed) && text(ad, attr::REMOTE_HOST).is_some()
+}
+
 fn state(ad: &ClassAd, now: i64) -> State {
     match status(ad) {
         None | Some(JobStatus::Idle) => State::Queued,
         Some(JobStatus::Running) => State::Running,
+        Some(JobStatus::Removed) if is_exiting(ad) => State::Exiting,
         Some(JobStatus::Removed | JobStatus::Completed) => State::Finished,
         Some(JobStatus::Suspended) => State::Suspended,
         Some(JobStatus::Held) => {

@@ -38,6 +38,7 @@ struct NodeJob {
     short_id: String,
     cpus: i64,
     is_suspended: bool,
+    is_alone: bool,
 }
 
 /// What is shown of jobs, and where they run.
@@ -50,6 +51,7 @@ pub const OF_JOBS: &[&str] = &[
     attr::PBS_ARRAY_INDEX,
     attr::REMOTE_HOST,
     attr::REQUEST_CPUS,
+    attr::EXCLUSIVE,
 ];
 
 /// All machines that these slots are of, with these jobs on them.
@@ -88,7 +90,8 @@ pub fn nodes(slots: &[ClassAd], jobs: &[Job], settings: &QueueSettings, here: &H
         let short_id = id.split('.').next().unwrap_or_default().to_owned();
         let cpus = job.int(attr::REQUEST_CPUS).unwrap_or(1);
         let is_suspended = job.state == State::Suspended;
-        node.jobs.push(NodeJob { id, short_id, cpus, is_suspended });
+        let is_alone = model::is_exclusive(&job.ad);
+        node.jobs.push(NodeJob { id, short_id, cpus, is_suspended, is_alone });
     }
     let drained: BTreeMap<&str, &str> = slots.iter().filter_map(drained).collect();
     for node in all.values_mut() {
@@ -98,6 +101,7 @@ pub fn nodes(slots: &[ClassAd], jobs: &[Job], settings: &QueueSettings, here: &H
         node.comment = comment.map(str::to_owned);
         node.state = match () {
             () if drained.contains_key(node.name.as_str()) => "offline",
+            () if node.jobs.iter().any(|job| job.is_alone) => "job-exclusive",
             () if node.cpus[0] >= node.cpus[1] => "job-busy",
             () => "free",
         };

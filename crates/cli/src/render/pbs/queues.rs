@@ -115,7 +115,6 @@ fn listed(of: Of, attributes: &Attributes, counted: &[Counted]) -> Vec<Shown> {
             | Form::Text
             | Form::Words
             | Form::Limits
-            | Form::RunLimits
             | Form::QueueType
             | Form::QueueName
             | Form::NodeState

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use jobspec::pbs::clock;
 use jobspec::pbs::shown::{MAIL_POINTS, MAIL_USERS};
+use model::attr::RESERVE_NAME;
 use model::queues::{Attributes, Reserved, ReservedPlace, Stage};
 
 use crate::render::pbs::Here;
@@ -81,7 +82,7 @@ pub fn full(name: &str, reserved: &Reserved, here: &Here) -> String {
             let _ = writeln!(out, "{attribute} = {value}");
         }
     };
-    say("Reserve_Name", Some(shown("Reserve_Name").unwrap_or_else(|| "NULL".to_owned())));
+    say(RESERVE_NAME, Some(shown(RESERVE_NAME).unwrap_or_else(|| "NULL".to_owned())));
     say("Reserve_Owner", Some(owner(reserved, here)));
     say("reserve_state", Some(standing.words.to_owned()));
     say("reserve_substate", Some(standing.number.to_string()));
@@ -98,7 +99,7 @@ pub fn full(name: &str, reserved: &Reserved, here: &Here) -> String {
         let value = listed().find(|(known, _)| *known == name);
         say(&format!("Resource_List.{name}"), value.map(|(_, value)| value.to_owned()));
     }
-    say("Resource_List.walltime", Some(clock(seconds)));
+    say("Resource_List.walltime", Some(clock(u64::try_from(seconds).unwrap_or(0))));
     say("resv_nodes", nodes(reserved.places()));
     say("Authorized_Users", shown("Authorized_Users"));
     say("Authorized_Hosts", shown("Authorized_Hosts"));

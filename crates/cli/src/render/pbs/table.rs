@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use jobspec::pbs::attribute;
+use jobspec::pbs::{attribute, clock};
 use model::attr;
 use model::queues::QueueSettings;
 
@@ -178,9 +178,10 @@ fn line(job: &Job, here: &Here, extra: Extra) -> String {
         _ if extra.start => {
             estimated_start(job).map_or_else(|| "--".to_owned(), |at| start(at, here))
         }
-        (true, State::Running | State::Suspended | State::Finished | State::Expired) => {
-            hours(job.wall_s(here.now))
-        }
+        (
+            true,
+            State::Running | State::Suspended | State::Exiting | State::Finished | State::Expired,
+        ) => hours(job.wall_s(here.now)),
         (true | false, _) => " -- ".to_owned(),
     };
     let state = job.state.letter();
@@ -230,11 +231,6 @@ fn spaced(size: &str) -> String {
     }
 }
 
-/// `HH:MM:SS`.
-pub fn clock(seconds: u64) -> String {
-    format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
-}
-
 /// `HH:MM`, in five characters.
 fn hours(seconds: u64) -> String {
     let text = format!("{:02}:{:02}", seconds / 3600, seconds / 60 % 60);
@@ -252,6 +248,8 @@ pub struct Tally {
     pub held: usize,
     /// Waiting for their time.
     pub waiting: usize,
+    /// Deleted, and not over yet.
+    pub exiting: usize,
     /// Arrays of which some subjob has begun.
     pub begun: usize,
 }
@@ -271,15 +269,16 @@ impl Tally {
             State::Held => self.held += 1,
             State::Waiting => self.waiting += 1,
             State::Begun => self.begun += 1,
+            State::Exiting => self.exiting += 1,
             State::Expired | State::Finished => {}
         }
     }
 
     /// `state_count`.
     pub fn written(self) -> String {
-        let Self { queued, running, held, waiting, begun, .. } = self;
+        let Self { queued, running, held, waiting, exiting, begun, .. } = self;
         format!(
-            "Transit:0 Queued:{queued} Held:{held} Waiting:{waiting} Running:{running} Exiting:0 Begun:{begun} "
+            "Transit:0 Queued:{queued} Held:{held} Waiting:{waiting} Running:{running} Exiting:{exiting} Begun:{begun} "
         )
     }
 
@@ -364,13 +363,13 @@ pub fn queues_by_limits(
 
 /// `-B`.
 pub fn server(tally: Tally, here: &Here, is_scheduling: bool) -> String {
-    let Tally { total, queued, running, held, waiting, .. } = tally;
+    let Tally { total, queued, running, held, waiting, exiting, .. } = tally;
     let name = &here.server;
     let status = if is_scheduling { "Active" } else { "Idle" };
     format!(
         "Server             Max   Tot   Que   Run   Hld   Wat   Trn   Ext Status\n\
          ---------------- ----- ----- ----- ----- ----- ----- ----- ----- -----------\n\
-         {name:<16} {:>5} {total:>5} {queued:>5} {running:>5} {held:>5} {waiting:>5} {:>5} {:>5} {status:<10}\n",
-        0, 0, 0
+         {name:<16} {:>5} {total:>5} {queued:>5} {running:>5} {held:>5} {waiting:>5} {:>5} {exiting:>5} {status:<10}\n",
+        0, 0
     )
 }

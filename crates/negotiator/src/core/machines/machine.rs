@@ -54,6 +54,19 @@ impl Nature {
         }
     }
 
+    /// Whether nobody has anything of it, if so much is left. The space on its disk changes by
+    /// itself.
+    pub(crate) fn is_whole(&self, left: &Resources) -> bool {
+        let Resources { cpus, memory_mib, disk_kib: _, custom } = &self.total;
+        (*cpus, *memory_mib, custom) == (left.cpus, left.memory_mib, &left.custom)
+    }
+
+    /// All of it, for who asks for so much and is to be alone there. Of its disk it is given what
+    /// it asks for: nobody else can run without a processor.
+    pub(crate) fn whole(&self, asked: &Resources) -> Resources {
+        Resources { disk_kib: asked.disk_kib, ..self.total.clone() }
+    }
+
     /// Whether it takes every job that fits and states these requests.
     pub(crate) fn takes_all_that_fit(&self, stated: RequestSet) -> bool {
         self.limits.is_some_and(|limits| stated.has_all(limits.0))

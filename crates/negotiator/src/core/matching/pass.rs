@@ -187,7 +187,11 @@ impl<'a> Pass<'a> {
         }
         let rows = could_run(&self.snapshot, class);
         // It is not the room that is missing where there is enough.
-        let short = |row: &u32| !self.left_of(*row).covers(asked);
+        let short = |row: &u32| {
+            let left = self.left_of(*row);
+            !left.covers(asked)
+                || class.is_exclusive && !self.snapshot.pool.nature(*row).is_whole(left)
+        };
         let rows: Vec<u32> = rows.into_iter().filter(short).collect();
         if rows.is_empty() {
             // What can run nowhere takes no try from those that could.
@@ -286,9 +290,17 @@ impl<'a> Pass<'a> {
         if gang.asks_for_more_than(rows.iter().map(|row| self.left_of(*row))) {
             return None;
         }
-        let rows = rows.into_iter().map(|row| (row, self.left_of(row).clone()));
+        let is_whole = |row: &u32| pool.nature(*row).is_whole(self.left_of(*row));
+        let may_be_its = |row: &u32| !class.is_exclusive || is_whole(row);
+        let rows = rows.into_iter().filter(may_be_its);
+        let rows = rows.map(|row| (row, self.left_of(row).clone()));
         let fits = |part: &Class, row, left: &Resources| self.fits_beside(class, part, row, left);
-        let given = places(gang, rows.collect(), fits)?;
+        let mut given = places(gang, rows.collect(), fits)?;
+        if class.is_exclusive {
+            for given in &mut given {
+                given.part = pool.nature(given.row).whole(&given.part);
+            }
+        }
         let uses = self.uses_on(class, given[0].row);
         if !self.room.has(&uses) {
             return None;
@@ -342,7 +354,10 @@ impl<'a> Pass<'a> {
     ) -> Option<Resources> {
         let given = self.suits(part, number, left)?;
         let before = self.left_of(number).minus(left).unwrap_or_default();
-        self.leaves_reserved(gang, number, &before.plus(&given)).then_some(given)
+        let all = before.plus(&given);
+        let all =
+            if gang.is_exclusive { self.snapshot.pool.nature(number).whole(&all) } else { all };
+        self.leaves_reserved(gang, number, &all).then_some(given)
     }
 
     /// Whether a part of a machine is in the class's reservation, or leaves others what they have.
@@ -647,16 +662,32 @@ impl<'a> Pass<'a> {
             && live.is_empty()
             && nature.takes_all_that_fit(class.stated)
         {
-            return nature.grant(asked, left);
+            return self.granted(class, number, asked, left);
         }
         let row = pool.row(number);
         let slot = row.ad_with(left);
         let job = &class.request.ad;
         let asked = class.asked.of_machine(job, &slot, &self.env);
-        let part = nature.grant(&asked, left)?;
+        let part = self.granted(class, number, &asked, left)?;
         let holds =
             |clause: &&JobClause| job.eval_expr(&clause.written, Some(&slot), &self.env).is_true();
         (live.iter().all(holds) && row.takes(&slot, job, &self.env)).then_some(part)
+    }
+
+    /// What a request for so much gets: all of a machine if the class is to be alone there.
+    fn granted(
+        &self,
+        class: &Class,
+        number: u32,
+        asked: &Resources,
+        left: &Resources,
+    ) -> Option<Resources> {
+        let nature = self.snapshot.pool.nature(number);
+        let part = nature.grant(asked, left)?;
+        if !class.is_exclusive {
+            return Some(part);
+        }
+        nature.is_whole(left).then(|| nature.whole(&part))
     }
 
     /// What a job of the class uses of concurrency limits on a machine.

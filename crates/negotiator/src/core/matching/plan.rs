@@ -203,7 +203,9 @@ fn check_match<'p>(
                 None => &known.request.ad,
             };
             let wanted = job.get(model::attr::REQUIREMENTS);
+            let is_its = !known.is_exclusive || row.nature().is_whole(free);
             (known.hosts <= 1 || share.is_some())
+                && is_its
                 && wanted.is_none_or(|wanted| job.eval_expr(wanted, Some(&slot), &env).is_true())
                 && row.takes(&slot, job, &env)
         });

@@ -184,7 +184,7 @@ fn shortage(pool: &Pool, class: &Class, (could_run, sample): (u32, &[u32])) -> C
     let mut nearest: Option<(f64, u32, Short)> = None;
     for number in sample {
         let Some(row) = pool.rows.get(*number) else { continue };
-        let asked = asked_when_empty(class, row);
+        let asked = wanted_of(class, row);
         let Some((share, short)) = scarcest(&asked, pool.free(*number)) else { continue };
         // Of two that are as near the later one is told of.
         if nearest.as_ref().is_none_or(|(most, ..)| share.total_cmp(most).is_ge()) {
@@ -193,7 +193,7 @@ fn shortage(pool: &Pool, class: &Class, (could_run, sample): (u32, &[u32])) -> C
     }
     let found = nearest.and_then(|(_, number, short)| {
         let row = pool.rows.get(number)?;
-        let asked = asked_when_empty(class, row);
+        let asked = wanted_of(class, row);
         let amounts = [&*asked, pool.free(number), &row.state.total];
         let name = short.name(&asked)?;
         Some((spelt(pool, &name), amounts.map(|of| short.of(of, &asked))))
@@ -267,6 +267,12 @@ fn spelt(pool: &Pool, name: &str) -> String {
 /// A custom resource as users write it. `GPUs` is the one whose spelling everybody knows.
 fn shown(custom: &str) -> String {
     if custom == "gpus" { "GPUs".to_owned() } else { custom.to_owned() }
+}
+
+/// What a class needs of a machine now: all of it, if it is to be alone there.
+fn wanted_of<'c>(class: &'c Class, row: &Row) -> Cow<'c, Resources> {
+    let asked = asked_when_empty(class, row);
+    if class.is_exclusive { Cow::Owned(row.nature().whole(&asked)) } else { asked }
 }
 
 fn asked_when_empty<'c>(class: &'c Class, row: &Row) -> Cow<'c, Resources> {

@@ -43,6 +43,8 @@ pub(crate) struct Class {
     pub(crate) asked: Asked,
     /// On how many machines its jobs are to be at once.
     pub(crate) hosts: u32,
+    /// Whether its jobs are alone on their machines: each gets all that a machine has.
+    pub(crate) is_exclusive: bool,
     /// Its jobs' parts, if they have several that may be on different machines.
     pub(crate) gang: Option<Box<GangClass>>,
     /// The requests that it states as numbers.
@@ -235,6 +237,7 @@ impl Class {
             stated: RequestSet::stated(job),
             uses: Uses::of(job),
             hosts: model::hosts(job),
+            is_exclusive: model::is_exclusive(job),
             gang: None,
             rank: None,
             ranks_by_amounts: false,

@@ -33,7 +33,9 @@ impl GangClass {
         let (mut kinds, mut next) = (Vec::new(), 0);
         for parts in &gang.parts {
             let ad = Arc::new(part_ad(&request.ad, parts));
+            // Whose the machines are is decided for all parts together.
             let class = Class::alone(ClassRequest { ad, ..request.clone() }, ads);
+            let class = Class { is_exclusive: false, ..class };
             kinds.push(Kind { parts: (next..next + parts.count).collect(), class });
             next += parts.count;
         }

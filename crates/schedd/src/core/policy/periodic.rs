@@ -12,7 +12,7 @@ use crate::core::ads;
 use crate::core::job::description::env;
 use crate::core::job::policies::{Policy, reason, subcode};
 use crate::core::job::system::SystemAct;
-use crate::core::policy::at_end;
+use crate::core::policy::{at_end, holds};
 use crate::core::state::core::{Core, JobRef};
 use crate::core::words::{Fact, JobFact};
 
@@ -58,6 +58,7 @@ impl Core {
                 let code = VacateCode::JobPolicyVacate;
                 vec![stopped(now, job, StopCause::Vacate { code, subcode: 0, reason: text() })]
             }
+            Policy::Release if holds::is_by_managers(job) => Vec::new(),
             Policy::Release => {
                 let event = JobEvent::Released { reason: text(), at: now.wall };
                 vec![Fact::Job { job: job.job, fact: JobFact::Happened(event) }]
@@ -86,6 +87,7 @@ impl Core {
                 let code = HoldCode::SystemPolicy;
                 held(self, now, job, Hold { code, subcode, reason, since: now.wall })
             }
+            SystemAct::Release if holds::is_by_managers(job) => Vec::new(),
             SystemAct::Release => {
                 let event = JobEvent::Released { reason, at: now.wall };
                 vec![Fact::Job { job: job.job, fact: JobFact::Happened(event) }]

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use model::queues::QueueSettings;
 use model::{
-    Cause, IdleReason, UserName, Verdict,
+    Cause, IdleReason, LimitOf, Verdict,
     planted::{Bug, planted},
 };
 
 use crate::core::records::bookings::bookings_of;
 use crate::core::state::classes::{ArrayLimit, Class};
 use crate::core::state::core::{Claim, Core};
+use crate::core::state::parties::Party;
 use crate::core::state::run_counts::RunCounts;
 use crate::core::words::Change;
 
@@ -89,7 +90,7 @@ impl Gates<'_> {
             self.taken.note_run(limit.cluster, true);
         }
         if let Some(queue) = &class.queue {
-            self.taken.note_slots(queue, &class.owner, (0, 1));
+            self.taken.note_slots(queue, &class.parties, (0, 1));
         }
     }
 
@@ -98,7 +99,7 @@ impl Gates<'_> {
     }
 
     fn of_queue(&self, limit: &Limit<'_>) -> u64 {
-        let of = |counts: &RunCounts| counts.of_queue(limit.queue, limit.owner);
+        let of = |counts: &RunCounts| counts.of_queue(limit.queue, limit.party.as_ref());
         of(self.runs) + of(&self.taken)
     }
 
@@ -146,7 +147,12 @@ impl Gates<'_> {
         Some(Cause::QueueLimit {
             queue: reached.queue.map(ToString::to_string),
             most: reached.most,
-            of_owner: reached.owner.is_some(),
+            of: match reached.party {
+                None => LimitOf::All,
+                Some(Party::Owner(_)) => LimitOf::Owner,
+                Some(Party::Group(group)) => LimitOf::Group(group.to_string()),
+                Some(Party::Project(project)) => LimitOf::Project(project.to_string()),
+            },
         })
     }
 }
@@ -155,8 +161,8 @@ impl Gates<'_> {
 struct Limit<'a> {
     /// Of which queue; of the server if not given.
     queue: Option<&'a Arc<str>>,
-    /// Of the class's owner; of everybody if not given.
-    owner: Option<&'a UserName>,
+    /// Of whom; of everybody if not given.
+    party: Option<Party>,
     most: u64,
 }
 
@@ -167,9 +173,13 @@ fn limits<'a>(settings: &QueueSettings, class: &'a Class, name: &str) -> Vec<Lim
     for (queue, attributes) in places {
         let Some(attributes) = attributes else { continue };
         let said = attributes.limits("max_run");
-        all.extend(said.of_all().map(|most| Limit { queue, owner: None, most }));
-        let of_owner = said.of_user(class.owner.as_str());
-        all.extend(of_owner.map(|(most, _)| Limit { queue, owner: Some(&class.owner), most }));
+        all.extend(said.of_all().map(|most| Limit { queue, party: None, most }));
+        let own = said.of(class.parties.submitter());
+        all.extend(own.into_iter().map(|(entity, most, _)| Limit {
+            queue,
+            party: Some(Party::from(entity)),
+            most,
+        }));
     }
     all
 }

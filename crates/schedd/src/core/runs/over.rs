@@ -165,9 +165,9 @@ impl Core {
             | AfterRun::Hold(_)
             | AfterRun::Remove { .. } => None,
         };
-        let bitten = hold.as_ref().map(|_| holds::besides(id, false));
-        if let Some(hold) = hold {
-            next = AfterRun::Hold(hold);
+        let mut bitten = None;
+        if let Some((hold, noted)) = hold {
+            (next, bitten) = (AfterRun::Hold(hold), noted);
         }
         let event = JobEvent::RunOver {
             attempt: running.attempt,

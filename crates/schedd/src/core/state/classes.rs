@@ -13,6 +13,7 @@ use model::{
 };
 
 use crate::core::records::ranges::Ranges;
+use crate::core::state::parties::Parties;
 use crate::core::state::run_counts::RunCounts;
 
 /// What a class is made from, beside the attributes that begin with `Request`.
@@ -60,6 +61,8 @@ pub(crate) struct Class {
     /// The names of the attributes that it is made from (`AutoClusterAttrs`).
     pub(crate) attrs: Arc<str>,
     pub(crate) owner: UserName,
+    /// Whose its jobs are, as limits of queues speak of it.
+    pub(crate) parties: Parties,
     /// Where its jobs run. Known while it has idle jobs.
     pub(crate) universe: Universe,
     /// Whether some of its jobs may be not to run at all. Known while it has idle jobs.
@@ -203,6 +206,7 @@ impl Classes {
                 key: Arc::clone(key),
                 attrs: names_in(key).join(",").into(),
                 owner: owner.clone(),
+                parties: Parties::of(owner, |name| literal_in(key, name)),
                 idle: IdleJobs::default(),
                 claiming: 0,
                 free: BTreeSet::new(),
@@ -224,7 +228,7 @@ impl Classes {
         let before = class.busy.len();
         change(class);
         if let Some(queue) = &class.queue {
-            self.runs.note_slots(queue, &class.owner, (before, class.busy.len()));
+            self.runs.note_slots(queue, &class.parties, (before, class.busy.len()));
         }
         if class.universe.is_beside() && class.idle.count() > 0 {
             self.beside.insert(id);
@@ -398,11 +402,17 @@ fn telling_names(ad: &ClassAd, significant: &BTreeSet<AttrName>) -> BTreeSet<Att
     if Universe::of(ad).is_beside() {
         names.insert(AttrName::from(attr::JOB_UNIVERSE));
     }
+    if ad.get(queues::QUEUE).is_some() {
+        names.extend([queues::GROUP, queues::PROJECT].map(AttrName::from));
+    }
     if model::hosts(ad) > 1 {
         names.insert(AttrName::from(attr::MIN_HOSTS));
     }
     if ad.get(attr::GANG_PARTS).is_some() {
         names.insert(AttrName::from(attr::GANG_PARTS));
+    }
+    if model::is_exclusive(ad) {
+        names.insert(AttrName::from(attr::EXCLUSIVE));
     }
     if ad.get(queues::MOST_RUNNING).is_some() {
         names.insert(AttrName::from(attr::CLUSTER_ID));
@@ -451,9 +461,11 @@ fn value_in<'a>(key: &'a str, wanted: &str) -> Option<&'a str> {
 
 /// The queue of a class, from its key.
 fn queue_in(key: &str) -> Option<Arc<str>> {
-    let text = value_in(key, queues::QUEUE)?;
-    let expr = Expr::parse(text).ok()?;
-    expr.as_literal().and_then(Value::as_str).map(Arc::from)
+    literal_in(key, queues::QUEUE)?.as_str().map(Arc::from)
+}
+
+fn literal_in(key: &str, name: &str) -> Option<Value> {
+    Expr::parse(value_in(key, name)?).ok()?.as_literal().cloned()
 }
 
 /// The limit of an array, from its key.

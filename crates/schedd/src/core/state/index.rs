@@ -26,6 +26,7 @@ use crate::core::state::core::{Claim, Cluster, Core, Machine};
 use crate::core::state::dependencies::Dependencies;
 use crate::core::state::gangs::Gangs;
 use crate::core::state::limits::RunLimits;
+use crate::core::state::parties::Parties;
 use crate::core::state::places::Places;
 use crate::core::state::promises::{PATIENCE, Promises};
 use crate::core::state::queued::Queued;
@@ -40,10 +41,20 @@ const WORK_LIFE: Duration = Duration::from_secs(1200);
 
 /// The queue of a cluster's jobs: all are in one, because only whole clusters move.
 pub(crate) fn queue_of(cluster: &Cluster) -> Option<String> {
-    let own = |ad: &ClassAd| ad.get(queues::QUEUE).cloned();
+    said_of(cluster, queues::QUEUE)?.as_str().map(str::to_owned)
+}
+
+/// Whose the jobs of a cluster are: all of them are of one group and one project, as all are in one
+/// queue.
+pub(crate) fn parties_of(cluster: &Cluster) -> Parties {
+    Parties::of(cluster.owner(), |name| said_of(cluster, name))
+}
+
+/// What is the same for all jobs of a cluster.
+fn said_of(cluster: &Cluster, name: &str) -> Option<Value> {
+    let own = |ad: &ClassAd| ad.get(name).cloned();
     let edited = cluster.procs().next().and_then(|job| job.edits().and_then(own));
-    let named = edited.or_else(|| own(&cluster.ad))?;
-    named.as_literal().and_then(Value::as_str).map(str::to_owned)
+    edited.or_else(|| own(&cluster.ad))?.as_literal().cloned()
 }
 
 /// Until when runs may begin on a claim that was granted now.
@@ -297,7 +308,7 @@ impl Core {
     pub(in crate::core) fn recount_queued(&mut self, id: ClusterId) {
         let now = self.clusters.get(&id).and_then(|cluster| {
             let queue = queue_of(cluster)?;
-            Some((Arc::from(queue), cluster.owner().clone(), u64::from(cluster.left)))
+            Some((Arc::from(queue), parties_of(cluster), u64::from(cluster.left)))
         });
         self.queued.put(id, now);
     }

@@ -5,12 +5,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{ClusterId, UserName};
+use model::ClusterId;
 
+use crate::core::state::parties::{Parties, Party};
 use crate::core::state::run_counts::QueueCounts;
 
-/// What a cluster counts: its queue, its owner, its jobs.
-pub(crate) type Counted = (Arc<str>, UserName, u64);
+/// What a cluster counts: its queue, whose it is, its jobs.
+pub(crate) type Counted = (Arc<str>, Parties, u64);
 
 /// How many jobs are in queues.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,19 +21,19 @@ pub(crate) struct Queued {
 }
 
 impl Queued {
-    /// Jobs that are in this queue, or in any; of this user, or of anybody; without those of a
+    /// Jobs that are in this queue, or in any; somebody's, or anybody's; without those of a
     /// cluster.
     pub(crate) fn of(
         &self,
         queue: Option<&str>,
-        user: Option<&str>,
+        party: Option<&Party>,
         but: Option<ClusterId>,
     ) -> u64 {
-        let (queue, user) = (queue.map(Arc::from), user.map(UserName::new));
-        let all = self.counts.of(queue.as_ref(), user.as_ref());
-        let own = but.and_then(|but| self.clusters.get(&but)).filter(|(its_queue, owner, _)| {
+        let queue = queue.map(Arc::from);
+        let all = self.counts.of(queue.as_ref(), party);
+        let own = but.and_then(|but| self.clusters.get(&but)).filter(|(its_queue, whose, _)| {
             queue.as_ref().is_none_or(|queue| queue == its_queue)
-                && user.as_ref().is_none_or(|user| user == owner)
+                && party.is_none_or(|party| whose.has(party))
         });
         all - own.map_or(0, |(_, _, jobs)| *jobs)
     }
@@ -52,11 +53,11 @@ impl Queued {
         if before == now {
             return;
         }
-        if let Some((queue, owner, jobs)) = before {
-            self.counts.note(&queue, &owner, (jobs, 0));
+        if let Some((queue, whose, jobs)) = before {
+            self.counts.note(&queue, &whose, (jobs, 0));
         }
-        if let Some((queue, owner, jobs)) = now {
-            self.counts.note(&queue, &owner, (0, jobs));
+        if let Some((queue, whose, jobs)) = now {
+            self.counts.note(&queue, &whose, (0, jobs));
         }
     }
 }

@@ -1,34 +1,36 @@
-//! How many run, counted by what limits are about: the queues of PBS with their jobs' owners, and
+//! How many run, counted by what limits are about: the queues of PBS with whose their jobs are, and
 //! arrays. Kept in step, so that whoever asks for each of a hundred thousand jobs pays for a look.
 //! What the limits are is not known here.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{ClusterId, UserName};
+use model::ClusterId;
 
-/// A queue or all of them, and an owner or everybody.
-type Who = (Option<Arc<str>>, Option<UserName>);
+use crate::core::state::parties::{Parties, Party};
 
-/// Counts by queue and by owner. None of them is 0.
+/// A queue or all of them, and somebody or everybody.
+type Who = (Option<Arc<str>>, Option<Party>);
+
+/// Counts by queue and by whose jobs are. None of them is 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct QueueCounts(BTreeMap<Who, u64>);
 
 impl QueueCounts {
-    /// Of a queue, or of all; of an owner, or of everybody.
-    pub(crate) fn of(&self, queue: Option<&Arc<str>>, owner: Option<&UserName>) -> u64 {
-        self.0.get(&(queue.cloned(), owner.cloned())).copied().unwrap_or(0)
+    /// Of a queue, or of all; of somebody, or of everybody.
+    pub(crate) fn of(&self, queue: Option<&Arc<str>>, party: Option<&Party>) -> u64 {
+        self.0.get(&(queue.cloned(), party.cloned())).copied().unwrap_or(0)
     }
 
-    /// What a queue and an owner have together is so much now, and was so much before.
-    pub(crate) fn note(&mut self, queue: &Arc<str>, owner: &UserName, (before, now): (u64, u64)) {
+    /// What these have in a queue is so much now, and was so much before.
+    pub(crate) fn note(&mut self, queue: &Arc<str>, whose: &Parties, (before, now): (u64, u64)) {
         let by = before.abs_diff(now);
         if by == 0 {
             return;
         }
         for queue in [None, Some(queue)] {
-            for owner in [None, Some(owner)] {
-                note(&mut self.0, &(queue.cloned(), owner.cloned()), (now > before, by));
+            for party in [None].into_iter().chain(whose.each().map(Some)) {
+                note(&mut self.0, &(queue.cloned(), party), (now > before, by));
             }
         }
     }
@@ -44,9 +46,9 @@ pub(crate) struct RunCounts {
 }
 
 impl RunCounts {
-    /// Of a queue, or of all; of an owner, or of everybody.
-    pub(crate) fn of_queue(&self, queue: Option<&Arc<str>>, owner: Option<&UserName>) -> u64 {
-        self.queues.of(queue, owner)
+    /// Of a queue, or of all; of somebody, or of everybody.
+    pub(crate) fn of_queue(&self, queue: Option<&Arc<str>>, party: Option<&Party>) -> u64 {
+        self.queues.of(queue, party)
     }
 
     /// Of an array's jobs.
@@ -54,14 +56,14 @@ impl RunCounts {
         self.clusters.get(&cluster).copied().unwrap_or(0)
     }
 
-    /// So many slots more, or less, run jobs of a queue and an owner.
+    /// So many slots more, or less, run jobs of a queue that are theirs.
     pub(crate) fn note_slots(
         &mut self,
         queue: &Arc<str>,
-        owner: &UserName,
+        whose: &Parties,
         (before, now): (usize, usize),
     ) {
-        self.queues.note(queue, owner, (before as u64, now as u64));
+        self.queues.note(queue, whose, (before as u64, now as u64));
     }
 
     /// A run of a job of the cluster began or is promised, or is over.

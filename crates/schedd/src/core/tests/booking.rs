@@ -8,6 +8,7 @@ use model::{MachineName, Resources};
 use proto::client::{Arrange, BookAsk};
 use proto::matchmaking::{BookingAnswer, ToSchedd};
 
+use crate::core::MailNews;
 use crate::core::tests::*;
 
 const TOKEN: SubmitToken = SubmitToken([77; 16]);
@@ -18,9 +19,13 @@ fn book(trial: &mut Trial, from: i64, until: i64) -> Answer {
 }
 
 fn book_as(trial: &mut Trial, token: SubmitToken, from: i64, until: i64) -> Answer {
+    book_these(trial, token, (from, until), one())
+}
+
+/// One part of one processor.
+fn one() -> Vec<ReservedChunk> {
     let part = Resources { cpus: 1, ..Resources::default() };
-    let chunks = vec![ReservedChunk { count: 1, part, machine: None }];
-    book_these(trial, token, (from, until), chunks)
+    vec![ReservedChunk { count: 1, part, machine: None }]
 }
 
 fn book_these(
@@ -29,19 +34,33 @@ fn book_these(
     (from, until): (i64, i64),
     chunks: Vec<ReservedChunk>,
 ) -> Answer {
+    let ask = asked(trial, token, (from, until), chunks);
+    arrange(trial, "alice", Arrange::Book(Box::new(ask)))
+}
+
+fn asked(
+    trial: &mut Trial,
+    token: SubmitToken,
+    (from, until): (i64, i64),
+    chunks: Vec<ReservedChunk>,
+) -> BookAsk {
     let by = user("alice");
-    let reserved = trial.take(&[Input::Reserve { by: by.clone(), token }]).answers.remove(0);
+    let reserved = trial.take(&[Input::Reserve { by, token }]).answers.remove(0);
     let Some(Answer::Reserved(number)) = reserved else { panic!("{reserved:?}") };
     let now = trial.now.wall.as_secs();
-    let ask = BookAsk {
+    BookAsk {
         number,
         token,
         window: window(now + from, now + until),
         parts: ReservedParts { chunks, spread: Spread::Free, is_exclusive: false },
         who: Authorized { users: Some("alice@*".to_owned()), hosts: None },
         shown: Default::default(),
-    };
-    arrange(trial, "alice", Arrange::Book(Box::new(ask)))
+    }
+}
+
+fn rebook(queue: &str, window: Window) -> Arrange {
+    let (queue, shown) = (queue.to_owned(), Default::default());
+    Arrange::Rebook { queue, window, shown, users: None }
 }
 
 fn window(start: i64, end: i64) -> Window {
@@ -128,8 +147,7 @@ fn a_window_is_moved_if_the_negotiator_agrees_and_only_its_owner_may() {
     answer(&mut trial, Some(places()));
     let name = trial.core.settings.reservations.keys().next().unwrap().clone();
     let now = trial.now.wall.as_secs();
-    let rebook =
-        |end| Arrange::Rebook { queue: name.clone(), window: window(now + 100, now + end) };
+    let rebook = |end| rebook(&name, window(now + 100, now + end));
     let denied = |denied| Answer::Refused(Refusal::Denied(denied));
     assert_eq!(arrange(&mut trial, "bob", rebook(300)), denied(Denied::NotPermitted));
     let end = |trial: &Trial| trial.core.settings.reservations[&name].window.end.as_secs() - now;
@@ -153,8 +171,7 @@ fn what_is_said_of_an_earlier_window_is_no_answer_for_this_one() {
     book(&mut trial, 100, 200);
     let name = trial.core.settings.reservations.keys().next().unwrap().clone();
     let now = trial.now.wall.as_secs();
-    let rebook =
-        |until| Arrange::Rebook { queue: name.clone(), window: window(now + 100, now + until) };
+    let rebook = |until| rebook(&name, window(now + 100, now + until));
     assert_eq!(arrange(&mut trial, "alice", rebook(300)), Answer::Done);
     answer_to(&mut trial, name.clone(), 0, Some(places()));
     assert_eq!(stage(&trial), Some(&Stage::Unconfirmed), "that was about the first window");
@@ -214,4 +231,63 @@ fn nobody_fills_all_and_each_part_asks_for_something() {
         let queues = trial.core.settings.queues.len();
         assert_eq!(queues, answers.iter().filter(|one| **one == Answer::Done).count() + 1);
     }
+}
+
+/// The letters of a batch: to whom, and what they say of the reservation.
+fn letters(batch: &Batch) -> Vec<(String, &'static str)> {
+    let said = batch.mail.iter().filter_map(|entry| match &entry.news {
+        MailNews::Reservation { said, .. } => Some((entry.to.clone(), *said)),
+        _ => None,
+    });
+    said.collect()
+}
+
+#[test]
+fn who_wants_to_know_is_told_what_becomes_of_a_reservation() {
+    let confirmed = "Reservation transitioned from state UNCONFIRMED to CONFIRMED";
+    let (begun, ended) = ("Reservation period starting", "Reservation period ended");
+    for (points, expected) in [
+        (None, vec![confirmed]),
+        (Some("abce"), vec![confirmed, begun, ended]),
+        (Some("be"), vec![begun, ended]),
+        (Some("n"), vec![]),
+    ] {
+        let mut trial = Trial::new();
+        let mut ask = asked(&mut trial, TOKEN, (100, 200), one());
+        ask.shown.extend(points.map(|points| ("Mail_Points".to_owned(), points.to_owned())));
+        ask.shown.insert("Mail_Users".to_owned(), "bob".to_owned());
+        arrange(&mut trial, "alice", Arrange::Book(Box::new(ask)));
+        let queue = trial.core.settings.reservations.keys().next().unwrap().clone();
+        let settled = BookingAnswer { queue, question: 0, places: Some(places()) };
+        let answer = trial.take(&[Input::FromNegotiator(ToSchedd::Booked(vec![settled]))]);
+        let mut told = letters(&answer);
+        told.extend(letters(&trial.waits(100)));
+        told.extend(letters(&trial.waits(100)));
+        let expected: Vec<_> = expected.into_iter().map(|said| ("bob".to_owned(), said)).collect();
+        assert_eq!(told, expected, "{points:?}");
+    }
+    let mut trial = Trial::new();
+    book(&mut trial, 100, 200);
+    let queue = trial.core.settings.reservations.keys().next().unwrap().clone();
+    let what = Arrange::Unbook { queue };
+    let deleted = trial.take(&[Input::Arrange { by: user("alice"), what }]);
+    assert_eq!(letters(&deleted), [("alice".to_owned(), "Reservation removed")]);
+}
+
+#[test]
+fn what_is_said_of_a_reservation_and_its_users_change_without_anybody_being_asked() {
+    let mut trial = Trial::new();
+    book(&mut trial, 100, 200);
+    answer(&mut trial, Some(places()));
+    let name = trial.core.settings.reservations.keys().next().unwrap().clone();
+    let window = trial.core.settings.reservations[&name].window;
+    let shown = [("Reserve_Name".to_owned(), "trip".to_owned())].into();
+    let users = Some("bob@*".to_owned());
+    let what = Arrange::Rebook { queue: name.clone(), window, shown, users };
+    assert_eq!(arrange(&mut trial, "alice", what), Answer::Done);
+    assert_eq!(stage(&trial), Some(&Stage::Confirmed(places())));
+    assert_eq!(trial.core.settings.reservations[&name].shown["Reserve_Name"], "trip");
+    assert!(matches!(submit(&mut trial, 1, "bob"), Answer::Submitted { .. }));
+    let denied = Answer::Refused(Refusal::Denied(Denied::NotPermitted));
+    assert_eq!(submit(&mut trial, 2, "alice"), denied);
 }

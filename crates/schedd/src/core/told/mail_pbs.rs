@@ -4,6 +4,7 @@
 
 use classad::{ClassAd, Env, Value};
 use model::depend::{self, Part};
+use model::queues::{QueueSettings, Reserved, Stage};
 use model::{
     AfterRun, Hold, JobEvent, JobId, ProgramEnd, RunEnd, RunLimit, StopCause, Timestamp, Usage,
     attr,
@@ -66,6 +67,54 @@ pub(super) fn letters(core: &Core, job: JobRef<'_>, what: &JobEvent, at: &Event)
         false => letters.extend(own.into_iter().chain(whole)),
     }
     letters
+}
+
+/// What becomes of reservations, to those who want to know (`pbs_rsub -m abce`; `ac` if they say
+/// nothing, and with `n` nothing at all).
+pub(super) fn of_reservations(core: &Core, after: &QueueSettings, at: Timestamp) -> Vec<MailEntry> {
+    let known = core.settings.reservations.iter();
+    let news = known.filter_map(|(name, before)| {
+        let after = after.reservations.get(name)?;
+        let (point, said) = became(before, after, at)?;
+        let shown = |what: &str| before.shown.get(what).map(String::as_str);
+        let points = shown(attr::SHOWN_MAIL_POINTS).unwrap_or("ac");
+        let is_wanted = points.contains(point) && !points.contains('n');
+        let number = name.trim_start_matches('R').parse().unwrap_or_default();
+        is_wanted.then(|| MailEntry {
+            to: shown(attr::SHOWN_MAIL_USERS).unwrap_or(&before.owner).to_owned(),
+            job: JobId::new(number, 0),
+            at,
+            submitted: before.created,
+            command: String::new(),
+            news: MailNews::Reservation {
+                id: format!("{name}.{}", core.host()),
+                name: shown(attr::RESERVE_NAME).unwrap_or("NULL").to_owned(),
+                said,
+            },
+            attributes: Vec::new(),
+        })
+    });
+    news.collect()
+}
+
+/// What a reservation has become that somebody may want to know: the letter of that, and
+/// OpenPBS 23.06's words.
+fn became(before: &Reserved, after: &Reserved, at: Timestamp) -> Option<(char, &'static str)> {
+    match (&before.stage, &after.stage) {
+        (Stage::Unconfirmed, Stage::Confirmed(_)) => {
+            Some(('c', "Reservation transitioned from state UNCONFIRMED to CONFIRMED"))
+        }
+        (Stage::Confirmed(_), Stage::Running(_)) => Some(('b', "Reservation period starting")),
+        (Stage::Over, _) => None,
+        (Stage::Running(_), Stage::Over) if at >= before.window.end => {
+            Some(('e', "Reservation period ended"))
+        }
+        (_, Stage::Over) => Some(('a', "Reservation removed")),
+        (
+            Stage::Unconfirmed | Stage::Confirmed(_) | Stage::Altering { .. } | Stage::Running(_),
+            Stage::Unconfirmed | Stage::Confirmed(_) | Stage::Altering { .. } | Stage::Running(_),
+        ) => None,
+    }
 }
 
 fn text<'a>(ad: &'a ClassAd, name: &str) -> Option<&'a str> {

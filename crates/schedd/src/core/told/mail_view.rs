@@ -52,6 +52,13 @@ pub enum MailNews {
         /// `RemoveReason`.
         reason: String,
     },
+    /// The same of an advance reservation.
+    Reservation {
+        /// `R12.host`.
+        id: String,
+        name: String,
+        said: &'static str,
+    },
     /// In PBS's words, of a job of PBS's.
     Pbs {
         /// `12[4].host`.
@@ -74,6 +81,9 @@ enum Wish {
 impl Core {
     /// Adds the letters that an event which is about to be applied is worth.
     pub(crate) fn mail_before(&self, event: &Event, mail: &mut Vec<MailEntry>) {
+        if let Fact::Settings(after) = &event.fact {
+            mail.extend(mail_pbs::of_reservations(self, after, event.at.wall));
+        }
         let Fact::Job { job, fact: JobFact::Happened(what) } = &event.fact else { return };
         let Some(job) = self.job(*job) else { return };
         if job.has(attr::PBS_MAIL_POINTS) {
@@ -125,10 +135,16 @@ impl Wish {
             },
             (Self::Error, MailNews::Ended { .. }) => false,
             (Self::Error, MailNews::Held(hold)) => !wanted_hold(hold.code),
-            (Self::Error, MailNews::Removed { .. } | MailNews::Pbs { .. })
+            (
+                Self::Error,
+                MailNews::Removed { .. } | MailNews::Pbs { .. } | MailNews::Reservation { .. },
+            )
             | (
                 Self::Complete,
-                MailNews::Held(_) | MailNews::Removed { .. } | MailNews::Pbs { .. },
+                MailNews::Held(_)
+                | MailNews::Removed { .. }
+                | MailNews::Pbs { .. }
+                | MailNews::Reservation { .. },
             )
             | (Self::Start, _) => false,
         }

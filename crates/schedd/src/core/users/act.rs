@@ -293,6 +293,13 @@ impl<'a> Act<'a> {
     fn release(&self, job: JobRef<'_>, reason: String) -> Result<Vec<Fact>, ActResult> {
         let (id, at) = (job.job, self.now.wall);
         let is_held = job.state().hold().is_some();
+        if is_held && self.through != FrontEnd::Pbs && holds::is_by_managers(job) {
+            if !self.core.is_operator(self.by) {
+                return Err(ActResult::PermissionDenied);
+            }
+            let all = ("os", false);
+            return holds::changed(self.now, job, self.by, all).ok_or(ActResult::BadStatus);
+        }
         if is_held
             && self.through == FrontEnd::Pbs
             && let Some(released) = self.besides(job, None)

@@ -6,15 +6,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use classad::{AttrName, ClassAd, Value, words};
-use model::queues::{self, Applicant, Change, Denied, Edit, Entity, Object, Submitter};
+use model::queues::{self, Applicant, Change, Denied, Edit, Entity, Object};
 use model::{
     ClusterId, ClusterSpec, HoldCode, JobEvent, JobState, Now, Procs, attr,
     planted::{Bug, planted},
 };
-use proto::client::{Answer, Arrange, Refusal, Selector};
+use proto::client::{Answer, Arrange, FrontEnd, Refusal, Selector};
 
+use crate::core::policy::holds;
 use crate::core::state::core::{Cluster, Core, JobRef};
-use crate::core::state::index::queue_of;
+use crate::core::state::index::{parties_of, queue_of};
+use crate::core::state::parties::{Parties, Party};
 use crate::core::users::edit::OF_QUEUES;
 use crate::core::words::{Actor, ClusterFact, Fact, FactoryStep, JobFact};
 
@@ -25,9 +27,12 @@ impl Core {
             Arrange::Move { cluster, queue } => self.move_to(by, *cluster, queue),
             Arrange::Exchange(one, other) => self.exchange(by, *one, *other),
             Arrange::RunNow(jobs) => self.run_now(now, by, jobs),
+            Arrange::Hold { jobs, kinds, is_set } => self.hold_by(now, by, jobs, (kinds, *is_set)),
             Arrange::Alter(alteration) => self.alter(now, by, alteration),
             Arrange::Book(ask) => self.book(now, by, ask),
-            Arrange::Rebook { queue, window } => self.rebook(now, by, queue, *window),
+            Arrange::Rebook { queue, window, shown, users } => {
+                self.rebook(now, by, (queue, *window), (shown, users.as_deref()))
+            }
             Arrange::Unbook { queue } => self.unbook(by, queue),
         };
         match arranged {
@@ -36,12 +41,22 @@ impl Core {
         }
     }
 
+    fn is_manager(&self, by: &Actor) -> bool {
+        by.superuser || self.settings.is_manager(by.user.as_str())
+    }
+
     pub(crate) fn is_operator(&self, by: &Actor) -> bool {
         by.superuser || self.settings.is_operator(by.user.as_str())
     }
 
+    /// PBS's operators may do to others' jobs what those may, by its commands.
+    pub(crate) fn acting_as(&self, by: &Actor, through: FrontEnd) -> Actor {
+        let superuser = by.superuser || through == FrontEnd::Pbs && self.is_operator(by);
+        Actor { superuser, ..by.clone() }
+    }
+
     fn edit_settings(&self, by: &Actor, edits: &[Edit]) -> Result<Vec<Fact>, Denied> {
-        let manages = by.superuser || self.settings.is_manager(by.user.as_str());
+        let manages = self.is_manager(by);
         let operates = edits.iter().all(is_operation) && self.is_operator(by);
         if !manages && !operates {
             return Err(Denied::NotPermitted);
@@ -90,9 +105,12 @@ impl Core {
             let applicant = Applicant { user, host: &host, resources, subjobs, is_routed };
             let count = u64::from(cluster.left);
             let admitted = self.settings.admit(&name, &applicant).and_then(|()| {
-                self.settings.check_count(&name, submitter(cluster).of(), count, &|of, who| {
-                    self.counted(of, who, Some(id))
-                })
+                self.settings.check_count(
+                    &name,
+                    parties_of(cluster).submitter(),
+                    count,
+                    &|of, who| self.counted(of, who, Some(id)),
+                )
             });
             match admitted {
                 Ok(()) => {
@@ -135,17 +153,7 @@ impl Core {
         let changes = Arc::new(changes);
         let mut facts = Vec::new();
         for selector in jobs {
-            let named: Vec<JobRef<'_>> = match selector {
-                Selector::Job(id) => self.job(*id).into_iter().collect(),
-                Selector::Cluster(id) => {
-                    self.clusters.get(id).into_iter().flat_map(Cluster::procs).collect()
-                }
-                Selector::Owner(_) => return Err(Denied::InvalidRequest),
-            };
-            if named.is_empty() {
-                return Err(Denied::UnknownJob);
-            }
-            for job in named {
+            for job in self.named(selector)? {
                 facts.extend(let_go(now, job)?);
                 facts.extend(self.called_up(now, job.job));
                 let changes = Arc::clone(&changes);
@@ -153,6 +161,50 @@ impl Core {
             }
         }
         Ok(facts)
+    }
+
+    /// Holds of managers (`s`), of operators (`o`) and of the jobs' users (`u`) are set or ended
+    /// (`qhold -h`, `qrls -h`); an array's on all of its jobs.
+    fn hold_by(
+        &self,
+        now: Now,
+        by: &Actor,
+        jobs: &[Selector],
+        (kinds, is_set): (&str, bool),
+    ) -> Result<Vec<Fact>, Denied> {
+        let may = |kind: char| match kind {
+            'u' => true,
+            'o' => self.is_operator(by),
+            's' => self.is_manager(by),
+            _ => false,
+        };
+        if !kinds.chars().all(may) {
+            return Err(Denied::NotPermitted);
+        }
+        let mut facts = Vec::new();
+        for selector in jobs {
+            for job in self.named(selector)? {
+                if !self.is_operator(by) && *job.cluster.owner() != by.user {
+                    return Err(Denied::NotPermitted);
+                }
+                facts.extend(self.called_up(now, job.job));
+                facts
+                    .extend(holds::changed(now, job, by, (kinds, is_set)).ok_or(Denied::BadState)?);
+            }
+        }
+        Ok(facts)
+    }
+
+    /// The jobs of the queue that a word names.
+    fn named(&self, selector: &Selector) -> Result<Vec<JobRef<'_>>, Denied> {
+        let named: Vec<JobRef<'_>> = match selector {
+            Selector::Job(id) => self.job(*id).into_iter().collect(),
+            Selector::Cluster(id) => {
+                self.clusters.get(id).into_iter().flat_map(Cluster::procs).collect()
+            }
+            Selector::Owner(_) => return Err(Denied::InvalidRequest),
+        };
+        if named.is_empty() { Err(Denied::UnknownJob) } else { Ok(named) }
     }
 
     /// Whether a submission may go to the queue that it names.
@@ -182,9 +234,9 @@ impl Core {
         let applicant = Applicant { user, host: &host, resources, subjobs, is_routed };
         self.settings.admit(queue, &applicant)?;
         let more = u64::from(spec.count());
-        let submitter = Whose::of_ad(user, &spec.ad);
+        let whose = Parties::of(&by.user, |name| spec.ad.literal(name).cloned());
         let counted = |of: Option<&str>, who: Option<Entity<'_>>| self.counted(of, who, None);
-        self.settings.check_count(queue, submitter.of(), more, &counted)
+        self.settings.check_count(queue, whose.submitter(), more, &counted)
     }
 
     /// Whether none of its jobs runs, is the next to run, or is stopping.
@@ -196,7 +248,7 @@ impl Core {
     }
 
     /// This machine, as lists of hosts name it.
-    fn host(&self) -> String {
+    pub(crate) fn host(&self) -> String {
         let name = self.config.beside.machine.as_str();
         name.split('.').next().unwrap_or(name).to_owned()
     }
@@ -208,18 +260,7 @@ impl Core {
         whose: Option<Entity<'_>>,
         but: Option<ClusterId>,
     ) -> u64 {
-        let of = match whose {
-            None => return self.queued.of(queue, None, but),
-            Some(Entity::User(user)) => return self.queued.of(queue, Some(user), but),
-            Some(of @ (Entity::Group(_) | Entity::Project(_))) => of,
-        };
-        // Only where a queue limits groups or projects.
-        let counts = |cluster: &&Cluster| {
-            let own = queue_of(cluster);
-            let in_queue = queue.map_or(own.is_some(), |queue| own.as_deref() == Some(queue));
-            in_queue && but != Some(cluster.record.cluster) && submitter(cluster).of().is(of)
-        };
-        self.clusters.values().filter(counts).map(|cluster| u64::from(cluster.left)).sum()
+        self.queued.of(queue, whose.map(Party::from).as_ref(), but)
     }
 }
 
@@ -233,39 +274,6 @@ pub(crate) fn is_for_all(name: &AttrName) -> bool {
     OF_QUEUES.iter().chain(&FOR_ALL).any(|known| *name == **known)
 }
 
-/// Whose a cluster is, by its ad.
-struct Whose {
-    user: String,
-    group: String,
-    project: String,
-}
-
-impl Whose {
-    fn of_ad(user: &str, ad: &ClassAd) -> Self {
-        let text = |name: &str| ad.literal(name).and_then(Value::as_str).map(str::to_owned);
-        Self {
-            user: user.to_owned(),
-            group: text(queues::GROUP).unwrap_or_default(),
-            project: text(queues::PROJECT).unwrap_or_else(|| queues::NO_PROJECT.to_owned()),
-        }
-    }
-
-    fn of(&self) -> Submitter<'_> {
-        Submitter { user: &self.user, group: &self.group, project: &self.project }
-    }
-}
-
-/// Whose the jobs of a cluster are: all of them are of one project, as all are in one queue.
-fn submitter(cluster: &Cluster) -> Whose {
-    let text = |name: &str| said_of(cluster, name).unwrap_or_default();
-    let project = Some(text(queues::PROJECT)).filter(|project| !project.is_empty());
-    Whose {
-        user: cluster.owner().as_str().to_owned(),
-        group: text(queues::GROUP),
-        project: project.unwrap_or_else(|| queues::NO_PROJECT.to_owned()),
-    }
-}
-
 /// Whether an operator may make this change, who may not make all.
 fn is_operation(edit: &Edit) -> bool {
     let Change::Set { name, .. } = &edit.change else { return false };
@@ -274,13 +282,6 @@ fn is_operation(edit: &Edit) -> bool {
         Object::Node(_) => true,
         Object::Server | Object::Resource(_) => false,
     }
-}
-
-/// A text that is the same for all jobs of a cluster.
-fn said_of(cluster: &Cluster, name: &str) -> Option<String> {
-    let edited = cluster.procs().next().and_then(|job| job.edits()?.get(name).cloned());
-    let said = edited.or_else(|| cluster.ad.get(name).cloned())?;
-    said.as_literal().and_then(Value::as_str).map(str::to_owned)
 }
 
 fn rank(cluster: &Cluster) -> u32 {
@@ -320,6 +321,7 @@ fn edited(cluster: &Cluster, changes: ClassAd) -> Vec<Fact> {
 fn let_go(now: Now, job: JobRef<'_>) -> Result<Option<Fact>, Denied> {
     match job.state() {
         JobState::Idle { .. } => Ok(None),
+        JobState::Held(_) if holds::is_by_managers(job) => Err(Denied::BadState),
         JobState::Held(hold)
             if ![HoldCode::SpoolingInput, HoldCode::WaitsForJobs].contains(&hold.code) =>
         {

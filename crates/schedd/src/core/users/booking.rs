@@ -3,6 +3,7 @@
 //! their queues and of the jobs in them
 //! ([ADR 0045](../../../../../../docs/adr/0045-a-reservation-is-a-window-of-a-queue.md)).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,12 +21,17 @@ use crate::core::words::{ActFact, Actor, ClusterFact, Fact, Rejection, RoundFact
 /// The wall clock may be set: what is to come by it is looked at as often as this.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
+/// What may be said of a reservation that is only shown: it is written with all others at each
+/// change of one.
+const SAID_BYTES_MAX: usize = 16 * 1024;
+
 impl Core {
     pub(crate) fn book(&self, now: Now, by: &Actor, ask: &BookAsk) -> Result<Vec<Fact>, Denied> {
         if self.reserved.number_of(ask.token) != Some(ask.number) {
             return Err(Denied::InvalidRequest);
         }
         check_window(now, ask.window)?;
+        check_length(&ask.shown, ask.who.users.as_deref())?;
         let reserved = Reserved {
             owner: by.user.to_string(),
             window: ask.window,
@@ -46,12 +52,21 @@ impl Core {
         &self,
         now: Now,
         by: &Actor,
-        queue: &str,
-        window: Window,
+        (queue, window): (&str, Window),
+        (shown, users): (&BTreeMap<String, String>, Option<&str>),
     ) -> Result<Vec<Fact>, Denied> {
         let reserved = self.own_reservation(by, queue)?;
-        check_window(now, window)?;
+        check_length(shown, users)?;
+        let said = |settings: QueueSettings| settings.with_said(queue, shown, users);
         let before = reserved.window;
+        if window == before && reserved.stage != Stage::Over {
+            let mut same = QueueSettings::clone(&self.settings);
+            if let Some(reserved) = same.reservations.get_mut(queue) {
+                reserved.changed = now.wall;
+            }
+            return Ok(vec![settled(said(same))]);
+        }
+        check_window(now, window)?;
         let has_jobs = self.queued.of(Some(queue), None, None) > 0;
         if matches!(reserved.stage, Stage::Running(_)) && window.start != before.start && has_jobs {
             return Err(Denied::NotEmpty);
@@ -68,7 +83,7 @@ impl Core {
             (reserved.window, reserved.changed) = (window, now.wall);
             reserved.question = reserved.question.wrapping_add(1);
         }
-        Ok(vec![settled(new)])
+        Ok(vec![settled(said(new))])
     }
 
     pub(crate) fn unbook(&self, by: &Actor, queue: &str) -> Result<Vec<Fact>, Denied> {
@@ -196,6 +211,13 @@ impl Core {
 
 fn settled(settings: QueueSettings) -> Fact {
     Fact::Settings(Arc::new(settings))
+}
+
+/// Whether so much may be said of a reservation.
+fn check_length(shown: &BTreeMap<String, String>, users: Option<&str>) -> Result<(), Denied> {
+    let said = shown.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+    let all = said + users.map_or(0, str::len);
+    if all <= SAID_BYTES_MAX { Ok(()) } else { Err(Denied::BadValue) }
 }
 
 fn check_window(now: Now, window: Window) -> Result<(), Denied> {

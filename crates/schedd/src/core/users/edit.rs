@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use classad::{AttrName, ClassAd, Expr};
+use model::depend::HELD_BY_MANAGERS;
 use model::{ClusterId, JobId, JobPriority, Now, Script, attr, queues};
 use proto::client::named::Named;
 use proto::client::{Edited, Priority, Refusal, Select, Selector};
@@ -41,7 +42,7 @@ const BY_QALTER: [&str; 3] = [attr::PBS_WALLTIME, queues::GROUP, queues::PROJECT
 pub(crate) fn is_kept_here(name: &str) -> bool {
     let scripts = Script::ALL.into_iter().flat_map(Script::end_attributes);
     let written = Own::ALL.iter().map(|own| own.name()).chain(scripts);
-    let written = written.chain(OF_QUEUES);
+    let written = written.chain(OF_QUEUES).chain([HELD_BY_MANAGERS]);
     written.chain(DECIDED_AT_SUBMISSION).any(|kept| kept.eq_ignore_ascii_case(name))
 }
 

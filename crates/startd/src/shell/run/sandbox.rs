@@ -657,6 +657,7 @@ fn script_of(
                 CheckpointEnd::Exited(code) => wire::Success::ExitCode(code),
                 CheckpointEnd::Signaled(signal) => wire::Success::Signal(signal),
             }),
+            when_killed: wanted.at_any_end,
         })
     }))
 }

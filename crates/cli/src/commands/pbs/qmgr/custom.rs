@@ -8,11 +8,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::Path;
 
 use client::{DaemonRole, Home};
 use jobspec::pbs::{code, consumed, is_known_resource};
-use model::queues::{Change, Custom, CustomKind, Of, QueueSettings, custom_attribute};
+use model::queues::{Change, Custom, CustomKind, Edit, Of, QueueSettings, custom_attribute};
+use proto::whole_file;
 
 use crate::pool;
 use crate::render::pbs::Here;
@@ -72,6 +75,36 @@ pub(super) fn check(of: Of, name: &str, settings: &QueueSettings) -> Result<(), 
     }
 }
 
+/// Whether these changes can be carried out whole: what of them is the pool's configuration only
+/// its owner writes, and the queue is asked for nothing that would then be said nowhere else.
+pub(super) fn may_follow(
+    before: &QueueSettings,
+    edits: &[Edit],
+    here: &Here,
+) -> Result<(), (u8, String)> {
+    let Ok(after) = before.changed(edits) else { return Ok(()) };
+    if configuration(before, here) == configuration(&after, here) {
+        return Ok(());
+    }
+    let folder = Home::from_environment().config_dir();
+    let tried = fs::create_dir_all(&folder).and_then(|()| can_write_in(&folder));
+    tried.map_err(|error| {
+        let why = client::site::plain(&error);
+        let said = format!(
+            "what machines and the pool have is configuration, and {} cannot be written: {why}",
+            folder.display()
+        );
+        (code::NOT_PERMITTED, said)
+    })
+}
+
+/// Whether a file can be made there; a hidden one is no configuration.
+fn can_write_in(folder: &Path) -> io::Result<()> {
+    let path = folder.join(format!(".{FILE}.{}", std::process::id()));
+    OpenOptions::new().write(true).create_new(true).open(&path)?;
+    fs::remove_file(&path)
+}
+
 /// Writes the file anew if something is otherwise, and has the pool read it; not while a job runs
 /// on several machines, if the machine's startd would be started again for it: the lines between
 /// the job's programs go through that.
@@ -88,7 +121,8 @@ pub(super) fn follow(
     let home = Home::from_environment();
     let folder = home.config_dir();
     let path = folder.join(FILE);
-    let written = fs::create_dir_all(&folder).and_then(|()| fs::write(&path, text));
+    let replace = || whole_file::replace(&path, 0o644, text.as_bytes());
+    let written = fs::create_dir_all(&folder).and_then(|()| replace());
     written.map_err(|error| {
         let why = client::site::plain(&error);
         format!("it is set, but cannot be written to {}: {why}", path.display())
@@ -155,7 +189,7 @@ fn literal(custom: Custom, value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use jiff::tz::TimeZone;
-    use model::queues::{Attributes, Edit, Object};
+    use model::queues::{Attributes, Object};
 
     use super::*;
 

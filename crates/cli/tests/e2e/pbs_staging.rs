@@ -1,0 +1,130 @@
+//! Files that are staged in and out: at a job's own end, and whatever else ends a run of it.
+
+use std::fs;
+use std::path::Path;
+
+use crate::harness::{Pool, eventually};
+use crate::pbs::{full, number, run, submit, until, written};
+
+#[test]
+fn files_are_staged_in_and_out_and_a_private_folder_is_gone_at_the_end() {
+    let pool = Pool::start(1);
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let host = host.trim().split('.').next().unwrap();
+    let (given, made) = (pool.work().join("given"), pool.work().join("made"));
+    fs::create_dir(&given).unwrap();
+    fs::write(given.join("a"), "from outside\n").unwrap();
+    let stage_in = format!("stagein=here@{host}:{}", given.display());
+    let stage_out = format!("stageout=result@localhost:{}", made.display());
+    let words = ["-W", "sandbox=PRIVATE", "-W", &stage_in, "-W", &stage_out, "-j", "oe"];
+    let id = submit(&pool, &words, "cat here/a > result; pwd; test $PWD = $PBS_JOBDIR && echo own");
+    until(&pool, &id, "F");
+    let job = full(&pool, &id);
+    assert_eq!(job["Exit_status"], 0);
+    assert_eq!((&job["sandbox"], &job["stagein"]), (&"PRIVATE".into(), &stage_in[8..].into()));
+    assert_eq!(fs::read_to_string(&made).unwrap(), "from outside\n");
+    assert!(given.join("a").exists(), "what is brought from stays");
+    let said = written(&pool, &format!("STDIN.o{}", number(&id)));
+    let (folder, own) = said.split_once('\n').unwrap();
+    assert_eq!(own, "own\n");
+    eventually("its folder is gone", || !Path::new(folder).exists());
+
+    let missing = format!("stagein=x@{host}:/no/such/file");
+    let held = submit(&pool, &["-W", &missing, "-j", "oe"], "echo ran");
+    until(&pool, &held, "H");
+    let said = written(&pool, &format!("STDIN.o{}", number(&held)));
+    assert!(said.starts_with("pbs: cannot stage in /no/such/file to "), "{said}");
+    assert!(!said.contains("ran"), "{said}");
+    run(&pool, 0, &["qdel", &held]);
+
+    let nowhere = format!("stageout=result@{host}:/dev/null/x");
+    let words = ["-W", "sandbox=PRIVATE", "-W", &nowhere, "-j", "oe"];
+    let id = submit(&pool, &words, "echo kept > result");
+    until(&pool, &id, "F");
+    let said = written(&pool, &format!("STDIN.o{}", number(&id)));
+    let kept = said.rsplit("it is kept in ").next().unwrap().trim();
+    assert_eq!(fs::read_to_string(Path::new(kept).join("result")).unwrap(), "kept\n");
+    fs::remove_dir_all(kept).unwrap();
+}
+
+/// A job that makes a result, counts its runs, and sleeps: its file and its folder come from
+/// outside.
+fn sleeper(pool: &Pool, more: &[&str]) -> String {
+    let given = pool.work().join("given");
+    fs::create_dir_all(&given).unwrap();
+    fs::write(given.join("a"), "from outside\n").unwrap();
+    let work = pool.work().display().to_string();
+    let stage_in = format!("stagein={work}/here@localhost:{}", given.display());
+    let stage_out = format!("stageout={work}/*.result@localhost:{work}/out");
+    let mut words = vec!["-W", &stage_in, "-W", &stage_out, "-r", "y", "-j", "oe", "-o", "told"];
+    words.extend(more);
+    let script = format!(
+        "cd {work}; ls *.result; echo run >> runs; cp here/a 1.result; touch ready; sleep 600"
+    );
+    submit(pool, &words, &script)
+}
+
+/// Its result is there, and what was copied is taken away.
+fn brought_out(pool: &Pool) {
+    eventually("its result is brought out", || {
+        written(pool, "out/1.result") == "from outside\n" && !is_there(pool, "here")
+    });
+    assert!(!is_there(pool, "1.result"));
+    assert!(is_there(pool, "given/a"), "what it came from stays");
+}
+
+fn is_there(pool: &Pool, name: &str) -> bool {
+    pool.work().join(name).exists()
+}
+
+/// The job has made its result; it makes it known again the next time.
+fn ready(pool: &Pool) {
+    eventually("it has made its result", || is_there(pool, "ready"));
+    fs::remove_file(pool.work().join("ready")).unwrap();
+}
+
+#[test]
+fn what_a_job_has_made_comes_out_whatever_ends_it_and_comes_in_anew_for_each_run() {
+    let pool = Pool::start(1);
+    let id = sleeper(&pool, &[]);
+    ready(&pool);
+    assert!(is_there(&pool, "here/a") && !is_there(&pool, "out"));
+    run(&pool, 0, &["qrerun", &id]);
+    ready(&pool);
+    assert_eq!(written(&pool, "runs"), "run\nrun\n");
+    assert_eq!(written(&pool, "out/1.result"), "from outside\n");
+    fs::remove_dir_all(pool.work().join("out")).unwrap();
+    assert!(is_there(&pool, "here/a"), "it came in again");
+    run(&pool, 0, &["qdel", &id]);
+    brought_out(&pool);
+    eventually("it has ended", || full(&pool, &id)["Exit_status"] == 271);
+}
+
+#[test]
+fn a_walltime_that_is_over_brings_results_out_and_a_deletion_by_force_does_not() {
+    let pool = Pool::start(1);
+    let id = sleeper(&pool, &["-l", "walltime=2"]);
+    brought_out(&pool);
+    eventually("it has ended", || full(&pool, &id)["Exit_status"] == -29);
+    fs::remove_dir_all(pool.work().join("out")).unwrap();
+    fs::remove_file(pool.work().join("ready")).unwrap();
+
+    let id = sleeper(&pool, &[]);
+    ready(&pool);
+    run(&pool, 0, &["qdel", "-W", "force", &id]);
+    until(&pool, &id, "F");
+    assert!(!is_there(&pool, "out"));
+}
+
+#[test]
+fn a_job_that_was_deleted_is_exiting_until_its_run_is_over_or_it_is_deleted_by_force() {
+    let pool = Pool::start(1);
+    let script = "trap '' TERM; touch ready; while :; do sleep 1; done";
+    let id = submit(&pool, &["-W", "sandbox=O_WORKDIR"], script);
+    ready(&pool);
+    run(&pool, 0, &["qdel", &id]);
+    until(&pool, &id, "E");
+    assert!(run(&pool, 0, &["qstat"]).contains(" E workq"));
+    run(&pool, 0, &["qdel", "-W", "force", &id]);
+    until(&pool, &id, "F");
+}

@@ -5,12 +5,10 @@
 use std::collections::BTreeMap;
 
 use classad::Value;
-use model::queues::{QUEUE, ReservedPlace, Stage, Window};
+use model::queues::{QUEUE, Reserved, ReservedPlace, Stage, Window};
 use model::{ClassId, LimitUse, MachineName, Now, Resources, ScheddName, attr};
 use negotiator::core::{Input, MatchPlan};
 use proto::matchmaking::{Booking, FromMachine, FromSchedd, MachineState, Match};
-
-use super::world::World;
 
 /// How long a match counts that no ad lists and nobody declines.
 const EXPIRY_MS: u64 = 10_000;
@@ -220,46 +218,41 @@ impl Told {
 }
 
 /// A reservation that its schedd has promised.
-struct Promised {
-    name: String,
+pub(crate) struct Promised {
+    pub(crate) name: String,
     window: Window,
     places: Vec<ReservedPlace>,
 }
 
-impl World {
-    /// What schedds have promised to the owners of reservations is there at each moment, whoever
-    /// promised it.
-    pub(crate) fn check_bookings(&mut self) {
-        let cores =
-            self.schedds.iter().enumerate().filter_map(|(s, one)| Some((s, one.core.as_ref()?)));
-        let all = cores.flat_map(|(s, core)| {
-            let settings = core.queue_settings();
-            let promised =
-                settings.reservations.iter().filter_map(|(queue, one)| match &one.stage {
-                    Stage::Confirmed(places) | Stage::Running(places) => Some(Promised {
-                        name: format!("{queue} of schedd{s}"),
-                        window: one.window,
-                        places: places.clone(),
-                    }),
-                    Stage::Unconfirmed | Stage::Altering { .. } | Stage::Over => None,
-                });
-            promised.collect::<Vec<_>>()
-        });
-        let all: Vec<Promised> = all.collect();
-        let found = self.machines.iter().find_map(|machine| {
-            let (name, total) = (machine.name(), &machine.kind.total);
-            all.iter().find_map(|first| {
-                let at = first.window.start;
-                let then = all.iter().filter(|one| one.window.start <= at && at < one.window.end);
-                let places = then.clone().flat_map(|one| &one.places);
-                let places = places.filter(|place| place.machine == name);
-                let sum = places.fold(Resources::default(), |all, place| all.plus(&place.part));
-                let names: Vec<&str> = then.map(|one| one.name.as_str()).collect();
-                (!total.covers(&sum)).then(|| {
-                    format!("{sum:?} are promised of {name} to {} at once", names.join(", "))
-                })
-            })
-        });
-        self.require(found.map_or(Ok(()), Err));
+impl Promised {
+    /// One of these settings, under this name.
+    pub(crate) fn of(name: String, one: &Reserved) -> Option<Self> {
+        match &one.stage {
+            Stage::Confirmed(places) | Stage::Running(places) => {
+                Some(Self { name, window: one.window, places: places.clone() })
+            }
+            Stage::Unconfirmed | Stage::Altering { .. } | Stage::Over => None,
+        }
     }
+}
+
+/// What is promised of a machine is there at each moment, whoever promised it.
+pub(crate) fn are_there(
+    all: &[Promised],
+    name: &MachineName,
+    total: &Resources,
+) -> Result<(), String> {
+    for first in all {
+        let at = first.window.start;
+        let then = all.iter().filter(|one| one.window.start <= at && at < one.window.end);
+        let places = then.clone().flat_map(|one| &one.places);
+        let places = places.filter(|place| place.machine == *name);
+        let sum = places.fold(Resources::default(), |all, place| all.plus(&place.part));
+        if !total.covers(&sum) {
+            let names: Vec<&str> = then.map(|one| one.name.as_str()).collect();
+            let names = names.join(", ");
+            return Err(format!("{sum:?} are promised of {name} to {names} at once"));
+        }
+    }
+    Ok(())
 }

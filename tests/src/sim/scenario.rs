@@ -174,11 +174,7 @@ fn a_copy_is_put_back(job: Job, between: Option<(When, Deed)>) -> Vec<(When, Dee
 
 fn steps_for(bug: Bug) -> Vec<(When, Deed)> {
     match bug {
-        Bug::NoMargin => vec![
-            submit(job(FOR_EVER_MS).with(SIM_IGNORES_TERM, true).procs(4)),
-            (Live(4), Cut(2 * MINUTE)),
-            (After(3 * MINUTE), Act(remove())),
-        ],
+        Bug::NoMargin | Bug::LeaseFromReceipt => steps_of_leases_for(bug),
         Bug::LostRequeue => vec![submit(job(5000)), (Live(1), Act(Action::Vacate { fast: true }))],
         Bug::AttemptNotCounted => vec![submit(job(5000)), (Live(1), Reboot)],
         Bug::TokenForgotten => vec![
@@ -197,13 +193,6 @@ fn steps_for(bug: Bug) -> Vec<(When, Deed)> {
         ],
         Bug::PlaceNotFreed => jobs_beside(),
         Bug::SlotTwice => vec![submit(job(20_000).procs(2))],
-        Bug::LeaseFromReceipt => vec![
-            submit(job(FOR_EVER_MS).with(attr::JOB_LEASE_DURATION, 60)),
-            // The schedd echoes a beat; the echo is long under way, and no beat after it arrives.
-            (Live(1), Block(&[Side::Listener], 35 * SECOND)),
-            (After(9 * SECOND), Block(&[Side::Dialer], 3 * MINUTE)),
-            (After(4 * MINUTE), Act(remove())),
-        ],
         Bug::EndBeforeStored
         | Bug::StopForgotten
         | Bug::SlotFreedWhileStoring
@@ -246,6 +235,24 @@ fn steps_for(bug: Bug) -> Vec<(When, Deed)> {
         | Bug::DagSubmissionForgotten
         | Bug::DagScriptForgotten
         | Bug::DagIdleNotFreed => steps_of_dag_for(bug),
+    }
+}
+
+fn steps_of_leases_for(bug: Bug) -> Vec<(When, Deed)> {
+    match bug {
+        Bug::NoMargin => vec![
+            submit(job(FOR_EVER_MS).with(SIM_IGNORES_TERM, true).procs(4)),
+            (Live(4), Cut(2 * MINUTE)),
+            (After(3 * MINUTE), Act(remove())),
+        ],
+        Bug::LeaseFromReceipt => vec![
+            submit(job(FOR_EVER_MS).with(attr::JOB_LEASE_DURATION, 60)),
+            // The schedd echoes a beat; the echo is long under way, and no beat after it arrives.
+            (Live(1), Block(&[Side::Listener], 35 * SECOND)),
+            (After(9 * SECOND), Block(&[Side::Dialer], 3 * MINUTE)),
+            (After(4 * MINUTE), Act(remove())),
+        ],
+        other => panic!("{other:?} is no bug about leases"),
     }
 }
 

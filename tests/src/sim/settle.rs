@@ -7,6 +7,7 @@ use model::{JobId, JobState, Now, attr};
 use super::clock::{HostClock, Micros, SECOND};
 use super::event::{Daemon, Event};
 use super::gangs;
+use super::reservations::{Promised, are_there};
 use super::schedd::schedd_of;
 use super::workload;
 use super::world::World;
@@ -65,6 +66,27 @@ impl World {
         }
         let jobs = self.oracle.jobs().find_map(|(job, state)| self.unfinished_job(job, state));
         jobs.or_else(|| self.unfinished_claims())
+    }
+
+    /// What schedds have promised to the owners of reservations is there.
+    pub(crate) fn check_bookings(&mut self) {
+        let cores = self.schedds.iter().enumerate();
+        let cores = cores.filter_map(|(s, schedd)| Some((s, schedd.core.as_ref()?)));
+        let all: Vec<Promised> = cores
+            .flat_map(|(s, core)| {
+                let settings = core.queue_settings();
+                let all = settings
+                    .reservations
+                    .iter()
+                    .filter_map(|(queue, one)| Promised::of(format!("{queue} of schedd{s}"), one));
+                all.collect::<Vec<_>>()
+            })
+            .collect();
+        let there = self
+            .machines
+            .iter()
+            .try_for_each(|machine| are_there(&all, &machine.name(), &machine.kind.total));
+        self.require(there);
     }
 
     /// A reservation whose time is over goes with its jobs.

@@ -64,13 +64,14 @@ impl QueueSettings {
         let all = self.reservations.values();
         let parts: u64 = all.clone().map(|one| one.parts.count()).sum();
         let own = all.filter(|one| one.owner == reserved.owner).count();
-        let most = match () {
-            () if own >= MOST_OF_USER => format!("{MOST_OF_USER} reservations of one user"),
-            () if self.reservations.len() >= MOST_IN_ALL => format!("{MOST_IN_ALL} reservations"),
-            () if parts + reserved.parts.count() > MOST_PARTS_IN_ALL => {
-                format!("{MOST_PARTS_IN_ALL} parts of machines in all reservations")
-            }
-            () => return Ok(()),
+        let most = if own >= MOST_OF_USER {
+            format!("{MOST_OF_USER} reservations of one user")
+        } else if self.reservations.len() >= MOST_IN_ALL {
+            format!("{MOST_IN_ALL} reservations")
+        } else if parts + reserved.parts.count() > MOST_PARTS_IN_ALL {
+            format!("{MOST_PARTS_IN_ALL} parts of machines in all reservations")
+        } else {
+            return Ok(());
         };
         Err(Denied::TooMany(format!("{most} are the most")))
     }

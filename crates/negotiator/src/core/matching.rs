@@ -11,3 +11,4 @@ pub(crate) mod reserve;
 pub(crate) mod search;
 pub(crate) mod settling;
 pub(crate) mod snapshot;
+pub(crate) mod users;

@@ -106,7 +106,7 @@ impl Core {
             }
             ClaimFact::PartUsed { claim, usage } => self.part_used(*claim, *usage),
             ClaimFact::Failed { matched, reason, .. } => {
-                self.end_claiming(at, *matched, Some(reason))
+                self.end_claiming(at, *matched, Some(reason));
             }
             ClaimFact::Granted(record) => self.claim_granted(at, record, change),
             ClaimFact::SlotSeen { claim, ad } => self.slot_seen(*claim, ad),

@@ -317,7 +317,7 @@ impl From<ExitStatus> for Ended {
 pub(super) struct There {
     line: TaskLine,
     /// Told of input that was taken.
-    took: mpsc::Sender<()>,
+    took: mpsc::SyncSender<()>,
 }
 
 impl There {
@@ -337,7 +337,7 @@ impl There {
             Some(_) | None => return Err("the part of the job there has gone".to_owned()),
         }
         let mut input = line.try_clone().map_err(|error| client::site::plain(&error))?;
-        let (took, credit) = mpsc::channel();
+        let (took, credit) = mpsc::sync_channel(INPUT_AHEAD);
         if has_input {
             thread::spawn(move || {
                 let mut under_way = 0;
@@ -416,7 +416,7 @@ mod tests {
         let stream = Stream::default();
         let (done, printed) = mpsc::sync_channel(1);
         // Nobody reads until it was looked for three times.
-        let (looked, looks) = mpsc::channel();
+        let (looked, looks) = mpsc::sync_channel(3);
         let log = Mutex::new(Vec::new());
         thread::scope(|scope| {
             let (stream, log) = (&stream, &log);

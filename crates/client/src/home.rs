@@ -242,6 +242,11 @@ impl Home {
         self.0.join("execute")
     }
 
+    /// Where PBS's accounting records are.
+    pub fn accounting_dir(&self) -> PathBuf {
+        self.0.join("accounting")
+    }
+
     /// All folders that a pool needs.
     pub fn folders(&self) -> Vec<PathBuf> {
         let mut all = vec![self.0.clone(), self.run_dir(), self.log_dir(), self.execute_dir()];
@@ -273,5 +278,20 @@ mod tests {
         assert_eq!(pool_beside(&at("condor_q")), None);
         fs::write(at(LINKS_POOL), "/srv/pool\n").unwrap();
         assert_eq!(pool_beside(&at("condor_q")), Some(PathBuf::from("/srv/pool")));
+    }
+
+    #[test]
+    fn what_root_opens_of_many_users_pool_lies_where_only_root_writes() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        let paths = |home: &Home| {
+            let launcher = home.socket(DaemonRole::Launcher);
+            [launcher, home.lock("launcher"), home.log("launcher"), home.log("supervisor")]
+        };
+        assert!(paths(&home).iter().all(|path| path.parent() != Some(&home.root_dir())));
+        fs::create_dir(home.root_dir()).unwrap();
+        assert!(paths(&home).iter().all(|path| path.parent() == Some(&home.root_dir())));
+        let of_daemons = [home.socket(DaemonRole::Schedd), home.supervisor_lock()];
+        assert!(of_daemons.iter().all(|path| path.parent() == Some(&home.run_dir())));
     }
 }

@@ -126,6 +126,14 @@ impl<A: Serialize + Send + 'static, S: DeserializeOwned + Send + 'static> Helper
         Ok(())
     }
 
+    /// The same if there is a helper, or one is coming: none is started for that.
+    pub fn tell_if_there(&self, uid: u32, ask: A) {
+        if self.shared.users().contains_key(&uid) {
+            // What is only to be said to one that is there is not missed if it has too much to do.
+            let _ = self.tell(uid, ask);
+        }
+    }
+
     /// Leaves a user's helper, whatever it has in hand: its connection is closed, and the next thing
     /// that there is to say is said to another one. What the first says meanwhile is not heard.
     pub fn leave(&self, uid: u32) {

@@ -203,6 +203,8 @@ fn folders(home: &Home, many: ManyUsers) -> Vec<(PathBuf, (u32, u32), u32)> {
         (home.state_dir(DaemonRole::Launcher), root, CLOSED),
         (home.run_dir(), ours, OPEN),
         (home.log_dir(), ours, CLOSED),
+        // PBS's records, which the schedd's process writes.
+        (home.accounting_dir(), ours, OPEN),
     ];
     let daemons = [DaemonRole::Negotiator, DaemonRole::Startd, DaemonRole::Schedd];
     all.extend(daemons.map(|role| (home.state_dir(role), ours, CLOSED)));

@@ -63,7 +63,7 @@ pub(super) fn run(words: &[String], here: &Here) -> u8 {
 }
 
 fn folder(home: &Home) -> PathBuf {
-    home.dir().join("accounting")
+    home.accounting_dir()
 }
 
 /// Writes the records of a pool as things happen, for as long as this process lives.

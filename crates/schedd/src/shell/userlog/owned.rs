@@ -17,6 +17,7 @@ use std::time::Duration;
 use model::UserName;
 use nix::errno::Errno;
 use nix::unistd::User;
+use proto::clock;
 use proto::files::Blob;
 use proto::helpers::{HelperNews, Helpers};
 use proto::net::{Address, Connection, NetError, Role, connect};
@@ -173,7 +174,7 @@ impl LogHelpers {
 
     fn close(&self, uid: u32, file: u64) {
         // One that is gone has closed all it had.
-        let _ = self.helpers.tell(uid, (0, LogAsk::Close { file }));
+        self.helpers.tell_if_there(uid, (0, LogAsk::Close { file }));
     }
 }
 
@@ -298,7 +299,8 @@ struct Desk {
 pub async fn write_for_schedd(schedd: PathBuf) -> Result<(), NetError> {
     let connection = connect(&Address::unix(&schedd), Role::Helper).await?;
     let Connection { mut sender, mut receiver, .. } = connection;
-    let mut desk = Desk::default();
+    // No two helpers give a file the same number: what is said of one's is not said of another's.
+    let mut desk = Desk { last: clock::now().boot_ms << 20, ..Desk::default() };
     loop {
         let asked = match desk.is_empty() {
             true => timeout(IDLE, receiver.recv::<Ask>()).await.unwrap_or(Ok(None)),

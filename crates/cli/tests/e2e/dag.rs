@@ -663,6 +663,35 @@ fn a_node_of_which_nothing_changed_is_skipped_and_the_reason_is_said() {
 }
 
 #[test]
+fn items_that_have_not_come_into_the_queue_go_with_their_map_and_with_their_dag() {
+    let pool = Pool::start(2);
+    let work = pool.work();
+    write(
+        &pool,
+        "one.sub",
+        "universe = local\nexecutable = /bin/sh\narguments = \"-c 'echo $(Item) >> runs; test $(Item) = ok'\"\n",
+    );
+    write(
+        &pool,
+        "main.dag",
+        "MAP M one.sub OVER (bad ok ok ok ok ok) AT-ONCE 1\nJOB A one.sub\nPARENT M CHILD A\n",
+    );
+    let job = submit(&pool, &["main.dag"]);
+    assert_eq!(exit_of(&pool, &job), "1", "{}", said(&pool));
+    assert_eq!(fs::read_to_string(work.join("runs")).unwrap().lines().next(), Some("bad"));
+    assert!(said(&pool).contains("failed with status 1"), "{}", said(&pool));
+    write(&pool, "wait.sub", "executable = /bin/sleep\narguments = 600\n");
+    write(&pool, "long.dag", "MAP M wait.sub OVER (a b c d e f) AT-ONCE 1\n");
+    let job = submit(&pool, &["long.dag"]);
+    let log = work.join("long.dag.nodes.log");
+    eventually("the first item runs", || log.exists() && events(&log, "001") == 1);
+    pool.ok(&["rm", &job]);
+    assert_eq!(exit_of(&pool, &job), "2", "{}", said(&pool));
+    eventually("nothing is left", || !pool.ok(&["q", "-nobatch"]).contains("sleep"));
+    assert_eq!(events(&log, "001"), 1, "no other item began");
+}
+
+#[test]
 fn a_map_runs_a_job_for_each_item_and_is_done_when_enough_of_them_went_well() {
     let pool = Pool::start(4);
     let work = pool.work();

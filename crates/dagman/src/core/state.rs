@@ -312,6 +312,12 @@ impl Core {
         self.clusters.get(&cluster).copied()
     }
 
+    /// The clusters in the queue that are of more than one job.
+    pub fn clusters_of_many(&self) -> impl Iterator<Item = ClusterId> {
+        let is_of_many = |node: &NodeIndex| matches!(self.state(*node), NodeState::Queued(cluster) if cluster.jobs.len() > 1);
+        self.clusters.iter().filter(move |(_, node)| is_of_many(node)).map(|(id, _)| *id)
+    }
+
     /// When the core is to be asked again though nothing came, milliseconds of the boot clock.
     pub fn next_deadline(&self) -> Option<u64> {
         let first = |line: &BTreeSet<(u64, NodeIndex)>| line.first().map(|(at, _)| *at);

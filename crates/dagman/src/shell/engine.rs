@@ -124,6 +124,11 @@ struct Engine {
     inputs: Vec<Input>,
     began: Stamp,
     rescue: u32,
+    /// Whether the record may begin behind the ends of jobs of an earlier life, of which nothing
+    /// else is left.
+    is_record_cut: bool,
+    /// Whether it is to be asked what became of jobs that nobody tells of any more.
+    is_stock_due: bool,
     /// Whether an earlier life had come to the end, but not past it.
     ends_again: bool,
     /// The rescue file that the run began from.
@@ -183,6 +188,10 @@ impl Engine {
             self.records.draw(&self.core, now.wall, now.boot_ms, false);
             effects.extend(batch.effects);
             if effects.is_empty() && self.inputs.is_empty() {
+                if std::mem::take(&mut self.is_stock_due) {
+                    self.ask_for_stock().await?;
+                    continue;
+                }
                 if self.teller.is_time(now) {
                     self.teller.tell(now, self.standing());
                 }
@@ -298,6 +307,18 @@ impl Engine {
         if self.records.are_waiting() { pause.min(own_entries::PAUSE) } else { pause }
     }
 
+    /// Asks what became of jobs; again in a moment, if no schedd answers.
+    async fn ask_for_stock(&mut self) -> Result<(), ShellError> {
+        match self.take_stock().await {
+            Err(AskError::Net(_)) => {
+                self.is_stock_due = true;
+                tokio::time::sleep(LOOK).await;
+                Ok(())
+            }
+            taken => Ok(taken?),
+        }
+    }
+
     /// The process is to end, and the DAG to go on from here: gives its exit status.
     fn end_early(&mut self, now: Now) -> i32 {
         let text = "Received SIGTERM: dagman ends, and goes on from here when its job runs again";
@@ -318,9 +339,8 @@ impl Engine {
             if let Some(last) = events.last() {
                 self.place.taken = last.seq.next();
             }
-            let facts = events.iter().filter_map(facts::fact);
-            let ours = facts.filter(|(job, _)| self.core.node_of(job.cluster).is_some());
-            self.inputs.extend(ours.map(|(job, fact)| Input::Job { job, fact }));
+            let core = &self.core;
+            self.inputs.extend(events.iter().flat_map(|event| facts::inputs(core, event)));
             if self.inputs.len() >= AT_ONCE {
                 return;
             }
@@ -431,6 +451,7 @@ impl Engine {
         if let Some((cluster, jobs)) = self.known.get(&(name.clone(), retry)) {
             let (cluster, jobs) = (*cluster, *jobs);
             self.inputs.push(Input::Submitted { node, retry, cluster, jobs });
+            self.is_stock_due |= self.is_record_cut;
         } else {
             self.submissions.put(node, retry);
         }
@@ -485,6 +506,8 @@ impl Engine {
     /// Removes what the DAG has in the queue, with what is on the way there.
     async fn remove_all(&mut self, reason: String) -> Went {
         let select = Select::Constraint(is_of_dag(self.setup.job));
+        // No more of their jobs come then, which no condition on jobs could be true of.
+        let clusters: Vec<ClusterId> = self.core.clusters_of_many().collect();
         let settled = self.submissions.settle();
         match unless_ended(&mut self.ending, settled).await {
             Some(inputs) => self.inputs.extend(inputs),
@@ -492,7 +515,7 @@ impl Engine {
         }
         let mut is_told = false;
         loop {
-            let removed = remove(&self.schedd, select.clone(), reason.clone());
+            let removed = remove_both(&self.schedd, &clusters, select.clone(), reason.clone());
             let error = match unless_ended(&mut self.ending, removed).await {
                 Some(Ok(())) => return Went::Well,
                 Some(Err(error)) => error,
@@ -574,6 +597,23 @@ async fn pass(pause: Duration) {
     } else {
         tokio::time::sleep(pause).await;
     }
+}
+
+/// Clusters that are named in one act.
+const NAMED_AT_ONCE: usize = 10_000;
+
+/// Removes clusters, and then what else is selected.
+async fn remove_both(
+    schedd: &Schedd,
+    clusters: &[ClusterId],
+    select: Select,
+    reason: String,
+) -> Result<(), AskError> {
+    for some in clusters.chunks(NAMED_AT_ONCE) {
+        let named = Select::Any(some.iter().copied().map(Selector::Cluster).collect());
+        remove(schedd, named, reason.clone()).await?;
+    }
+    remove(schedd, select, reason).await
 }
 
 pub(super) async fn remove(

@@ -1,14 +1,37 @@
 //! What an entry of the schedd's record says of a job, in the core's words.
 
 use classad::{ClassAd, Value};
-use model::{AfterRun, ClusterId, Hold, JobEvent, JobId, ProgramEnd, RunEnd, attr};
+use model::{AfterRun, ClusterId, Hold, JobEvent, JobId, ProcId, ProgramEnd, RunEnd, attr};
 use proto::client::{Happening, Recorded};
 
-use crate::core::{JobEnd, JobFact};
+use crate::core::{Core, Input, JobEnd, JobFact, NodeState};
 
 /// A PROVISIONER's job sets this to 2 when what it provides is there.
 pub(super) const PROVISIONER_STATE: &str = "ProvisionerState";
 pub(super) const PROVIDES: &str = "2";
+
+/// What an entry says of the jobs that a workflow's nodes wait for.
+pub(super) fn inputs(core: &Core, recorded: &Recorded) -> Vec<Input> {
+    if let Happening::FactoryEnded { cluster, never } = &recorded.what {
+        return never_came(core, *cluster, *never);
+    }
+    let fact = fact(recorded).filter(|(job, _)| core.node_of(job.cluster).is_some());
+    fact.map(|(job, fact)| Input::Job { job, fact }).into_iter().collect()
+}
+
+/// The jobs of a cluster come in order: of one that was removed before all had, it is the last that
+/// never come. They count as removed.
+fn never_came(core: &Core, cluster: ClusterId, never: u32) -> Vec<Input> {
+    let Some(NodeState::Queued(queued)) = core.node_of(cluster).map(|node| core.state(node)) else {
+        return Vec::new();
+    };
+    let jobs = u32::try_from(queued.jobs.len()).unwrap_or(u32::MAX);
+    let removed = |proc| Input::Job {
+        job: JobId { cluster, proc: ProcId(proc) },
+        fact: JobFact::Over(JobEnd::Removed),
+    };
+    (jobs.saturating_sub(never)..jobs).map(removed).collect()
+}
 
 /// The job that an entry is about, and what it says of it; none if it says nothing that a workflow
 /// cares about.

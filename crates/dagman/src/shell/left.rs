@@ -133,10 +133,10 @@ fn take_what_followed(
     // Where the queue was put back from a copy, a cluster's number may be somebody else's.
     let own: BTreeSet<ClusterId> = known.values().map(|(cluster, _)| *cluster).collect();
     let mut take = |events: &[Recorded]| {
-        let facts = events.iter().filter_map(facts::fact);
-        let ours = facts
-            .filter(|(job, _)| own.contains(&job.cluster) && core.node_of(job.cluster).is_some());
-        let inputs: Vec<Input> = ours.map(|(job, fact)| Input::Job { job, fact }).collect();
+        let is_ours =
+            |input: &Input| matches!(input, Input::Job { job, .. } if own.contains(&job.cluster));
+        let inputs = events.iter().flat_map(|event| facts::inputs(core, event));
+        let inputs: Vec<Input> = inputs.filter(is_ours).collect();
         tell(core, &inputs);
         Ok::<_, AskError>(std::ops::ControlFlow::Continue(()))
     };

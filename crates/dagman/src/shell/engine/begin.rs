@@ -43,15 +43,13 @@ impl Engine {
         let (number, from) = begins_from(&setup.start, past.as_ref());
         let workflow = load(&mut out, &setup, &stamp, from.as_deref(), past.as_ref())?;
         let mut core = Core::new(Arc::new(workflow), setup.options.clone());
-        let states = core.workflow().settings().jobstate_log.as_deref();
-        let (out, is_new) = (&setup.out, past.is_none());
-        let mut records = Records::open(out, &nodes_log, states, &setup.dag_files, is_new)?;
-        if let Some(from) = from.as_deref().filter(|_| is_new) {
-            records.say(now.wall, [dagman_out::rescued(number, from, setup.names.primary())]);
-        }
-        records.say(now.wall, dagman_out::loaded(&core, &setup.dag_files));
+        let rescued = from.as_deref().filter(|_| past.is_none());
+        let rescued = rescued.map(|from| dagman_out::rescued(number, from, setup.names.primary()));
+        let mut records = open_records(&setup, &core, &nodes_log, past.is_none())?;
+        say_loaded(&mut records, now, &core, rescued, &setup.dag_files);
         let first = first_of(&setup, &schedd).await?;
         let queue = schedd.generation().await?;
+        let forgotten = schedd.totals().await?.forgotten;
         // What is past is looked through only where nothing else is left of an earlier life.
         let with_past = past.is_none() && own.starts > 1;
         let (journal, inputs, next, began_ms) = match past {
@@ -71,6 +69,8 @@ impl Engine {
         let known = known_jobs(&schedd, setup.job, generation, with_past).await?;
         Ok(Self {
             ends_again: core.progress().finished.is_some(),
+            is_record_cut: with_past && forgotten.first_event > Seq(1),
+            is_stock_due: core.progress().waits_for_provisioner && next < forgotten.first_said,
             unchanged: Unchanged::read(setup.names.unchanged(), core.workflow()),
             core,
             journal,
@@ -258,6 +258,27 @@ fn put(out: &mut File, stamp: &Stamp, lines: &[String]) -> std::io::Result<()> {
     let stamp = stamp.in_log();
     let text: String = lines.iter().map(|line| format!("{stamp} {line}\n")).collect();
     out.write_all(text.as_bytes())
+}
+
+fn open_records(
+    setup: &Setup,
+    core: &Core,
+    nodes_log: &str,
+    is_new: bool,
+) -> Result<Records, ShellError> {
+    let states = core.workflow().settings().jobstate_log.as_deref();
+    Records::open(&setup.out, nodes_log, states, &setup.dag_files, is_new)
+}
+
+fn say_loaded(
+    records: &mut Records,
+    now: Now,
+    core: &Core,
+    rescued: Option<String>,
+    dag_files: &[String],
+) {
+    records.say(now.wall, rescued);
+    records.say(now.wall, dagman_out::loaded(core, dag_files));
 }
 
 /// The absolute path of the nodes' log.

@@ -11,7 +11,7 @@ use crate::core::ads;
 use crate::core::job::description::env;
 use crate::core::records::acts::Target;
 use crate::core::state::core::{Cluster, Core, JobRef};
-use crate::core::words::{ActFact, Event, Fact, JobFact};
+use crate::core::words::{ActFact, ClusterFact, Event, Fact, FactoryStep, JobFact};
 
 /// What a job that is removed says of others.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,9 +49,11 @@ impl Core {
             return vec![Fact::Act(ActFact::Follows { user: owner.clone(), target })];
         }
         let env = env(now);
+        let mut facts: Vec<Fact> = theirs().filter_map(|one| never_comes(one, others)).collect();
         let meant = theirs().flat_map(Cluster::procs);
         let meant = meant.filter(|other| self.goes_along(now, *other, others, &env));
-        meant.flat_map(|other| self.removal(now, other, reason_along(*job))).collect()
+        facts.extend(meant.flat_map(|other| self.removal(now, other, reason_along(*job))));
+        facts
     }
 
     /// The clusters from one on among whose jobs those are that are meant. What every workflow says
@@ -94,6 +96,20 @@ impl Core {
         let said = ad.eval(attr::OTHER_JOB_REMOVE_REQUIREMENTS, None, &env(now));
         said.as_str().and_then(|text| text.parse().ok())
     }
+}
+
+/// Whether an expression means the workflow that drives a cluster: it is true of all its jobs then,
+/// also of those that are still to come.
+pub(crate) fn means_all_of(others: &Expr, cluster: &Cluster) -> bool {
+    let driver = cluster.record.spec.ad.literal(attr::DAGMAN_JOB_ID).and_then(Value::as_i64);
+    driver.is_some() && driver == driver_in(others)
+}
+
+/// Of a cluster that is meant, no more jobs come into the queue.
+pub(crate) fn never_comes(cluster: &Cluster, others: &Expr) -> Option<Fact> {
+    let is_meant = cluster.is_factory() && means_all_of(others, cluster);
+    let (id, step) = (cluster.record.cluster, FactoryStep::Ended);
+    is_meant.then_some(Fact::Cluster(ClusterFact::Factory { cluster: id, step }))
 }
 
 /// Why a job goes with another.

@@ -11,6 +11,7 @@ use proto::client::{ActResult, Acted, Action, Answer, FrontEnd, Select, Selector
 
 use crate::core::ads;
 use crate::core::job::description::env;
+use crate::core::policy::along::means_all_of;
 use crate::core::policy::holds::{self, Holds};
 use crate::core::state::core::{Cluster, Core, JobRef};
 use crate::core::users::edit::prioritise;
@@ -42,10 +43,14 @@ impl Core {
             }
             Select::Constraint(expr) => {
                 let env = env(now);
-                let mine = self.clusters_for(by, ClusterId(0));
-                for job in mine.flat_map(|(_, cluster)| cluster.procs()) {
-                    if ads::job_ad(job, now, self).eval_expr(expr, None, &env).is_true() {
-                        act.on(None, job);
+                for (id, cluster) in self.clusters_for(by, ClusterId(0)) {
+                    for job in cluster.procs() {
+                        if ads::job_ad(job, now, self).eval_expr(expr, None, &env).is_true() {
+                            act.on(None, job);
+                        }
+                    }
+                    if means_all_of(expr, cluster) {
+                        act.factory(None, id);
                     }
                 }
             }

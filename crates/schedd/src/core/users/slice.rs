@@ -10,7 +10,7 @@ use proto::client::{ActResult, Acted, Answer, Edited, Selector};
 
 use crate::core::ads;
 use crate::core::job::description::env;
-use crate::core::policy::along::reason_along;
+use crate::core::policy::along::{means_all_of, never_comes, reason_along};
 use crate::core::policy::dependencies::{never_reason, waits_for};
 use crate::core::records::acts::{Deed, LongAct, Reached, Target};
 use crate::core::state::core::{Cluster, Core, JobRef};
@@ -179,10 +179,15 @@ impl<'a> OneSlice<'a> {
     /// First what becomes of its jobs that are still to come, so that no more of them come
     /// meanwhile.
     fn of_factory(&mut self, target: &Target, id: ClusterId, cluster: &Cluster) {
-        let Doing::Act(act) = &mut self.doing else { return };
-        if matches!(target, Target::Constraint(_)) {
-            return;
-        }
+        let act = match (&mut self.doing, target) {
+            (Doing::Follow(facts), Target::Along { others, .. }) => {
+                facts.extend(never_comes(cluster, others));
+                return;
+            }
+            (Doing::Act(_), Target::Constraint(expr)) if !means_all_of(expr, cluster) => return,
+            (Doing::Act(act), _) => act,
+            (Doing::Edit { .. } | Doing::Follow(_), _) => return,
+        };
         let before = act.results.len();
         act.factory(selector(target), id);
         if cluster.procs().next().is_some() {

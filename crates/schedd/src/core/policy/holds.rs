@@ -56,7 +56,7 @@ fn edited(job: JobId, name: &str, value: Value) -> Fact {
 }
 
 /// Of the pool's managers, who hold a job.
-fn managers_of(ad: &ClassAd) -> String {
+pub(crate) fn managers_of(ad: &ClassAd) -> String {
     let said = ad.literal(HELD_BY_MANAGERS).and_then(Value::as_str).unwrap_or_default();
     ['o', 's'].into_iter().filter(|kind| said.contains(*kind)).collect()
 }
@@ -67,10 +67,11 @@ pub(crate) fn is_by_managers(job: JobRef<'_>) -> bool {
 }
 
 /// What follows if holds of these kinds are set, or ended; nothing can be said of a job that is
-/// held because something is wrong, or is over.
+/// held because something is wrong, or is over. One that `runs`, or is the next to run, is held when
+/// it would run again.
 pub(crate) fn changed(
     now: Now,
-    job: JobRef<'_>,
+    (job, runs): (JobRef<'_>, bool),
     by: &Actor,
     (kinds, is_set): (&str, bool),
 ) -> Option<Vec<Fact>> {
@@ -82,7 +83,7 @@ pub(crate) fn changed(
         ['o', 's'].into_iter().filter(has).collect()
     };
     let reason = || format!("Job held by {}", by.user);
-    if let JobState::Running(_) | JobState::Suspended { .. } = job.state() {
+    if runs || matches!(job.state(), JobState::Running(_) | JobState::Suspended { .. }) {
         let before = managers_of(&job.described());
         let after = with(&before);
         let managers = (before != after).then(|| set_managers(job.job, &after));

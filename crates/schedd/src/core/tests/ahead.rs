@@ -99,6 +99,19 @@ fn a_promised_job_that_is_held_or_removed_has_its_run_stopped_first() {
 }
 
 #[test]
+fn a_promised_job_that_a_manager_holds_is_held_when_it_would_run_again() {
+    let mut trial = promised();
+    let jobs = vec![Selector::Cluster(ClusterId(1))];
+    let what = Arrange::Hold { jobs, kinds: "o".to_owned(), is_set: true };
+    let by = user("root");
+    let answers = trial.take(&[Input::Arrange { by, what }]).answers;
+    assert_eq!(answers, [Some(Answer::Done)], "though one of its jobs is over");
+    assert_eq!([1, 2, 3].map(|proc| status_of(&trial, proc)), [2, 2, 5]);
+    trial.hears(ended(SECOND, run(2, 1), RunEnd::vacated(VacateCode::ScheddVacate)));
+    assert_eq!(status_of(&trial, 2), 5);
+}
+
+#[test]
 fn what_waits_behind_a_run_that_lasts_is_called_back_and_waits_as_before() {
     let mut trial = promised();
     let batch = trial.waits(2);

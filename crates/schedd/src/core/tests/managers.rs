@@ -78,6 +78,29 @@ fn who_may_hold_as_whom_and_who_lets_go_of_that() {
 }
 
 #[test]
+fn a_job_that_is_named_twice_is_held_once() {
+    let mut trial = with_managers("");
+    let jobs = [JOBS.to_vec(), JOBS.to_vec(), vec![Selector::Job(JOB)]].concat();
+    let twice = |is_set| Arrange::Hold { jobs: jobs.clone(), kinds: "u".to_owned(), is_set };
+    assert_eq!(arrange(&mut trial, "alice", twice(true)), Answer::Done);
+    assert_eq!(held(&trial), is_held(""));
+    assert_eq!(arrange(&mut trial, "olga", Arrange::RunNow(jobs.clone())), Answer::Done);
+    assert_eq!(held(&trial), (false, String::new()));
+}
+
+#[test]
+fn an_operator_does_not_let_go_of_what_a_manager_holds() {
+    let mut trial = with_managers("");
+    assert_eq!(holds(&mut trial, "mara", "s", true), Answer::Done);
+    let released = |trial: &mut Trial, by| {
+        trial.take(&[act(by, release(), Select::Any(JOBS.to_vec()))]);
+        held(trial)
+    };
+    assert_eq!(released(&mut trial, "olga"), is_held("s"));
+    assert_eq!(released(&mut trial, "mara"), (false, String::new()));
+}
+
+#[test]
 fn no_policy_of_a_job_lets_it_go_that_managers_hold() {
     let mut trial = with_managers("PeriodicRelease = true");
     assert_eq!(holds(&mut trial, "mara", "s", true), Answer::Done);

@@ -299,11 +299,13 @@ impl<'a> Act<'a> {
         let (id, at) = (job.job, self.now.wall);
         let is_held = job.state().hold().is_some();
         if is_held && self.through != FrontEnd::Pbs && holds::is_by_managers(job) {
-            if !self.core.is_operator(self.by) {
+            let is_a_managers = holds::managers_of(&job.described()).contains('s');
+            if !self.core.is_operator(self.by) || is_a_managers && !self.core.is_manager(self.by) {
                 return Err(ActResult::PermissionDenied);
             }
             let all = ("os", false);
-            return holds::changed(self.now, job, self.by, all).ok_or(ActResult::BadStatus);
+            let released = holds::changed(self.now, (job, false), self.by, all);
+            return released.ok_or(ActResult::BadStatus);
         }
         if is_held
             && self.through == FrontEnd::Pbs

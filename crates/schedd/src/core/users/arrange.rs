@@ -2,13 +2,13 @@
 //! `qrun` and their kin. A submission to a queue is looked at here too, whatever the command that
 //! placed it has found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use classad::{AttrName, ClassAd, Value, words};
 use model::queues::{self, Applicant, Change, Denied, Edit, Entity, Object};
 use model::{
-    ClusterId, ClusterSpec, HoldCode, JobEvent, JobState, Now, Procs, attr,
+    ClusterId, ClusterSpec, HoldCode, JobEvent, JobState, Now, Procs, attr, is_exclusive,
     planted::{Bug, planted},
 };
 use proto::client::{Answer, Arrange, FrontEnd, Refusal, Selector};
@@ -151,9 +151,12 @@ impl Core {
         changes.set(queues::RUN_NOW, true);
         changes.set(attr::PRE_JOB_PRIO1, i64::from(i32::MAX));
         let changes = Arc::new(changes);
-        let mut facts = Vec::new();
+        let (mut facts, mut done) = (Vec::new(), BTreeSet::new());
         for selector in jobs {
             for job in self.named(selector)? {
+                if !done.insert(job.job) {
+                    continue;
+                }
                 facts.extend(let_go(now, job)?);
                 facts.extend(self.called_up(now, job.job));
                 let changes = Arc::clone(&changes);
@@ -164,7 +167,7 @@ impl Core {
     }
 
     /// Holds of managers (`s`), of operators (`o`) and of the jobs' users (`u`) are set or ended
-    /// (`qhold -h`, `qrls -h`); an array's on all of its jobs.
+    /// (`qhold -h`, `qrls -h`); an array's on all of its jobs of which something can be said.
     fn hold_by(
         &self,
         now: Now,
@@ -181,15 +184,28 @@ impl Core {
         if !kinds.chars().all(may) {
             return Err(Denied::NotPermitted);
         }
-        let mut facts = Vec::new();
+        let (mut facts, mut done) = (Vec::new(), BTreeSet::new());
         for selector in jobs {
+            let mut is_any = false;
             for job in self.named(selector)? {
                 if !self.is_operator(by) && *job.cluster.owner() != by.user {
                     return Err(Denied::NotPermitted);
                 }
-                facts.extend(self.called_up(now, job.job));
-                facts
-                    .extend(holds::changed(now, job, by, (kinds, is_set)).ok_or(Denied::BadState)?);
+                if !done.insert(job.job) {
+                    is_any = true;
+                    continue;
+                }
+                let called_up = self.called_up(now, job.job);
+                let runs = called_up.is_some() || self.promises.has(job.job);
+                let Some(changed) = holds::changed(now, (job, runs), by, (kinds, is_set)) else {
+                    continue;
+                };
+                is_any = true;
+                facts.extend(called_up);
+                facts.extend(changed);
+            }
+            if !is_any {
+                return Err(Denied::BadState);
             }
         }
         Ok(facts)
@@ -233,6 +249,12 @@ impl Core {
         let subjobs = subjobs(spec);
         let applicant = Applicant { user, host: &host, resources, subjobs, is_routed };
         self.settings.admit(queue, &applicant)?;
+        // It would need all of a machine of which the reservation has a part.
+        let reserved = self.settings.reservations.get(queue);
+        let has_parts = reserved.is_some_and(|reserved| !reserved.parts.is_exclusive);
+        if has_parts && is_exclusive(&spec.ad) {
+            return Err(Denied::BadValue);
+        }
         let more = u64::from(spec.count());
         let whose = Parties::of(&by.user, |name| spec.ad.literal(name).cloned());
         let counted = |of: Option<&str>, who: Option<Entity<'_>>| self.counted(of, who, None);

@@ -83,7 +83,7 @@ pub(crate) enum EngineInput {
 #[derive(Debug)]
 pub(crate) enum OwnersInput {
     /// A process of a user has come that does what is to be done with that user's files.
-    HelperUp(Connection),
+    HelperUp(Box<Connection>),
     /// A part of a file of a run is wanted that only its owner's helper may read.
     Read { key: RunKey, wanted: Wanted, answer: oneshot::Sender<Shown> },
     /// What became of a helper, or what it says.
@@ -284,7 +284,7 @@ impl Engine {
     fn of_owners(&mut self, input: OwnersInput) -> Vec<Input> {
         let Some(owners) = &mut self.parts.owners else { return Vec::new() };
         match input {
-            OwnersInput::HelperUp(connection) => owners.serve(connection),
+            OwnersInput::HelperUp(connection) => owners.serve(*connection),
             OwnersInput::Read { key, wanted, answer } => owners.read(key, wanted, answer),
             OwnersInput::Helper { uid, news } => return owners.heard(uid, news),
         }

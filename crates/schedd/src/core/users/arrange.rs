@@ -41,7 +41,7 @@ impl Core {
         }
     }
 
-    fn is_manager(&self, by: &Actor) -> bool {
+    pub(in crate::core) fn is_manager(&self, by: &Actor) -> bool {
         by.superuser || self.settings.is_manager(by.user.as_str())
     }
 

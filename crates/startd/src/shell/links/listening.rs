@@ -54,7 +54,7 @@ async fn greet(incoming: Incoming, contexts: Contexts) {
         }
         Role::Helper => {
             // An engine that has ended wants no help.
-            let up = EngineInput::Owners(Box::new(OwnersInput::HelperUp(connection)));
+            let up = EngineInput::Owners(Box::new(OwnersInput::HelperUp(Box::new(connection))));
             let _ = schedds.engine.send(up).await;
         }
         role @ (Role::Negotiator

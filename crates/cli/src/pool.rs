@@ -433,7 +433,8 @@ pub fn status(home: &Home) -> Result<Vec<ProcessStatus>, PoolError> {
     Ok(all)
 }
 
-/// Those daemons of a pool of many users that a user can ask how they are: locks are not his to see.
+/// Those daemons of a pool of many users that a user can ask how they are: locks are not his to
+/// see.
 fn answering(home: &Home) -> Vec<ProcessStatus> {
     let asked = [DaemonRole::Negotiator, DaemonRole::Startd, DaemonRole::Schedd];
     let status = |role: DaemonRole| {

@@ -1,5 +1,5 @@
-//! Asks a launcher for a process that is nobody's run: a blocking client, for daemons. None of it is
-//! executed by the launcher.
+//! Asks a launcher for a process that is nobody's run: a blocking client, for daemons. None of it
+//! is executed by the launcher.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -94,8 +94,8 @@ pub fn help(socket: &Path, of: &str, uid: u32, command: &[PathBuf]) -> Result<()
 }
 
 /// Has a program started, with `/` as its directory and nothing at its standard descriptors, and
-/// forgets those of the same prefix that have ended. It has no lease: it must know by itself when it
-/// is of no more use.
+/// forgets those of the same prefix that have ended. It has no lease: it must know by itself when
+/// it is of no more use.
 ///
 /// # Errors
 ///

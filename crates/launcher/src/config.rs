@@ -6,8 +6,8 @@ use std::path::PathBuf;
 /// How a launcher is to work.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where to listen for clients. A stale socket there is replaced. In a shared pool only root may
-    /// be able to write to its directory.
+    /// Where to listen for clients. A stale socket there is replaced. In a shared pool only root
+    /// may be able to write to its directory.
     pub socket: PathBuf,
     /// The launcher's own directory; made if missing, mode 0700. One launcher at a time may use it.
     pub state_dir: PathBuf,
@@ -31,8 +31,8 @@ pub enum RunAs {
     Own,
     /// A shared pool: the launcher is root, and starts processes as the uid in the request.
     Users {
-        /// The uid of the daemon that may ask, besides root. Nothing is started as this uid: what ran
-        /// as it could speak for the daemon.
+        /// The uid of the daemon that may ask, besides root. Nothing is started as this uid: what
+        /// ran as it could speak for the daemon.
         client_uid: u32,
         /// The smallest uid that a process may run as; uid 0 is refused whatever this says.
         uid_min: u32,

@@ -1,6 +1,6 @@
-//! Directories of a shared pool's launcher: that nobody but root can write to what it opens by path,
-//! and one directory for each user below such a one. A name here is a uid and nothing else: no
-//! client chooses a path that root follows.
+//! Directories of a shared pool's launcher: that nobody but root can write to what it opens by
+//! path, and one directory for each user below such a one. A name here is a uid and nothing else:
+//! no client chooses a path that root follows.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};

@@ -1,6 +1,6 @@
-//! A pool of many users: what in its folder is root's and what is the pool's own user's, and as whom
-//! its processes run. The launcher and who starts it again are root's; the daemons are the user
-//! `updraft`'s; everything else is done by processes of the users whose jobs it is about.
+//! A pool of many users: what in its folder is root's and what is the pool's own user's, and as
+//! whom its processes run. The launcher and who starts it again are root's; the daemons are the
+//! user `updraft`'s; everything else is done by processes of the users whose jobs it is about.
 //!
 //! Root opens nothing by a path in which another user may put something in another's place: the
 //! pool's folder, `root` and `execute` in it and all above them are root's alone.
@@ -291,6 +291,20 @@ pub fn signal(many: ManyUsers, name: &str, pid: i32, signal: Signal) -> Result<(
 /// Whether we are the one who starts processes as others.
 pub fn are_root() -> bool {
     Uid::effective().is_root()
+}
+
+/// As whom the processes of a pool run, as its settings say.
+///
+/// # Errors
+///
+/// If they cannot be read, or do not say it.
+pub fn of(home: &Home) -> io::Result<ManyUsers> {
+    #[derive(Deserialize)]
+    struct Settings {
+        many_users: Option<ManyUsers>,
+    }
+    let settings: Settings = serde_json::from_slice(&fs::read(home.settings())?)?;
+    settings.many_users.ok_or_else(|| io::Error::other("whose the pool is is not known"))
 }
 
 #[cfg(test)]

@@ -136,8 +136,8 @@ fn role_command(home: &Home, program: &Path, name: &str) -> io::Result<Command> 
     Ok(command)
 }
 
-/// In a pool of many users what root starts has nothing of who has started the pool, and what is not
-/// root's is the pool's own user's from its first instruction.
+/// In a pool of many users what root starts has nothing of who has started the pool, and what is
+/// not root's is the pool's own user's from its first instruction.
 fn become_its_user(command: &mut Command, home: &Home, name: &str) -> io::Result<()> {
     if !home.is_of_many_users() || !super::many_users::are_root() {
         return Ok(());
@@ -148,8 +148,7 @@ fn become_its_user(command: &mut Command, home: &Home, name: &str) -> io::Result
     if name == ROOT_SUPERVISOR || name == DaemonRole::Launcher.name() {
         return Ok(());
     }
-    let settings = super::settings(home).map_err(io::Error::other)?;
-    let many = settings.many_users.ok_or_else(|| io::Error::other("whose it is is not known"))?;
+    let many = super::many_users::of(home)?;
     // With no other group: that is what the standard library does where root becomes somebody.
     command.uid(many.uid).gid(many.gid);
     Ok(())

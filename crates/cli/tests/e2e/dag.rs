@@ -235,7 +235,7 @@ fn a_dag_whose_pool_is_dead_waits_for_another_and_says_so_once() {
     let dagman = dagman(&pool, "main.dag");
     let before = wakes(dagman);
     // Each time it writes a new file, and it does so not more often than asked.
-    let file = || fs::metadata(pool.work().join("status")).map(|file| file.ino()).unwrap_or(0);
+    let file = || fs::metadata(pool.work().join("status")).map_or(0, |file| file.ino());
     for _ in 0..2 {
         let there = file();
         eventually("the status file is written again", || ![0, there].contains(&file()));

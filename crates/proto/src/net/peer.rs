@@ -100,7 +100,8 @@ impl PeerIdentity {
 
     /// Whether such a peer may be what it says it is, in a pool of this user. Of this machine
     /// anybody who is admitted may ask as a command or help with his own files, and a daemon is a
-    /// process of the pool's own user, or of root. A machine elsewhere is what its certificate says, under its own name.
+    /// process of the pool's own user, or of root. A machine elsewhere is what its certificate
+    /// says, under its own name.
     pub fn may_be(&self, role: &Role, pool_uid: u32) -> bool {
         match (self, role) {
             (Self::Local { .. }, Role::Command | Role::Visitor | Role::Task) => true,

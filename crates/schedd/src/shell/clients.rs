@@ -90,7 +90,8 @@ impl ClientContext {
         Actor { user, superuser: uid == 0 || uid == self.pool_uid || named }
     }
 
-    /// Jobs are their users' by name: who has none could be taken for who is called like his number.
+    /// Jobs are their users' by name: who has none could be taken for who is called like his
+    /// number.
     fn check_name(&self, peer: &Peer) -> Result<(), Refusal> {
         let (uid, user) = (peer.uid(), peer.user());
         if self.superusers.is_none() || named_by_number(uid) != user {

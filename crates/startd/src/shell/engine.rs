@@ -38,7 +38,7 @@ use crate::shell::machine::disk;
 use crate::shell::owners::{Cut, Errand, News, Owners};
 use crate::shell::run::entry::RunPlace;
 use crate::shell::run::sandbox::Sandboxes;
-use crate::shell::run::tail::{Shown, Wanted};
+use crate::shell::run::shown::{Shown, Wanted};
 
 /// Inputs that wait while a batch is worked on. When it is full, connections wait: nothing is lost,
 /// memory stays bounded.

@@ -1,6 +1,6 @@
-//! The process that does for the startd what is to be done with one user's files: it is that user's,
-//! and does it as in a pool of one user, with the same carrier and the same folders, below a folder
-//! of its own. What is to be done, the startd says ([`Errand`]).
+//! The process that does for the startd what is to be done with one user's files: it is that
+//! user's, and does it as in a pool of one user, with the same carrier and the same folders, below
+//! a folder of its own. What is to be done, the startd says ([`Errand`]).
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,8 @@ use crate::shell::files::starter_log::RunLog;
 use crate::shell::machine::disk;
 use crate::shell::owners::{Errand, HelperSays};
 use crate::shell::run::sandbox::Sandboxes;
-use crate::shell::run::tail::{self, Shown};
+use crate::shell::run::shown::Shown;
+use crate::shell::run::tail;
 use crate::shell::server::start_sweeping;
 
 /// After so long with nothing to do it ends; the startd starts another when there is something.

@@ -1,7 +1,7 @@
-//! The files of runs in a pool of many users, where each run is its owner's: what is to be done with
-//! them is said to a helper, a process of that owner ([`proto::helpers`]), and the startd itself
-//! touches none. It knows which run is whose and what was ordered and is not answered; what a helper
-//! does is `helper`'s matter.
+//! The files of runs in a pool of many users, where each run is its owner's: what is to be done
+//! with them is said to a helper, a process of that owner ([`proto::user_helper`]), and the startd
+//! itself touches none. It knows which run is whose and what was ordered and is not answered; what
+//! a helper does is `helper`'s matter.
 //!
 //! A helper is its user's: what it says of a run counts only if the run is that user's.
 
@@ -12,8 +12,8 @@ use launcher::wire::Start;
 use model::{StartFailure, StartStage, UserName};
 use nix::errno::Errno;
 use nix::unistd::User;
-use proto::helpers::{HelperNews, Helpers};
 use proto::net::Connection;
+use proto::user_helper::{HelperNews, Helpers};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
@@ -22,7 +22,7 @@ use crate::core::{
     StoreFailure, Stored,
 };
 use crate::shell::run::sandbox::{Sandboxes, folder_of};
-use crate::shell::run::tail::{Shown, Wanted};
+use crate::shell::run::shown::{Shown, Wanted};
 
 /// What a helper of the startd is to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,13 +61,13 @@ pub(crate) enum HelperSays {
 pub(crate) type News = HelperNews<HelperSays>;
 
 /// How often a run's files are brought by helpers that go, or cannot be started, before they have
-/// done it. What came of a run is brought back until its lease is over: its program is not run again
-/// because of a helper.
+/// done it. What came of a run is brought back until its lease is over: its program is not run
+/// again because of a helper.
 const ATTEMPTS: u32 = 3;
 
 /// How long a helper may take to let go of work that was cut off, or that is to end when it stands
-/// still, milliseconds. After that it counts as not done, and the helper is left: it may be stopped,
-/// or wait in the kernel, or be none of ours.
+/// still, milliseconds. After that it counts as not done, and the helper is left: it may be
+/// stopped, or wait in the kernel, or be none of ours.
 const LETS_GO_MS: u64 = 10_000;
 const STANDS_STILL_MS: u64 = 600_000;
 

@@ -1,12 +1,13 @@
 //! A run on this machine, but for the files that travel: its folder and what its process is started
 //! with (`sandbox`, `environment`, `tool`, short names for deep folders in `short_scratches`), and
-//! what its owner looks at (`tail`) or
-//! runs beside it (`beside`), if he is let in (`entry`).
+//! what its owner looks at (`tail`, `shown`) or runs beside it (`beside`), if he is let in
+//! (`entry`).
 
 pub(crate) mod beside;
 pub(crate) mod entry;
 pub(crate) mod environment;
 pub(crate) mod sandbox;
 pub(crate) mod short_scratches;
+pub(crate) mod shown;
 pub(crate) mod tail;
 pub(crate) mod tool;

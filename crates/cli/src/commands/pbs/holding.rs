@@ -1,5 +1,5 @@
-//! `qhold` and `qrls`: whose holds are set and ended. What they mean for a job that runs, or is held
-//! for something else too, the schedd knows.
+//! `qhold` and `qrls`: whose holds are set and ended. What they mean for a job that runs, or is
+//! held for something else too, the schedd knows.
 
 use client::Action;
 use jobspec::pbs::code;

@@ -50,8 +50,8 @@ enum Action {
         /// port: 9618; the next one is used too). Kept for later starts.
         #[arg(long, value_name = "ADDRESS")]
         listen: Option<String>,
-        /// A pool of all users of this machine, in /var/lib/updraft unless --dir says otherwise: only
-        /// root starts it. Its daemons run as the user 'updraft', and each job as its owner.
+        /// A pool of all users of this machine, in /var/lib/updraft unless --dir says otherwise:
+        /// only root starts it. Its daemons run as the user 'updraft', and each job as its owner.
         #[arg(long)]
         system: bool,
         /// Say what came of it as JSON.
@@ -353,8 +353,8 @@ fn standing_of(listen: Option<&str>) -> Result<Standing> {
     Ok(listen.map(Standing::listening).transpose()?.unwrap_or_default())
 }
 
-/// The folder of a pool that is to be started: that of the machine's only if it is asked for; and as
-/// whom its processes are to run then.
+/// The folder of a pool that is to be started: that of the machine's only if it is asked for; and
+/// as whom its processes are to run then.
 fn home_to_start(dir: Option<PathBuf>, system: bool) -> Result<(Home, Option<ManyUsers>)> {
     let home = match (dir, system) {
         (None, false) => Home::own(),

@@ -67,8 +67,8 @@ pub(crate) fn is_by_managers(job: JobRef<'_>) -> bool {
 }
 
 /// What follows if holds of these kinds are set, or ended; nothing can be said of a job that is
-/// held because something is wrong, or is over. One that `runs`, or is the next to run, is held when
-/// it would run again.
+/// held because something is wrong, or is over. One that `runs`, or is the next to run, is held
+/// when it would run again.
 pub(crate) fn changed(
     now: Now,
     (job, runs): (JobRef<'_>, bool),

@@ -235,9 +235,9 @@ fn nobody_fills_all_and_each_part_asks_for_something() {
 
 /// The letters of a batch: to whom, and what they say of the reservation.
 fn letters(batch: &Batch) -> Vec<(String, &'static str)> {
-    let said = batch.mail.iter().filter_map(|entry| match &entry.news {
-        MailNews::Reservation { said, .. } => Some((entry.to.clone(), *said)),
-        _ => None,
+    let said = batch.mail.iter().filter_map(|entry| {
+        let MailNews::Reservation { said, .. } = &entry.news else { return None };
+        Some((entry.to.clone(), *said))
     });
     said.collect()
 }

@@ -1,10 +1,10 @@
-//! Logs that are written as their owner, by a process of that owner ([`proto::helpers`]): in a pool
-//! of many users the schedd opens no user's file. It gives a lane a disk ([`LogDisk`]) on which each
-//! step is asked of that process; and it is that process ([`write_for_schedd`]). What stands in a
-//! log is not known here.
+//! Logs that are written as their owner, by a process of that owner ([`proto::user_helper`]): in a
+//! pool of many users the schedd opens no user's file. It gives a lane a disk ([`LogDisk`]) on
+//! which each step is asked of that process; and it is that process ([`write_for_schedd`]). What
+//! stands in a log is not known here.
 //!
-//! The name of such a log is `OWNER:PATH`, here and in the outbox: a path is absolute, and no user's
-//! name has a colon.
+//! The name of such a log is `OWNER:PATH`, here and in the outbox: a path is absolute, and no
+//! user's name has a colon.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -19,8 +19,8 @@ use nix::errno::Errno;
 use nix::unistd::User;
 use proto::clock;
 use proto::files::Blob;
-use proto::helpers::{HelperNews, Helpers};
 use proto::net::{Address, Connection, NetError, Role, connect};
+use proto::user_helper::{HelperNews, Helpers};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::time::timeout;

@@ -25,8 +25,8 @@ pub struct Freight {
     /// More than what the job has said is expected of a run that is stopped
     /// (`when_to_transfer_output = ON_EXIT_OR_EVICT`).
     pub keeps: bool,
-    /// Its scratch folder is its owner's, and is made by a process of his, as files are brought: in a
-    /// pool of many users.
+    /// Its scratch folder is its owner's, and is made by a process of his, as files are brought: in
+    /// a pool of many users.
     #[serde(default)]
     pub is_owners: bool,
 }
@@ -46,8 +46,8 @@ pub enum Store {
 }
 
 impl Freight {
-    /// What a job wants on a machine of this `FileSystemDomain`, where runs are their owners' or all
-    /// one user's.
+    /// What a job wants on a machine of this `FileSystemDomain`, where runs are their owners' or
+    /// all one user's.
     pub(in crate::core) fn of(job: &ClassAd, file_system_domain: &str, is_owners: bool) -> Self {
         let travels = files_travel(job, file_system_domain);
         Self {

@@ -21,6 +21,7 @@ use crate::shell::links::callers::CalledSchedds;
 use crate::shell::links::schedds::VisitAsked;
 use crate::shell::run::beside::{self, Beside};
 use crate::shell::run::entry::{Asker, RunPlace, place_for};
+use crate::shell::run::shown::Wanted;
 use crate::shell::run::tail;
 
 /// Visitors at a time: each is somebody at a terminal, or a command that ends soon.
@@ -96,7 +97,7 @@ pub(crate) async fn serve(
         let body = match body {
             AskStartd::Identify => Answer::Identity(context.identity.clone()),
             AskStartd::ReadRun { job, file, from, max_bytes } => {
-                let wanted = tail::Wanted { job, file, from, max_bytes };
+                let wanted = Wanted { job, file, from, max_bytes };
                 tail::answer(&context.engine, asker, wanted).await
             }
             AskStartd::Shell { job, program, is_plain } => {

@@ -213,7 +213,8 @@ impl Sandboxes {
         Ok(start)
     }
 
-    /// Says how a run's process is to be started whose folder is there already, without touching it.
+    /// Says how a run's process is to be started whose folder is there already, without touching
+    /// it.
     ///
     /// # Errors
     ///
@@ -310,8 +311,8 @@ impl Sandboxes {
         Ok((start, brought.map_err(untransferred)?))
     }
 
-    /// The job's first group: one of its user's. Where everything runs as one user nobody can change
-    /// it, and so a job that names another cannot run.
+    /// The job's first group: one of its user's. Where everything runs as one user nobody can
+    /// change it, and so a job that names another cannot run.
     fn group(&self, job: &ClassAd) -> Result<Gid, StartFailure> {
         let Some(name) = text(job, attr::PRIMARY_UNIX_GROUP) else { return Ok(self.gid) };
         let found = Group::from_name(name)

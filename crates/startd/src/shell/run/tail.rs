@@ -6,7 +6,6 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
 use classad::ClassAd;
-use model::JobId;
 use model::job_ad::{Stream, Streams, initial_directory};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -14,7 +13,6 @@ use proto::client::{Answer, ReadFrom, Refusal, RunFile};
 use proto::files::Blob;
 use proto::net::chain;
 use proto::plain_file;
-use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
 
@@ -22,21 +20,13 @@ use crate::shell::engine::{EngineInput, OwnersInput};
 use crate::shell::files::transfer::{STDERR, STDOUT};
 use crate::shell::run::entry::{Asker, place_for};
 use crate::shell::run::environment::JOB_AD;
+use crate::shell::run::shown::{Shown, Wanted};
 
 /// The most bytes in one answer: far below the longest frame, and what a person can look at.
 const PART_MAX_BYTES: u32 = 256 << 10;
 
 /// The longest ad of a job that is read: no message carries a longer one.
 const AD_MAX_BYTES: u64 = 16 << 20;
-
-/// What a command wants to see.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Wanted {
-    pub(crate) job: JobId,
-    pub(crate) file: RunFile,
-    pub(crate) from: ReadFrom,
-    pub(crate) max_bytes: u32,
-}
 
 /// Why nothing is shown.
 #[derive(Debug, thiserror::Error)]
@@ -83,10 +73,6 @@ pub(crate) async fn answer(
         Err(why) => Answer::Refused(Refusal::Busy(why.to_owned())),
     }
 }
-
-/// A part of a file of the run in this folder, and where it begins; or why there is none, in one
-/// line.
-pub(crate) type Shown = Result<(u64, Blob), String>;
 
 /// Reads what is wanted.
 pub(crate) fn show(scratch: &Path, wanted: &Wanted) -> Shown {
@@ -167,6 +153,8 @@ fn part(path: &Path, from: ReadFrom, max_bytes: u32) -> io::Result<(u64, Vec<u8>
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File};
+
+    use model::JobId;
 
     use super::*;
 

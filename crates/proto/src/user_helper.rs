@@ -134,8 +134,9 @@ impl<A: Serialize + Send + 'static, S: DeserializeOwned + Send + 'static> Helper
         }
     }
 
-    /// Leaves a user's helper, whatever it has in hand: its connection is closed, and the next thing
-    /// that there is to say is said to another one. What the first says meanwhile is not heard.
+    /// Leaves a user's helper, whatever it has in hand: its connection is closed, and the next
+    /// thing that there is to say is said to another one. What the first says meanwhile is not
+    /// heard.
     pub fn leave(&self, uid: u32) {
         self.shared.users().remove(&uid);
     }
@@ -189,8 +190,8 @@ impl<A, S> Shared<A, S> {
         self.users.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has a helper started, and sees that it comes; again and again, until it does or is not wanted
-    /// any more.
+    /// Has a helper started, and sees that it comes; again and again, until it does or is not
+    /// wanted any more.
     fn bring(&self, uid: u32, number: u64) {
         let mut failures = self.short_lives().get(&uid).copied().unwrap_or(0);
         loop {

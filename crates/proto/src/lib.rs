@@ -14,8 +14,8 @@
 //! - [`joining`]: a machine and the pool that it joins; [`trust`]: what both keep of that.
 //! - [`terminal`]: a user's terminal and the program that a job runs under it. [`visit`]: a command
 //!   and the machine of a job that cannot be called.
-//! - [`parts`]: the processes of a run on several machines. [`helpers`]: processes of users that
-//!   touch those users' files for a daemon.
+//! - [`parts`]: the processes of a run on several machines. [`user_helper`]: processes of users
+//!   that touch those users' files for a daemon.
 //! - [`clock`]: reading the clocks, for the shells. [`plain_file`]: opening what a user has named.
 //!   [`whole_file`]: replacing files of ours.
 //!

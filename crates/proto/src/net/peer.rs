@@ -51,7 +51,7 @@ pub enum Role {
     /// Somebody who wants to join the pool, or asks whether he has.
     Newcomer,
     /// A process of a user that does for a daemon what is to be done with that user's files
-    /// ([`crate::helpers`]).
+    /// ([`crate::user_helper`]).
     Helper,
 }
 

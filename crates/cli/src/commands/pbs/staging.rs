@@ -259,12 +259,17 @@ fn is_same(one: &Path, other: &Path) -> bool {
     real(one).is_some() && real(one) == real(other)
 }
 
-/// Copies a file, or a folder with all that is in it. `cp` knows how.
+/// Copies a file, or a folder with all that is in it. `cp` knows how. A folder of the same name that
+/// is there already is what an earlier run has left: it is written over, not into.
 fn copy(from: &Path, to: &Path) -> Result<(), String> {
     let whole = fs::symlink_metadata(from).and_then(|_| make_folder_of(to));
     whole.map_err(|error| client::site::plain(&error))?;
     let mut command = Command::new("/bin/cp");
-    command.args(["-R", "-p", "--"]).arg(from).arg(to).stdin(Stdio::null());
+    command.args(["-R", "-p"]);
+    if from.is_dir() && to.is_dir() && from.file_name() == to.file_name() {
+        command.arg("-T");
+    }
+    command.arg("--").arg(from).arg(to).stdin(Stdio::null());
     let out = command.output().map_err(|error| client::site::plain(&error))?;
     match out.status.success() {
         true => Ok(()),
@@ -302,6 +307,22 @@ fn append(path: &Path, what: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_that_is_copied_again_does_not_go_into_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("job/out"), folder.path().join("data/out"));
+        fs::create_dir_all(&from).unwrap();
+        for text in ["first", "second"] {
+            fs::write(from.join("result"), text).unwrap();
+            copy(&from, &to).unwrap();
+            assert_eq!(fs::read_to_string(to.join("result")).unwrap(), text);
+        }
+        assert!(!to.join("out").exists());
+        // Into a folder of another name it goes, as PBS's `cp -r` has it.
+        copy(&from, &folder.path().join("data")).unwrap();
+        assert!(to.join("result").exists());
+    }
 
     #[test]
     fn what_holds_more_than_what_was_staged_is_never_taken_away() {

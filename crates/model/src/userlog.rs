@@ -7,6 +7,7 @@
 //! - `ad`: an event as an ad, for logs in JSON and XML; `from_ad`: the way back.
 //! - [`read`]: a log of any of these forms as events; forgiving, because users' logs come from many
 //!   versions.
+//! - `times`: processor time, both ways.
 //! - [`usage`]: the table of requested, allocated and used resources, both ways.
 //!
 //! Nothing here opens, locks or syncs a file: that is the work of whoever owns the log. The log is
@@ -17,13 +18,15 @@ pub mod entry;
 pub mod event;
 mod from_ad;
 pub mod read;
+mod times;
 pub mod usage;
 pub mod write;
 
 pub use entry::{AdForm, DateForm, EntryId, LogEntry, LogForm, LogStyle};
 pub use event::{
-    Completion, CpuTimes, Ending, Evicted, EvictedHow, ExecutableFault, Terminated, TransferStep,
+    Completion, Ending, Evicted, EvictedHow, ExecutableFault, Terminated, TransferStep,
     UserLogEvent,
 };
 pub use read::{Entries, LogError};
+pub use times::CpuTimes;
 pub use usage::{Amount, ResourceUsage};

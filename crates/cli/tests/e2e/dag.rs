@@ -35,11 +35,14 @@ fn submit(pool: &Pool, words: &[&str]) -> String {
 
 /// Waits for the end of a DAG, and says with what dagman exited.
 fn exit_of(pool: &Pool, job: &str) -> String {
+    let mut code = String::new();
     eventually(&format!("the DAG {job} ends\n{}", said(pool)), || {
-        let status = pool.attribute(job, "JobStatus");
-        status == ["4"] || status == ["3"]
+        let status = pool.attribute(job, "JobStatus").join(" ");
+        code = pool.attribute(job, "ExitCode").join(" ");
+        // A removed job's status says so while dagman still ends.
+        status == "4" || status == "3" && code.parse::<i32>().is_ok()
     });
-    pool.attribute(job, "ExitCode").join(" ")
+    code
 }
 
 /// What dagman said, for a failure's reader.

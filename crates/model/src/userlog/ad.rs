@@ -5,7 +5,8 @@ use crate::attr;
 use classad::{ClassAd, Expr};
 
 use super::entry::{EntryId, LogEntry, LogStyle, write_time};
-use super::event::{Completion, CpuTimes, Ending, Evicted, EvictedHow, Terminated, UserLogEvent};
+use super::event::{Completion, Ending, Evicted, EvictedHow, Terminated, UserLogEvent};
+use super::times::CpuTimes;
 use super::usage::{Amount, ResourceUsage};
 
 impl LogEntry {
@@ -338,10 +339,8 @@ fn bytes(ad: &mut ClassAd, all: &[(&str, u64)]) {
 }
 
 fn times(ad: &mut ClassAd, all: &[(&str, CpuTimes)]) {
-    let text =
-        |s: u64| format!("{} {:02}:{:02}:{:02}", s / 86_400, s / 3600 % 24, s / 60 % 60, s % 60);
-    for (name, CpuTimes { user_s, sys_s }) in all {
-        ad.set(*name, format!("Usr {}, Sys {}", text(*user_s), text(*sys_s)));
+    for (name, times) in all {
+        ad.set(*name, times.to_string());
     }
 }
 

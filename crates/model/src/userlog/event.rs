@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::times::CpuTimes;
 use super::usage::ResourceUsage;
 
 /// One event of a job, without the job and the time. Numbers and names are those of HTCondor
@@ -242,15 +243,6 @@ pub enum ExecutableFault {
     NotExecutable,
     /// 2.
     BadlyLinked,
-}
-
-/// Processor time of a process tree, whole seconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CpuTimes {
-    /// In user mode, seconds.
-    pub user_s: u64,
-    /// In the kernel, seconds.
-    pub sys_s: u64,
 }
 
 /// How a program ended.

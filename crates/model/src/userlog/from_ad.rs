@@ -6,9 +6,10 @@ use jiff::tz::TimeZone;
 
 use super::entry::{AdForm, EntryId, LogEntry, read_time};
 use super::event::{
-    COMMON_FILES_SENTENCES, Completion, CpuTimes, Ending, Evicted, EvictedHow, ExecutableFault,
-    Terminated, TransferStep, UserLogEvent,
+    COMMON_FILES_SENTENCES, Completion, Ending, Evicted, EvictedHow, ExecutableFault, Terminated,
+    TransferStep, UserLogEvent,
 };
+use super::times::CpuTimes;
 use super::usage::{Amount, ResourceUsage};
 use crate::attr;
 use crate::ids::{ClusterId, ProcId};
@@ -366,18 +367,8 @@ impl Of<'_> {
         self.0.literal(name)?.as_f64().filter(|x| *x >= 0.0).map(|x| x as u64)
     }
 
-    /// `Usr 0 00:00:00, Sys 0 00:00:00`.
+    /// Zero if there is none.
     fn times(&self, name: &str) -> CpuTimes {
-        let text = self.text(name).unwrap_or_default();
-        let part = |lead: &str| {
-            let (_, rest) = text.split_once(lead)?;
-            let (days, clock) = rest.split(',').next()?.trim().split_once(' ')?;
-            let mut seconds: u64 = days.parse().ok()?;
-            for (part, most) in clock.trim().split(':').zip([24, 60, 60]) {
-                seconds = seconds * most + part.parse::<u64>().ok()?;
-            }
-            Some(seconds)
-        };
-        CpuTimes { user_s: part("Usr").unwrap_or(0), sys_s: part("Sys").unwrap_or(0) }
+        self.text(name).and_then(|text| CpuTimes::read(&text)).unwrap_or_default()
     }
 }

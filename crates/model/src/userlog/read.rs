@@ -6,10 +6,11 @@ use jiff::tz::TimeZone;
 
 use super::entry::{AdForm, END, LogEntry, read_head};
 use super::event::{
-    Completion, CpuTimes, Ending, Evicted, EvictedHow, ExecutableFault, Terminated, TransferStep,
+    Completion, Ending, Evicted, EvictedHow, ExecutableFault, Terminated, TransferStep,
     UserLogEvent,
 };
 use super::from_ad;
+use super::times::CpuTimes;
 use super::usage::{Columns, ResourceUsage};
 
 /// A piece of a log that is no event.
@@ -453,24 +454,6 @@ fn amount(rest: &[&str], what: &str) -> Option<u64> {
 
 /// `Usr D HH:MM:SS, Sys D HH:MM:SS  -  what`; zero if there is none.
 fn times(rest: &[&str], what: &str) -> CpuTimes {
-    let read = |line: &&str| {
-        let text = line.trim().strip_suffix(what)?.strip_suffix("  -  ")?;
-        let (user, sys) = text.strip_prefix("Usr ")?.split_once(", Sys ")?;
-        Some(CpuTimes { user_s: seconds(user)?, sys_s: seconds(sys)? })
-    };
+    let read = |line: &&str| CpuTimes::read(line.trim().strip_suffix(what)?.strip_suffix("  -  ")?);
     rest.iter().find_map(read).unwrap_or_default()
-}
-
-fn seconds(text: &str) -> Option<u64> {
-    let (days, clock) = text.split_once(' ')?;
-    let mut total = days.parse::<u64>().ok()?.checked_mul(24)?;
-    for (i, part) in clock.split(':').enumerate() {
-        let part: u64 = part.parse().ok()?;
-        total = if i == 0 {
-            total.checked_add(part)?
-        } else {
-            total.checked_mul(60)?.checked_add(part)?
-        };
-    }
-    Some(total)
 }

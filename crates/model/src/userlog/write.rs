@@ -7,17 +7,16 @@ use jiff::tz::TimeZone;
 
 use super::entry::{END, EntryId, LogStyle, write_head};
 use super::event::{
-    COMMON_FILES_SENTENCES, Completion, CpuTimes, Ending, Evicted, EvictedHow, ExecutableFault,
-    Terminated, UserLogEvent,
+    COMMON_FILES_SENTENCES, Completion, Ending, Evicted, EvictedHow, ExecutableFault, Terminated,
+    UserLogEvent,
 };
+use super::times::CpuTimes;
 use super::usage;
 use crate::ids::JobId;
 use crate::time::Timestamp;
 
 /// Notes are cut here, as HTCondor does, so that its readers' buffers hold them.
 const MAX_NOTE_CHARS: usize = 8191;
-
-const SECONDS_PER_DAY: u64 = 86_400;
 
 impl UserLogEvent {
     /// The event of `job` at `at` in HTCondor's default form, with the line that ends it.
@@ -307,14 +306,7 @@ fn ending_line(ending: &Ending) -> String {
 }
 
 fn write_times(times: CpuTimes, what: &str, out: &mut String) {
-    let (user, sys) = (clock(times.user_s), clock(times.sys_s));
-    put(out, "\t\t", &format!("Usr {user}, Sys {sys}  -  {what}"));
-}
-
-/// Seconds as `days HH:MM:SS`.
-fn clock(seconds: u64) -> String {
-    let (days, rest) = (seconds / SECONDS_PER_DAY, seconds % SECONDS_PER_DAY);
-    format!("{days} {:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60)
+    put(out, "\t\t", &format!("{times}  -  {what}"));
 }
 
 fn write_bytes(sent: u64, received: u64, which: &str, whose: &str, out: &mut String) {

@@ -97,9 +97,10 @@ mod tests {
             fs::write(folder.path().join(name), "half").unwrap();
         }
         let left = || fs::read_dir(folder.path()).unwrap().count();
-        remove_all(folder.path(), now()).unwrap();
+        let written = fs::metadata(folder.path().join(&partial)).unwrap().modified().unwrap();
+        remove_all(folder.path(), written + OLD - Duration::from_nanos(1)).unwrap();
         assert_eq!(left(), 2, "somebody may be writing it");
-        remove_all(folder.path(), now() + OLD).unwrap();
+        remove_all(folder.path(), written + OLD).unwrap();
         assert_eq!(left(), 1);
         assert!(folder.path().join(file).exists());
         let mut looked = BTreeMap::new();

@@ -412,7 +412,7 @@ impl Core {
         self.leave_line_unless_there(node, &state);
         let old = std::mem::replace(&mut self.standing(node).state, state);
         self.count(node, &old, false);
-        if let NodeState::Queued(cluster) = &old {
+        if let Some(cluster) = old.queued() {
             self.clusters.remove(&cluster.id);
         }
         let new = std::mem::replace(&mut self.standing(node).state, NodeState::Futile);

@@ -48,21 +48,13 @@ impl Core {
                 let after = self.after_jobs(now, *node, 0, String::new());
                 Ok(std::iter::once(nothing).chain(after).collect())
             }
-            Input::JobsLost { node, cluster } => match self.state(*node) {
-                NodeState::Queued(queued) if queued.id == *cluster => {
-                    Ok(vec![Event::JobsLost { node: *node }])
+            Input::JobsLost { node, cluster } => {
+                let queued = self.state(*node).queued();
+                match queued.filter(|queued| queued.id == *cluster) {
+                    Some(_) => Ok(vec![Event::JobsLost { node: *node }]),
+                    None => Err(Rejection::NotAwaited(node.position())),
                 }
-                NodeState::Queued(_)
-                | NodeState::Waiting { .. }
-                | NodeState::Resting { .. }
-                | NodeState::Ready { .. }
-                | NodeState::Pre(_)
-                | NodeState::Submitting { .. }
-                | NodeState::Post(..)
-                | NodeState::Done
-                | NodeState::Failed(_)
-                | NodeState::Futile => Err(Rejection::NotAwaited(node.position())),
-            },
+            }
             Input::SubmitFailed { node, retry, lasting, why } => {
                 let tries = self.waits_for_submission(*node, *retry)? + 1;
                 Ok(self.submit_failed(now, *node, tries, *lasting, why))
@@ -126,9 +118,7 @@ impl Core {
 
     fn job_fact(&self, now: Now, job: JobId, fact: &JobFact) -> Result<Vec<Event>, Rejection> {
         let node = self.node_of(job.cluster).ok_or(Rejection::NotOurs(job))?;
-        let NodeState::Queued(cluster) = self.state(node) else {
-            return Err(Rejection::NotOurs(job));
-        };
+        let cluster = self.state(node).queued().ok_or(Rejection::NotOurs(job))?;
         let standing = cluster.job(job.proc).ok_or(Rejection::NotOurs(job))?;
         let is_new = match (standing, fact) {
             (JobStanding::Over(_), _) => return Err(Rejection::NotOurs(job)),
@@ -182,7 +172,7 @@ impl Core {
 
     /// What follows of the end of a job, which is not counted yet.
     fn job_over(&self, now: Now, node: NodeIndex, job: JobId, end: JobEnd) -> Vec<Event> {
-        let NodeState::Queued(cluster) = self.state(node) else { return Vec::new() };
+        let Some(cluster) = self.state(node).queued() else { return Vec::new() };
         let failed = cluster.failed + u32::from(end.code() != 0);
         let jobs = u32::try_from(cluster.jobs.len()).unwrap_or(u32::MAX);
         let (tolerated, fail_fast) = self.tolerance(node, jobs);
@@ -202,7 +192,7 @@ impl Core {
     /// As what a node's jobs end, if the last of them ends so, which is not counted yet; none if it
     /// is not the last.
     pub(crate) fn jobs_result(&self, node: NodeIndex, end: JobEnd) -> Option<i32> {
-        let NodeState::Queued(cluster) = self.state(node) else { return None };
+        let cluster = self.state(node).queued()?;
         if cluster.left > 1 {
             return None;
         }

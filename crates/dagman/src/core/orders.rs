@@ -112,8 +112,7 @@ impl Core {
             if *self.state(node) == NodeState::Futile {
                 let is_barred = workflow.parents(node).any(|edge| {
                     let state = self.state(edge.node);
-                    *state == NodeState::Futile
-                        || matches!(state, NodeState::Failed(_)) && !edge.weak
+                    *state == NodeState::Futile || state.failure().is_some() && !edge.weak
                 });
                 if is_barred {
                     continue;
@@ -130,8 +129,8 @@ impl Core {
 
     /// How many parents of a node are not over.
     fn open_parents(&self, node: NodeIndex) -> u32 {
-        let is_over = |node| matches!(self.state(node), NodeState::Done | NodeState::Failed(_));
-        let open = self.workflow.parents(node).filter(|edge| !is_over(edge.node)).count();
+        let is_open = |node| !self.state(node).has_ended();
+        let open = self.workflow.parents(node).filter(|edge| is_open(edge.node)).count();
         u32::try_from(open).unwrap_or(u32::MAX)
     }
 

@@ -20,8 +20,9 @@ impl Core {
                 vec![Effect::RemoveCluster { cluster: *cluster, reason }]
             }
             Event::RestRemoved { node, why } => {
-                let NodeState::Queued(cluster) = self.state(*node) else { return Vec::new() };
-                vec![Effect::RemoveCluster { cluster: cluster.id, reason: why.clone() }]
+                let left = self.state(*node).queued().map(|queued| queued.id);
+                let remove = |cluster| Effect::RemoveCluster { cluster, reason: why.clone() };
+                left.map(remove).into_iter().collect()
             }
             Event::Aborted { .. } | Event::Removed | Event::Broke { .. } | Event::CycleFound => {
                 vec![Effect::RemoveAll { reason: self.reason() }]

@@ -76,6 +76,23 @@ pub enum NodeState {
     Futile,
 }
 
+impl NodeState {
+    /// The jobs in the queue that the node waits for.
+    pub fn queued(&self) -> Option<&Cluster> {
+        if let Self::Queued(cluster) = self { Some(cluster) } else { None }
+    }
+
+    /// How the node failed for good.
+    pub fn failure(&self) -> Option<&Failure> {
+        if let Self::Failed(failure) = self { Some(failure) } else { None }
+    }
+
+    /// Whether the node has come to an end of its own: it is done, or failed for good.
+    pub fn has_ended(&self) -> bool {
+        matches!(self, Self::Done | Self::Failed(_))
+    }
+}
+
 /// Where a script stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScriptState {
@@ -314,8 +331,8 @@ impl Core {
 
     /// The clusters in the queue that are of more than one job.
     pub fn clusters_of_many(&self) -> impl Iterator<Item = ClusterId> {
-        let is_of_many = |node: &NodeIndex| matches!(self.state(*node), NodeState::Queued(cluster) if cluster.jobs.len() > 1);
-        self.clusters.iter().filter(move |(_, node)| is_of_many(node)).map(|(id, _)| *id)
+        let all = self.clusters.values().filter_map(|node| self.state(*node).queued());
+        all.filter(|cluster| cluster.jobs.len() > 1).map(|cluster| cluster.id)
     }
 
     /// When the core is to be asked again though nothing came, milliseconds of the boot clock.
@@ -407,7 +424,7 @@ impl Core {
         let waiting =
             services.filter(|n| matches!(self.state(n.index()), NodeState::Ready { .. })).count();
         assert_eq!(ready, usize::try_from(counted.ready).unwrap() + waiting);
-        let queued = self.nodes.iter().filter(|n| matches!(n.state, NodeState::Queued(_))).count();
+        let queued = self.nodes.iter().filter(|n| n.state.queued().is_some()).count();
         assert_eq!(self.clusters.len(), queued);
         for index in (0..self.nodes.len()).map(NodeIndex::new) {
             let waits = matches!(

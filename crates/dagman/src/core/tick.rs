@@ -56,7 +56,7 @@ impl Core {
         }
         let provisioner =
             self.workflow().provisioner().filter(|_| progress.waits_for_provisioner)?;
-        let is_over = matches!(self.state(provisioner), NodeState::Done | NodeState::Failed(_));
+        let is_over = self.state(provisioner).has_ended();
         let why = "the PROVISIONER ended before it had said that it was ready".to_owned();
         is_over.then_some(Event::Broke { why })
     }

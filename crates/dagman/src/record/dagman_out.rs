@@ -302,18 +302,8 @@ pub fn table(core: &Core) -> Vec<String> {
 
 /// The nodes that failed.
 fn failures(core: &Core, what: &str) -> Vec<String> {
-    let failed = core.workflow().nodes().filter_map(|node| match core.state(node.index()) {
-        NodeState::Failed(failure) => Some((node, failure)),
-        NodeState::Waiting { .. }
-        | NodeState::Resting { .. }
-        | NodeState::Ready { .. }
-        | NodeState::Pre(_)
-        | NodeState::Submitting { .. }
-        | NodeState::Queued(_)
-        | NodeState::Post(..)
-        | NodeState::Done
-        | NodeState::Futile => None,
-    });
+    let nodes = core.workflow().nodes();
+    let failed = nodes.filter_map(|node| Some((node, core.state(node.index()).failure()?)));
     let mut lines = Vec::new();
     for (node, failure) in failed {
         if lines.is_empty() {
@@ -355,7 +345,7 @@ pub fn result(core: &Core, status: i32, has_rescue: bool) -> Vec<String> {
         return lines;
     }
     let last = core.workflow().final_node();
-    if last.is_some_and(|node| matches!(core.state(node), NodeState::Failed(_))) {
+    if last.is_some_and(|node| core.state(node).failure().is_some()) {
         lines.extend(failures(core, "job(s)"));
         lines.push("Aborting DAG...".to_owned());
     }
@@ -444,7 +434,7 @@ fn job_lines(core: &Core, node: NodeIndex, job: JobId, fact: &JobFact, now: &Sta
     let name = core.workflow().node(node).name();
     let id = format!("{job}.0");
     let mut lines = Vec::new();
-    let NodeState::Queued(cluster) = core.state(node) else { return lines };
+    let Some(cluster) = core.state(node).queued() else { return lines };
     let was_idle = cluster.job(job.proc) == Some(crate::core::JobStanding::Idle);
     let idle = core.counts().idle_jobs.saturating_sub(u64::from(was_idle));
     match fact {

@@ -31,13 +31,13 @@ pub fn text(core: &Core, run: &Run<'_>) -> String {
     };
     let jobs = [NodeKind::Job, NodeKind::Join, NodeKind::Final];
     let all = |_: &NodeState| true;
-    let failed = |state: &NodeState| matches!(state, NodeState::Failed(_));
+    let failed = |state: &NodeState| state.failure().is_some();
     let done = |state: &NodeState| matches!(state, NodeState::Done);
     let of = |kinds: &[NodeKind]| [count(kinds, all), count(kinds, failed), count(kinds, done)];
     let nodes = of(&jobs);
     let dags = of(&[NodeKind::Subdag]);
     // One that still runs is removed now, and counts as well done then: nobody waited for more.
-    let in_queue = |state: &NodeState| matches!(state, NodeState::Queued(_));
+    let in_queue = |state: &NodeState| state.queued().is_some();
     let removed = count(&[NodeKind::Service], in_queue);
     let mut services = of(&[NodeKind::Service]);
     services[2] += removed;

@@ -82,7 +82,7 @@ fn node_text(core: &Core, node: crate::workflow::NodeIndex, name: &str) -> Strin
     if is_cut_off(core) && matches!(number, 2..=4) {
         details = format!("Was {word}");
         (number, word) = (6, "STATUS_ERROR");
-    } else if let NodeState::Queued(cluster) = core.state(node) {
+    } else if let Some(cluster) = core.state(node).queued() {
         held = cluster.jobs.iter().filter(|job| **job == JobStanding::Held).count();
         queued = cluster.left;
     }

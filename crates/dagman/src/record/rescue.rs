@@ -57,7 +57,7 @@ fn with_head(core: &Core, mut out: String, now: &Stamp, reset_retries: bool) -> 
     let failed: Vec<Node<'_>> = core
         .workflow()
         .nodes()
-        .filter(|n| may_fail(n) && matches!(core.state(n.index()), NodeState::Failed(_)))
+        .filter(|n| may_fail(n) && core.state(n.index()).failure().is_some())
         .collect();
     let done = nodes().filter(|n| *core.state(n.index()) == NodeState::Done).count();
     let mut names: String = failed.iter().map(|node| format!("{},", node.name())).collect();
@@ -67,7 +67,7 @@ fn with_head(core: &Core, mut out: String, now: &Stamp, reset_retries: bool) -> 
     put(&mut out, format_args!("# Nodes that failed: {}\n#   {names}\n\n", failed.len()));
     for node in nodes() {
         if is_done(core, &node) {
-            if matches!(core.state(node.index()), NodeState::Failed(_)) {
+            if core.state(node.index()).failure().is_some() {
                 out += "# Failed node with only weak child dependencies:\n";
             }
             put(&mut out, format_args!("DONE {}\n", node.name()));
@@ -97,8 +97,7 @@ fn is_listed(node: &Node<'_>) -> bool {
 /// for it.
 fn is_done(core: &Core, node: &Node<'_>) -> bool {
     let state = core.state(node.index());
-    *state == NodeState::Done
-        || matches!(state, NodeState::Failed(_)) && has_only_weak_children(node)
+    *state == NodeState::Done || state.failure().is_some() && has_only_weak_children(node)
 }
 
 /// Whether somebody waits for it, and nobody minds how it ends.

@@ -410,10 +410,9 @@ impl Engine {
                 }
                 Effect::RemoveCluster { cluster, reason } => {
                     let schedd = self.schedd.clone();
-                    let select = Select::Any(vec![Selector::Cluster(cluster)]);
                     self.removals.spawn(async move {
                         loop {
-                            match remove(&schedd, select.clone(), reason.clone()).await {
+                            match remove_clusters(&schedd, &[cluster], &reason).await {
                                 Err(AskError::Net(_)) => tokio::time::sleep(LOOK).await,
                                 removed => return removed,
                             }
@@ -599,8 +598,14 @@ async fn pass(pause: Duration) {
     }
 }
 
-/// Clusters that are named in one act.
+/// Clusters that are named in one question, or in one act.
 const NAMED_AT_ONCE: usize = 10_000;
+
+/// Selections that together name these clusters, none of them too many.
+fn all_of(clusters: &[ClusterId]) -> impl Iterator<Item = Select> {
+    let named = |some: &[ClusterId]| some.iter().copied().map(Selector::Cluster).collect();
+    clusters.chunks(NAMED_AT_ONCE).map(move |some| Select::Any(named(some)))
+}
 
 /// Removes clusters, and then what else is selected.
 async fn remove_both(
@@ -609,18 +614,22 @@ async fn remove_both(
     select: Select,
     reason: String,
 ) -> Result<(), AskError> {
-    for some in clusters.chunks(NAMED_AT_ONCE) {
-        let named = Select::Any(some.iter().copied().map(Selector::Cluster).collect());
-        remove(schedd, named, reason.clone()).await?;
-    }
+    remove_clusters(schedd, clusters, &reason).await?;
     remove(schedd, select, reason).await
 }
 
-pub(super) async fn remove(
+pub(super) async fn remove_clusters(
     schedd: &Schedd,
-    select: Select,
-    reason: String,
+    clusters: &[ClusterId],
+    reason: &str,
 ) -> Result<(), AskError> {
+    for select in all_of(clusters) {
+        remove(schedd, select, reason.to_owned()).await?;
+    }
+    Ok(())
+}
+
+async fn remove(schedd: &Schedd, select: Select, reason: String) -> Result<(), AskError> {
     let action = Action::Remove { reason: Some(reason), force: false };
     schedd.act(FrontEnd::DagMan, action, select).await.map(|_| ())
 }

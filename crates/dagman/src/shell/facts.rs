@@ -4,7 +4,7 @@ use classad::{ClassAd, Value};
 use model::{AfterRun, ClusterId, Hold, JobEvent, JobId, ProcId, ProgramEnd, RunEnd, attr};
 use proto::client::{Happening, Recorded};
 
-use crate::core::{Core, Input, JobEnd, JobFact, NodeState};
+use crate::core::{Core, Input, JobEnd, JobFact};
 
 /// A PROVISIONER's job sets this to 2 when what it provides is there.
 pub(super) const PROVISIONER_STATE: &str = "ProvisionerState";
@@ -22,9 +22,8 @@ pub(super) fn inputs(core: &Core, recorded: &Recorded) -> Vec<Input> {
 /// The jobs of a cluster come in order: of one that was removed before all had, it is the last that
 /// never come. They count as removed.
 fn never_came(core: &Core, cluster: ClusterId, never: u32) -> Vec<Input> {
-    let Some(NodeState::Queued(queued)) = core.node_of(cluster).map(|node| core.state(node)) else {
-        return Vec::new();
-    };
+    let node = core.node_of(cluster);
+    let Some(queued) = node.and_then(|node| core.state(node).queued()) else { return Vec::new() };
     let jobs = u32::try_from(queued.jobs.len()).unwrap_or(u32::MAX);
     let removed = |proc| Input::Job {
         job: JobId { cluster, proc: ProcId(proc) },

@@ -7,17 +7,13 @@
 use std::collections::BTreeMap;
 
 use client::asynchronous::Schedd;
-use client::{Select, Selector};
 use model::ClusterId;
 
 use super::ShellError;
-use super::engine::{Known, known_in, remove};
+use super::engine::{Known, known_in, remove_clusters};
 use super::journal::Journal;
 use crate::core::{Core, Event, Input, NodeState};
 use crate::workflow::NodeIndex;
-
-/// Clusters that are named in one question.
-const AT_ONCE: usize = 10_000;
 
 /// Whose jobs are looked at.
 pub(super) struct Run<'a> {
@@ -58,11 +54,8 @@ impl Run<'_> {
             let differences = compare(core, &there, &past);
             let events = lose(core, &differences.lost, &mut note);
             journal.append(&events, None)?;
-            for some in differences.strays.chunks(AT_ONCE) {
-                let select = Select::Any(some.iter().copied().map(Selector::Cluster).collect());
-                let reason = "its node was over when the queue was put back from a copy";
-                remove(self.schedd, select, reason.to_owned()).await?;
-            }
+            let reason = "its node was over when the queue was put back from a copy";
+            remove_clusters(self.schedd, &differences.strays, reason).await?;
         }
         journal.note_queue(self.queue)
     }
@@ -74,7 +67,7 @@ fn compare(core: &Core, there: &Known, past: &Known) -> Differences {
     let mut awaited: BTreeMap<(&str, u32), Option<ClusterId>> = BTreeMap::new();
     for node in core.workflow().nodes() {
         let (index, retry) = (node.index(), core.retries(node.index()));
-        let NodeState::Queued(cluster) = core.state(index) else {
+        let Some(cluster) = core.state(index).queued() else {
             if let NodeState::Submitting { .. } = core.state(index) {
                 awaited.insert((node.name(), retry), None);
             }

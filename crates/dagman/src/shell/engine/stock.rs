@@ -6,16 +6,13 @@ use std::collections::BTreeMap;
 
 use classad::{ClassAd, Value};
 use client::asynchronous::Schedd;
-use client::{Query, Select, Selector};
+use client::{Query, Select};
 use model::{ClusterId, JobId, ProcId, Seq, attr};
 use proto::command::AskError;
 
-use super::Engine;
-use crate::core::{Core, Input, JobEnd, JobFact, JobStanding, NodeState};
+use super::{Engine, all_of};
+use crate::core::{Core, Input, JobEnd, JobFact, JobStanding};
 use crate::shell::facts::{PROVIDES, PROVISIONER_STATE};
-
-/// Clusters that are named in one question.
-const AT_ONCE: usize = 10_000;
 
 /// What is to be known of a job.
 const WANTED: [&str; 11] = [
@@ -74,8 +71,7 @@ pub(in crate::shell) struct Stock {
 pub(in crate::shell) async fn look_up(schedd: &Schedd, core: &Core) -> Result<Stock, AskError> {
     let clusters: Vec<ClusterId> = awaited(core).map(|(_, cluster)| cluster).collect();
     let [mut queued, mut over] = [Vec::new(), Vec::new()];
-    for some in clusters.chunks(AT_ONCE) {
-        let select = Select::Any(some.iter().copied().map(Selector::Cluster).collect());
+    for select in all_of(&clusters) {
         for (finished, ads) in [(false, &mut queued), (true, &mut over)] {
             let projection = WANTED.into_iter().map(Into::into).collect();
             let query = Query { finished, projection, ..Query::of(select.clone()) };
@@ -87,18 +83,8 @@ pub(in crate::shell) async fn look_up(schedd: &Schedd, core: &Core) -> Result<St
 
 /// Clusters of which jobs are waited for, with where these stood.
 fn awaited(core: &Core) -> impl Iterator<Item = (&[JobStanding], ClusterId)> {
-    core.workflow().nodes().filter_map(|node| match core.state(node.index()) {
-        NodeState::Queued(cluster) => Some((cluster.jobs.as_slice(), cluster.id)),
-        NodeState::Waiting { .. }
-        | NodeState::Resting { .. }
-        | NodeState::Ready { .. }
-        | NodeState::Pre(_)
-        | NodeState::Submitting { .. }
-        | NodeState::Post(..)
-        | NodeState::Done
-        | NodeState::Failed(_)
-        | NodeState::Futile => None,
-    })
+    let queued = core.workflow().nodes().filter_map(|node| core.state(node.index()).queued());
+    queued.map(|cluster| (cluster.jobs.as_slice(), cluster.id))
 }
 
 /// A job that has ended in between is in both; which of a factory are still to come, only its jobs

@@ -108,13 +108,21 @@ fn pool_beside(link: &Path) -> Option<PathBuf> {
     Some(PathBuf::from(text.trim())).filter(|folder| folder.is_absolute())
 }
 
-/// Whether the environment names a pool.
-fn is_chosen() -> bool {
-    let set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
-    let config = || env::var_os(CONFIGURATION_VARIABLE).map(PathBuf::from);
-    set(HOME_VARIABLE)
-        || config().is_some_and(|file| of_configuration(&file).is_some())
-        || env::var_os("PATH").is_some_and(|path| of_links(Path::new(&path)).is_some())
+/// The pool that the environment names.
+fn chosen() -> Option<PathBuf> {
+    variable(HOME_VARIABLE)
+        .or_else(|| of_configuration(&variable(CONFIGURATION_VARIABLE)?))
+        .or_else(|| of_links(&variable("PATH")?))
+}
+
+/// The user's own pool, where none is named.
+fn usual() -> PathBuf {
+    let state = variable("XDG_STATE_HOME").or_else(|| Some(variable("HOME")?.join(".local/state")));
+    state.map_or_else(|| PathBuf::from(SYSTEM_DIR), |state| state.join("updraft"))
+}
+
+fn variable(name: &str) -> Option<PathBuf> {
+    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 impl Home {
@@ -125,24 +133,16 @@ impl Home {
 
     /// The pool that the environment chooses.
     pub fn from_environment() -> Self {
-        let own = Self::own();
-        let system = Self(PathBuf::from(SYSTEM_DIR));
-        if is_chosen() || own.settings().exists() || !system.is_of_many_users() {
-            return own;
+        if let Some(chosen) = chosen() {
+            return Self(chosen);
         }
-        system
+        let (own, system) = (Self(usual()), Self(PathBuf::from(SYSTEM_DIR)));
+        if own.settings().exists() || !system.is_of_many_users() { own } else { system }
     }
 
     /// The same, where a pool is made: the machine's is not meant if it is not named.
     pub fn own() -> Self {
-        let var =
-            |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let state = || var("XDG_STATE_HOME").or_else(|| Some(var("HOME")?.join(".local/state")));
-        let dir = var(HOME_VARIABLE)
-            .or_else(|| of_configuration(&var(CONFIGURATION_VARIABLE)?))
-            .or_else(|| of_links(&var("PATH")?))
-            .or_else(|| Some(state()?.join("updraft")));
-        Self(dir.unwrap_or_else(|| PathBuf::from(SYSTEM_DIR)))
+        Self(chosen().unwrap_or_else(usual))
     }
 
     /// Whether it is a pool of many users: only root can make what says so.

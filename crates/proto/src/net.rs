@@ -10,7 +10,6 @@
 //! one user started serves that user, and machines that joined it ([`Admission`]).
 
 pub mod address;
-mod crowd;
 pub(crate) mod error;
 pub mod keep;
 pub(crate) mod peer;
@@ -35,7 +34,6 @@ use tokio::time::sleep;
 use tokio_util::codec::{Framed, FramedRead, FramedWrite, LengthDelimitedCodec};
 
 pub use self::address::Address;
-use self::crowd::{Crowd, InCrowd};
 pub(crate) use self::error::{GREETING, in_time};
 pub use self::error::{NetError, chain};
 pub use self::keep::{BackOff, Reconnecting};
@@ -48,6 +46,7 @@ pub use self::tls::{Believed, Far, Gate, Membership};
 use self::tls::{Looking, Membered};
 use crate::frame::{self, Divide};
 use crate::lock;
+use crate::seats::{Seat, Seats};
 
 /// Who may connect.
 #[derive(Clone, Debug)]
@@ -170,8 +169,8 @@ pub struct Listener {
     admission: Admission,
     hello: Hello,
     places: Arc<Semaphore>,
-    /// How many of the places each user has, where there are several users.
-    users: Option<Crowd>,
+    /// Which of the places each user has, and how many it may have, where there are several users.
+    users: Option<(Seats<u32>, usize)>,
     _looking: Option<Looking>,
 }
 
@@ -205,7 +204,7 @@ impl Listener {
         let descriptors = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
         let places = usize::try_from(CONNECTIONS.min(descriptors / 4)).unwrap_or(1);
         let many = matches!(admission, Admission::Everybody { .. });
-        let users = many.then(|| Crowd::of_at_most(OF_A_USER.min(places / 4)));
+        let users = many.then(|| (Seats::default(), OF_A_USER.min(places / 4).max(1)));
         let places = Arc::new(Semaphore::new(places));
         Ok(Self { socket, admission, hello: hello(role), places, users, _looking: looking })
     }
@@ -245,15 +244,15 @@ impl Listener {
 
 impl Listener {
     /// What a user has of the places, where that is counted.
-    fn user_of(&self, arrived: &Arrived) -> io::Result<Option<InCrowd>> {
+    fn user_of(&self, arrived: &Arrived) -> io::Result<Option<Seat<u32>>> {
         match (&self.users, arrived) {
-            (Some(users), Arrived::Unix(stream)) => {
+            (Some((users, most)), Arrived::Unix(stream)) => {
                 let uid = stream.peer_cred()?.uid();
                 // The pool's own daemons are as many as there are.
                 if uid == self.admission.uid() {
                     return Ok(None);
                 }
-                users.enter(uid).map(Some).ok_or_else(|| io::ErrorKind::QuotaExceeded.into())
+                users.take(&uid, *most).map(Some).ok_or_else(|| io::ErrorKind::QuotaExceeded.into())
             }
             (Some(_) | None, _) => Ok(None),
         }
@@ -267,7 +266,7 @@ pub struct Incoming {
     admission: Admission,
     hello: Hello,
     place: OwnedSemaphorePermit,
-    user: Option<InCrowd>,
+    user: Option<Seat<u32>>,
 }
 
 impl Incoming {
@@ -613,7 +612,7 @@ pub struct Receiver {
     /// What the connection has of the listener's places.
     place: Option<OwnedSemaphorePermit>,
     /// And of those of its peer's user.
-    user: Option<InCrowd>,
+    user: Option<Seat<u32>>,
     /// And of those for newcomers.
     guest: Option<Room>,
     /// That its peer is in the pool, if it is a machine: it has nothing to say from when it is not.

@@ -1,4 +1,4 @@
-//! How many of something each of many has at a time: connections of a machine, processes of a run.
+//! How many of something each of many has at a time: connections of a user, processes of a run.
 //! Whoever is at its limit is refused, and takes nothing from the others.
 
 use std::collections::BTreeMap;
@@ -24,9 +24,14 @@ impl<K> Default for Seats<K> {
 impl<K: Clone + Ord> Seats<K> {
     /// One more, if it has fewer than `most`.
     pub fn take(&self, of: &K, most: usize) -> Option<Seat<K>> {
+        self.take_among(of, most, usize::MAX)
+    }
+
+    /// The same, if also all together have fewer than `in_all`.
+    pub fn take_among(&self, of: &K, most: usize, in_all: usize) -> Option<Seat<K>> {
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = taken.get(of).copied().unwrap_or(0);
-        if count >= most {
+        if count >= most || taken.values().sum::<usize>() >= in_all {
             return None;
         }
         taken.insert(of.clone(), count + 1);
@@ -61,7 +66,9 @@ mod tests {
         let all: Vec<_> = (0..3).map(|_| seats.take(&"one", 3).unwrap()).collect();
         assert!(seats.take(&"one", 3).is_none());
         assert!(seats.take(&"other", 3).is_some(), "another has its own");
+        assert!(seats.take_among(&"other", 3, 3).is_none(), "all have as many as there are");
         drop(all);
+        assert!(seats.take_among(&"other", 3, 1).is_some());
         assert!(seats.is_empty());
         assert!(seats.take(&"one", 0).is_none());
         assert!(seats.is_empty());

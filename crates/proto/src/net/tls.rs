@@ -105,8 +105,8 @@ pub struct Gate {
     newcomers: bool,
     server: Arc<ServerConfig>,
     seen: Arc<Seen>,
-    handshakes: Arc<Rooms>,
-    guests: Arc<Rooms>,
+    handshakes: Rooms,
+    guests: Rooms,
 }
 
 /// The roll as it was read last.

@@ -1,12 +1,13 @@
 //! The only place where the core's state changes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use classad::{AttrName, ClassAd, Expr};
 use model::{
-    AfterRun, ClassId, IdleReason, JobEvent, JobId, JobPriority, JobState, Now, RunEnd, RunId, Seq,
-    Universe,
+    AfterRun, ClassId, IdleReason, JobEvent, JobId, JobPriority, JobState, MachineName, Now,
+    RunEnd, RunId, Seq, Universe,
     planted::{Bug, planted},
 };
 use proto::client::{Happening, Recorded};
@@ -14,13 +15,15 @@ use proto::matchmaking::{FromSchedd, Match};
 
 use crate::core::job::timing::starts_at;
 use crate::core::policy::at_end;
-use crate::core::records::rows::{ClaimRecord, ClusterRecord, JobRecord, Lost, Tally};
+use crate::core::records::rows::{
+    ClaimRecord, ClusterRecord, JobRecord, Lost, Tally, WITHOUT_END_S,
+};
 use crate::core::runs::ahead::SHORT;
 use crate::core::runs::beside::RUN_AGAIN;
 use crate::core::runs::matching::told_of;
 use crate::core::runs::over::backoff;
 use crate::core::state::classes::{Aside, Class};
-use crate::core::state::core::{Claiming, Core, Negotiator, Told};
+use crate::core::state::core::{Claiming, Core, Machine, Negotiator, Told};
 use crate::core::state::gangs::Members;
 use crate::core::state::promises::PATIENCE;
 use crate::core::state::round::Round;
@@ -127,7 +130,7 @@ impl Core {
         }
     }
 
-    fn apply_to_machine(&mut self, at: Now, machine: &model::MachineName, fact: &MachineFact) {
+    fn apply_to_machine(&mut self, at: Now, machine: &MachineName, fact: &MachineFact) {
         match fact {
             MachineFact::Came => {
                 self.set_up(machine, true);
@@ -205,7 +208,7 @@ impl Core {
         }
     }
 
-    fn beat_seen(&mut self, at: Now, machine: &model::MachineName, beat: model::Beat) {
+    fn beat_seen(&mut self, at: Now, machine: &MachineName, beat: model::Beat) {
         if let Some(machine) = self.machines.get_mut(machine) {
             machine.heard_ms = at.boot_ms;
             machine.beat = Some(beat);
@@ -519,11 +522,7 @@ impl Core {
         self.classes.runs.note_run(run.job.cluster, true);
         held.record.run = Some(run);
         held.record.ordinal += 1;
-        let before_s = std::mem::replace(&mut held.record.lease_s, lease_s);
-        if let Some(machine) = self.machines.get_mut(&held.record.machine) {
-            machine.remove_lease(before_s);
-            machine.add_lease(lease_s);
-        }
+        set_lease(&mut self.machines, &mut held.record, lease_s);
         let record = held.record.clone();
         self.regroup(&record.machine, &record.place());
         self.note_places();
@@ -545,14 +544,9 @@ impl Core {
             let Some(part) = self.claims.get_mut(&other) else { continue };
             part.record.run = Some(run);
             part.record.ordinal += 1;
-            let before_s = std::mem::replace(&mut part.record.lease_s, lease_s);
-            let record = part.record.clone();
-            self.beside.note_run(record.universe, true);
-            if let Some(machine) = self.machines.get_mut(&record.machine) {
-                machine.remove_lease(before_s);
-                machine.add_lease(lease_s);
-            }
-            change.claims.push(record);
+            set_lease(&mut self.machines, &mut part.record, lease_s);
+            self.beside.note_run(part.record.universe, true);
+            change.claims.push(part.record.clone());
         }
     }
 
@@ -602,13 +596,8 @@ impl Core {
         if let Some(gang) = &mut first.record.gang {
             gang.ended = Some((end.clone(), usage));
         }
-        let before_s = std::mem::replace(&mut first.record.lease_s, u32::MAX);
-        let record = first.record.clone();
-        if let Some(machine) = self.machines.get_mut(&record.machine) {
-            machine.remove_lease(before_s);
-            machine.add_lease(u32::MAX);
-        }
-        change.claim = Some((id, Some(record)));
+        set_lease(&mut self.machines, &mut first.record, WITHOUT_END_S);
+        change.claim = Some((id, Some(first.record.clone())));
     }
 
     fn vacate(
@@ -748,7 +737,7 @@ impl Core {
         }
     }
 
-    fn set_up(&mut self, machine: &model::MachineName, up: bool) {
+    fn set_up(&mut self, machine: &MachineName, up: bool) {
         if let Some(machine) = self.machines.get_mut(machine) {
             machine.up = up;
             for claim in &machine.claims {
@@ -758,6 +747,19 @@ impl Core {
                 }
             }
         }
+    }
+}
+
+/// A claim's run has another lease, as its machine counts.
+fn set_lease(
+    machines: &mut BTreeMap<MachineName, Machine>,
+    record: &mut ClaimRecord,
+    lease_s: u32,
+) {
+    let before_s = std::mem::replace(&mut record.lease_s, lease_s);
+    if let Some(machine) = machines.get_mut(&record.machine) {
+        machine.remove_lease(before_s);
+        machine.add_lease(lease_s);
     }
 }
 

@@ -13,7 +13,7 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use super::server::QUEUE_FILE;
 use crate::shell::ledger;
 use crate::shell::mark::{self, Mark, Unfit};
-use crate::shell::store::{GENERATION, READ_GENERATION, READ_LAST_EVENT, WRITE_GENERATION};
+use crate::shell::store::{GENERATION, READ_LAST_EVENT, READ_NUMBER, WRITE_NUMBER};
 
 /// Why there is no backup, or nothing was restored.
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +102,7 @@ async fn content(path: &Path) -> Result<Mark, BackupError> {
         return Err(BackupError::Damaged { path: path.to_owned(), what: said });
     }
     let last: i64 = sqlx::query_scalar(READ_LAST_EVENT).fetch_one(&mut db).await.map_err(read)?;
-    let generation: Option<String> = sqlx::query_scalar(READ_GENERATION)
+    let generation: Option<String> = sqlx::query_scalar(READ_NUMBER)
         .bind(GENERATION)
         .fetch_optional(&mut db)
         .await
@@ -144,7 +144,7 @@ pub async fn restore(state_dir: &Path, from: &Path) -> Result<Mark, BackupError>
     let new = state_dir.join(format!("{QUEUE_FILE}.new"));
     fs::copy(from, &new).map_err(file("copy the backup to", &new))?;
     let mut db = open(&new, true).await?;
-    sqlx::query(WRITE_GENERATION)
+    sqlx::query(WRITE_NUMBER)
         .bind(GENERATION)
         .bind(generation.to_string())
         .execute(&mut db)

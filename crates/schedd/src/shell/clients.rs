@@ -250,7 +250,7 @@ struct ClientConnection<'a> {
     place: Result<Place, Refusal>,
     /// Whether the peer has closed its end.
     gone: watch::Receiver<bool>,
-    /// The peer's groups, once they were asked for; of a superuser they never are.
+    /// The peer's groups, once they were asked for.
     groups: Option<BTreeSet<String>>,
     staged: BTreeMap<SubmitToken, Vec<ClassAd>>,
     /// Bytes of what was staged since nothing was.
@@ -328,11 +328,10 @@ impl ClientConnection<'_> {
     }
 
     async fn arrange(&mut self, id: u64, what: Arrange) -> Result<(), Broken> {
-        if let Arrange::Alter(alteration) = &what {
-            self.know_groups().await;
-            if let Err(refusal) = self.check_group(&alteration.changes.ad) {
-                return self.say(id, Answer::Refused(refusal)).await;
-            }
+        if let Arrange::Alter(alteration) = &what
+            && let Err(refusal) = self.check_group(&alteration.changes.ad).await
+        {
+            return self.say(id, Answer::Refused(refusal)).await;
         }
         let by = self.by.clone();
         self.through_core(id, Input::Arrange { by, what }).await
@@ -380,13 +379,12 @@ impl ClientConnection<'_> {
             return self.say(id, Answer::Refused(refusal)).await;
         }
         let (by, many) = (self.by.clone(), clusters.len());
-        self.know_groups().await;
-        let submit = |NewCluster { token, cluster, spec }| {
-            self.check_group(&spec.ad)?;
+        let mut inputs = Vec::with_capacity(many);
+        for NewCluster { token, cluster, spec } in clusters {
+            let checked = self.check_group(&spec.ad).await;
             let (by, spec) = (by.clone(), Arc::new(spec));
-            Ok(Input::Submit { by, token, cluster, spec })
-        };
-        let inputs: Vec<Result<Input, Refusal>> = clusters.into_iter().map(submit).collect();
+            inputs.push(checked.map(|()| Input::Submit { by, token, cluster, spec }));
+        }
         self.several(id, many, inputs.into_iter()).await
     }
 
@@ -435,27 +433,23 @@ impl ClientConnection<'_> {
     ) -> Result<ClusterSpec, Refusal> {
         let spec = self.with_staged(token, spec)?;
         self.check_may_run(&spec)?;
-        if spec.ad.get(queues::GROUP).is_some() {
-            self.know_groups().await;
-            self.check_group(&spec.ad)?;
-        }
+        self.check_group(&spec.ad).await?;
         Ok(spec)
     }
 
-    async fn know_groups(&mut self) {
-        if self.by.superuser || self.groups.is_some() {
-            return;
-        }
-        let user = self.by.user.clone();
-        let found = tokio::task::spawn_blocking(move || groups::of(user.as_str())).await;
-        self.groups = Some(found.unwrap_or_default());
-    }
-
-    /// Whether the group that a job is for is one of the peer's.
-    fn check_group(&self, ad: &ClassAd) -> Result<(), Refusal> {
-        let Some(own) = &self.groups else { return Ok(()) };
+    /// Whether the group that a job is for is one of the peer's. The system is asked for these once,
+    /// and only where a job names one: it may take its time.
+    async fn check_group(&mut self, ad: &ClassAd) -> Result<(), Refusal> {
         let group = ad.literal(queues::GROUP).and_then(Value::as_str).unwrap_or_default();
-        let is_own = group.is_empty() || own.contains(group);
+        if group.is_empty() || self.by.superuser {
+            return Ok(());
+        }
+        if self.groups.is_none() {
+            let user = self.by.user.clone();
+            let found = tokio::task::spawn_blocking(move || groups::of(user.as_str())).await;
+            self.groups = Some(found.unwrap_or_default());
+        }
+        let is_own = self.groups.as_ref().is_some_and(|own| own.contains(group));
         if is_own { Ok(()) } else { Err(Refusal::Denied(Denied::BadGroup)) }
     }
 

@@ -125,7 +125,8 @@ impl Positions {
     }
 }
 
-/// The next slice for the sake of the bytes. `first_slice` is what stands behind the first events.
+/// The next slice for the sake of the bytes. `first_slice` is what stands behind the first events,
+/// which is asked for if it is over.
 pub fn by_bytes(
     most_bytes: u64,
     sizes: Sizes,
@@ -147,7 +148,8 @@ pub fn may_be_over(most_bytes: u64, sizes: Sizes) -> bool {
     sizes.used_bytes > most_bytes / PART_SAID
 }
 
-fn is_over(most_bytes: u64, sizes: Sizes, measured: Measured) -> bool {
+/// Whether what is over takes more than it may.
+pub fn is_over(most_bytes: u64, sizes: Sizes, measured: Measured) -> bool {
     sizes.used_bytes.saturating_sub(measured.live_bytes) > most_bytes
 }
 

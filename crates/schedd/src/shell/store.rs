@@ -46,10 +46,9 @@ const CHECKPOINT_SOME: &str = "pragma wal_checkpoint(passive)";
 
 /// The name of the generation among the numbers.
 pub(super) const GENERATION: &str = "generation";
-pub(super) const READ_GENERATION: &str = "select body from meta where key = ?";
-pub(super) const WRITE_GENERATION: &str = "\
+pub(super) const READ_NUMBER: &str = "select body from meta where key = ?";
+pub(super) const WRITE_NUMBER: &str = "\
     insert into meta (key, body) values (?, ?) on conflict do update set body = excluded.body";
-pub(super) const WRITE_META_ONE: &str = WRITE_GENERATION;
 pub(super) const READ_LAST_EVENT: &str = "select coalesce(max(seq), 0) from event";
 
 /// How many past submissions are remembered by token in memory: a client that missed its answer
@@ -654,7 +653,7 @@ async fn content(
     mark: Option<Mark>,
 ) -> Result<Mark, StoreError> {
     let damaged = |source: sqlx::Error| mark::damaged(path, source);
-    let generation: Option<String> = sqlx::query_scalar(READ_GENERATION)
+    let generation: Option<String> = sqlx::query_scalar(READ_NUMBER)
         .bind(GENERATION)
         .fetch_optional(&mut *db)
         .await
@@ -667,7 +666,7 @@ async fn content(
     let found = Mark { generation, last_event: last.unsigned_abs() };
     mark::check_content(path, found, mark)?;
     if known.is_none() {
-        sqlx::query(WRITE_GENERATION)
+        sqlx::query(WRITE_NUMBER)
             .bind(GENERATION)
             .bind(generation.to_string())
             .execute(db)

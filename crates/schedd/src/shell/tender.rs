@@ -119,7 +119,10 @@ impl Tender {
         let most_bytes = self.retention.most_bytes(disk_bytes);
         let sizes = self.reader.sizes().await?;
         let measured = self.measured(most_bytes, sizes).await?;
-        let first_slice = self.reader.behind_first_events().await?;
+        let first_slice = match retention::is_over(most_bytes, sizes, measured) {
+            true => self.reader.behind_first_events().await?,
+            false => None,
+        };
         Ok(retention::by_bytes(most_bytes, sizes, measured, first_slice))
     }
 

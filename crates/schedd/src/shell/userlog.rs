@@ -298,6 +298,10 @@ mod tests {
         Surroundings { outbox: outbox(texts), remind: Box::new(|| ()), rotation, helpers: None }
     }
 
+    fn log_in(dir: &tempfile::TempDir, name: &str) -> Arc<str> {
+        dir.path().join(name).to_str().unwrap().into()
+    }
+
     fn text(id: u64, path: &Arc<str>, text: &str) -> LogText {
         LogText { id, path: Arc::clone(path), text: text.to_owned() }
     }
@@ -310,6 +314,20 @@ mod tests {
             done.extend(writer.take_done());
             std::thread::yield_now();
         }
+    }
+
+    /// Writes all that is in an outbox, to files that are opened so.
+    fn write_all(texts: Vec<LogText>, open: Opener) {
+        let outbox = Arc::new(Mutex::new(texts.clone()));
+        let writer = &mut LogWriter::start_with(
+            &Pending::default(),
+            surroundings(&outbox, None),
+            LANE_BYTES,
+            open,
+        );
+        let ids: Vec<u64> = texts.iter().map(|text| text.id).collect();
+        writer.write(texts);
+        until_done(writer, &ids);
     }
 
     /// A schedd that starts with these texts in its outbox.
@@ -327,7 +345,7 @@ mod tests {
 
     fn restart_with(before: &str, pending: &str) -> String {
         let dir = tempfile::tempdir().unwrap();
-        let path: Arc<str> = dir.path().join("job.log").to_str().unwrap().into();
+        let path = log_in(&dir, "job.log");
         fs::write(&*path, before).unwrap();
         start_again(&[(&path, pending)], None);
         fs::read_to_string(&*path).unwrap()
@@ -349,7 +367,7 @@ mod tests {
     #[test]
     fn a_log_that_cannot_be_written_stops_nobody() {
         let dir = tempfile::tempdir().unwrap();
-        let path = |name: &str| -> Arc<str> { dir.path().join(name).to_str().unwrap().into() };
+        let path = |name: &str| log_in(&dir, name);
         nix::unistd::mkfifo(&*path("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         fs::create_dir(&*path("folder")).unwrap();
         let writer =
@@ -372,7 +390,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_into_memory_is_read_from_the_outbox_in_order() {
         let dir = tempfile::tempdir().unwrap();
-        let path: Arc<str> = dir.path().join("log").to_str().unwrap().into();
+        let path = log_in(&dir, "log");
         let texts = Arc::new(Mutex::new(Vec::new()));
         let writer = &mut LogWriter::start_with(
             &Pending::default(),
@@ -393,7 +411,7 @@ mod tests {
     #[test]
     fn what_a_full_disk_refused_is_written_when_there_is_room_and_others_are_not_kept_waiting() {
         let dir = tempfile::tempdir().unwrap();
-        let path = |name: &str| -> Arc<str> { dir.path().join(name).to_str().unwrap().into() };
+        let path = |name: &str| log_in(&dir, name);
         let (full, good) = (path("full"), path("good"));
         let texts = Arc::new(Mutex::new(Vec::new()));
         let tries = Arc::new(AtomicUsize::new(0));
@@ -465,25 +483,15 @@ mod tests {
     /// bytes.
     fn written_with(room: usize, failing_syncs: usize, events: &[&str]) -> String {
         let dir = tempfile::tempdir().unwrap();
-        let path: Arc<str> = dir.path().join("log").to_str().unwrap().into();
+        let path = log_in(&dir, "log");
         let room = Arc::new(AtomicUsize::new(room));
         let failing_syncs = Arc::new(AtomicUsize::new(failing_syncs));
         let open: Opener = Arc::new(move |path: &Path| -> io::Result<Box<dyn LogFile>> {
             let (room, failing_syncs) = (Arc::clone(&room), Arc::clone(&failing_syncs));
             Ok(Box::new(Narrow { file: open_plain(path)?, room, failing_syncs }))
         });
-        let all: Vec<LogText> =
-            (1..).zip(events).map(|(id, event)| text(id, &path, event)).collect();
-        let texts = Arc::new(Mutex::new(all.clone()));
-        let writer = &mut LogWriter::start_with(
-            &Pending::default(),
-            surroundings(&texts, None),
-            LANE_BYTES,
-            open,
-        );
-        let ids: Vec<u64> = all.iter().map(|text| text.id).collect();
-        writer.write(all);
-        until_done(writer, &ids);
+        let texts = (1..).zip(events).map(|(id, event)| text(id, &path, event)).collect();
+        write_all(texts, open);
         fs::read_to_string(&*path).unwrap()
     }
 
@@ -523,7 +531,7 @@ mod tests {
         let whole = [b, c, d].concat();
         for room in 0..=whole.len() {
             let dir = tempfile::tempdir().unwrap();
-            let path = |name: &str| -> Arc<str> { dir.path().join(name).to_str().unwrap().into() };
+            let path = |name: &str| log_in(&dir, name);
             let (big, small) = (path("big"), path("small"));
             let (texts, others) = among_others(&big, &small, [b, c, d]);
             fs::write(&*small, format!("{a}{}", &whole[..room])).unwrap();
@@ -541,7 +549,7 @@ mod tests {
         let whole = events.concat();
         let check = |room: usize| {
             let dir = tempfile::tempdir().unwrap();
-            let path = |name: &str| -> Arc<str> { dir.path().join(name).to_str().unwrap().into() };
+            let path = |name: &str| log_in(&dir, name);
             let (big, small) = (path("big"), path("small"));
             let (all, others) = among_others(&big, &small, events);
             let (room, tried) = (Arc::new(AtomicUsize::new(room)), AtomicUsize::new(0));
@@ -556,16 +564,7 @@ mod tests {
                 let failing_syncs = Arc::default();
                 Ok(Box::new(Narrow { file: open_plain(path)?, room, failing_syncs }))
             });
-            let texts = Arc::new(Mutex::new(all.clone()));
-            let writer = &mut LogWriter::start_with(
-                &Pending::default(),
-                surroundings(&texts, None),
-                LANE_BYTES,
-                open,
-            );
-            let ids: Vec<u64> = all.iter().map(|text| text.id).collect();
-            writer.write(all);
-            until_done(writer, &ids);
+            write_all(all, open);
             assert_eq!(fs::read_to_string(&*small).unwrap(), whole);
             assert_eq!(fs::read_to_string(&*big).unwrap(), others);
         };
@@ -606,7 +605,7 @@ mod tests {
     fn a_log_of_all_jobs_begins_anew_when_it_is_long_and_old_ones_are_kept() {
         let check = |kept: u32, most_bytes: Option<u64>, expected: &[(&str, &str)]| {
             let dir = tempfile::tempdir().unwrap();
-            let path: Arc<str> = dir.path().join("log").to_str().unwrap().into();
+            let path = log_in(&dir, "log");
             let rotation = Rotation { path: Arc::clone(&path), most_bytes, kept };
             let writer = &mut LogWriter::start(
                 &Pending::default(),
@@ -645,7 +644,7 @@ mod tests {
     fn after_a_restart_an_event_stands_once_in_a_log_that_has_begun_anew() {
         for (old, log) in [("ab", "c"), ("a", "bc"), ("abc", ""), ("", "abc")] {
             let dir = tempfile::tempdir().unwrap();
-            let path: Arc<str> = dir.path().join("log").to_str().unwrap().into();
+            let path = log_in(&dir, "log");
             let rotation = Rotation { path: Arc::clone(&path), most_bytes: Some(9), kept: 1 };
             fs::write(format!("{path}.old"), format!("x{old}")).unwrap();
             fs::write(&*path, log).unwrap();

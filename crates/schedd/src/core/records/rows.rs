@@ -223,6 +223,10 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
+/// The lease of a claim of whose run nothing is left, while other parts of it are: it counts no
+/// more, and is over last.
+pub(crate) const WITHOUT_END_S: u32 = u32::MAX;
+
 /// A claim: the right to run jobs on a part of a machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClaimRecord {
@@ -259,7 +263,7 @@ pub struct ClaimRecord {
     /// The ordinal of its last run, 0 before the first.
     pub ordinal: u32,
     pub run: Option<RunId>,
-    /// The lease of that run, seconds.
+    /// The lease of that run, seconds, or `WITHOUT_END_S`.
     pub lease_s: u32,
     /// Whether its startd lets another claim share its slot.
     #[serde(default)]

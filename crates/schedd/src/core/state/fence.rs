@@ -13,6 +13,7 @@ use model::{
 use proto::claiming::{DEFAULT_LEASE, MIN_LEASE, lease_margin};
 
 use crate::core::job::description::env;
+use crate::core::records::rows::WITHOUT_END_S;
 use crate::core::state::config::RanOn;
 use crate::core::state::core::{Core, Machine};
 
@@ -54,7 +55,8 @@ impl Core {
         let held = self.machines.iter().filter(|(_, machine)| !machine.claims.is_empty());
         let ran = held.map(|(name, machine)| {
             let claims = machine.claims.iter().filter_map(|id| self.claims.get(id));
-            let lease_s = claims.map(|claim| claim.record.lease_s).max().unwrap_or(0);
+            let leases = claims.map(|claim| claim.record.lease_s);
+            let lease_s = leases.filter(|lease_s| *lease_s != WITHOUT_END_S).max().unwrap_or(0);
             RanOn { machine: name.clone(), address: machine.address.clone(), lease_s }
         });
         ran.collect()

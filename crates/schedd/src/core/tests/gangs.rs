@@ -151,6 +151,9 @@ fn the_end_is_recorded_when_nothing_of_the_others_is_left() {
     let batch = trial.ends(exited(0));
     assert_eq!(orders(&batch), ["recorded m", "kill n"]);
     assert_eq!((ends(&batch), trial.stands()), (0, (2, None)));
+    // What a copy of this queue would have to wait for is what is still there.
+    let leases = trial.core.machines_with_claims().into_iter().map(|ran| ran.lease_s);
+    assert_eq!(leases.collect::<Vec<_>>(), [0, 2400]);
     // It is said again, and changes nothing.
     assert_eq!(orders(&trial.ends(exited(0))), ["recorded m"]);
     let batch = second_ended(&mut trial, &RunEnd::killed(9));

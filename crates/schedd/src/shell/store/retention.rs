@@ -7,7 +7,8 @@ use serde_json::json;
 use sqlx::{Connection, SqliteConnection};
 
 use super::{
-    Batch, EventRow, PAST_SUBMISSIONS, Reader, Store, StoreError, WRITE_META_ONE, each, failed,
+    Batch, EventRow, PAST_SUBMISSIONS, READ_NUMBER, Reader, Store, StoreError, WRITE_NUMBER, each,
+    failed,
 };
 use crate::shell::retention::{Order, Sizes, Upto};
 
@@ -29,8 +30,6 @@ const MADE_ANEW_BYTES: u64 = 64 << 20;
 
 /// The name among the numbers of what was taken out.
 pub(super) const FORGOTTEN: &str = "forgotten";
-
-const READ_FORGOTTEN: &str = "select body from meta where key = ?";
 
 const NOTE_ENDED: &str = "\
     insert or replace into ended (cluster, seq) \
@@ -291,7 +290,7 @@ const INCREMENTAL: u64 = 2;
 
 /// What was taken out of the file before.
 pub(super) async fn read_told(db: &mut SqliteConnection) -> Result<Forgotten, StoreError> {
-    let text: Option<String> = sqlx::query_scalar(READ_FORGOTTEN)
+    let text: Option<String> = sqlx::query_scalar(READ_NUMBER)
         .bind(FORGOTTEN)
         .fetch_optional(db)
         .await
@@ -304,7 +303,7 @@ pub(super) async fn read_told(db: &mut SqliteConnection) -> Result<Forgotten, St
 async fn keep_told(tx: &mut SqliteConnection, told: &Forgotten) -> Result<(), StoreError> {
     let text = serde_json::to_string(told)
         .map_err(|error| StoreError::damaged("note what was taken out", error.into()))?;
-    sqlx::query(WRITE_META_ONE)
+    sqlx::query(WRITE_NUMBER)
         .bind(FORGOTTEN)
         .bind(text)
         .execute(tx)

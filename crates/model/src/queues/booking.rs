@@ -36,11 +36,7 @@ impl QueueSettings {
         if parts == 0 || parts > MOST_PARTS {
             return Err(Denied::BadValue);
         }
-        let asks = |chunk: &ReservedChunk| {
-            let Resources { cpus, memory_mib, disk_kib, custom } = &chunk.part;
-            let more = custom.values().any(|amount| *amount > 0);
-            *cpus > 0 || *memory_mib > 0 || *disk_kib > 0 || more
-        };
+        let asks = |chunk: &ReservedChunk| !Resources::default().covers(&chunk.part);
         if !reserved.parts.chunks.iter().all(asks) {
             return Err(Denied::BadValue);
         }

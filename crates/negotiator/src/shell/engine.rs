@@ -11,10 +11,9 @@ use proto::clock;
 use proto::draining::{Drain, Drains};
 use proto::matchmaking::{FromMachine, FromSchedd, ToSchedd};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use super::saved_file::{SavedError, SavedFile};
+use super::saved_file::{SavedError, SavedFiles, Saving};
 use crate::core::{Core, Effect, Input, run_batch};
 
 /// Inputs that may wait for the engine. Beyond that, connections wait, and TCP or the socket makes
@@ -81,31 +80,20 @@ type Question = Box<dyn FnOnce(&Core) + Send>;
 /// The core and those it speaks to.
 pub(crate) struct Engine {
     core: Core,
-    file: SavedFile,
-    limits: SavedFile,
-    drains: SavedFile,
-    bookings: SavedFile,
+    files: SavedFiles,
     /// Who tells the machines.
     tell_drains: watch::Sender<Drains>,
-    saving: Option<JoinHandle<Result<(), SavedError>>>,
+    /// The accounts, while they are being saved.
+    saving: Option<Saving>,
     schedds: BTreeMap<ScheddName, (ConnectionId, mpsc::Sender<ToSchedd>)>,
     machines: BTreeMap<MachineName, ConnectionId>,
 }
 
 impl Engine {
-    /// The files are those of the accounts, of limits, of machines that are drained, and of
-    /// reservations.
-    pub(crate) fn new(
-        core: Core,
-        [file, limits, drains, bookings]: [SavedFile; 4],
-        tell_drains: watch::Sender<Drains>,
-    ) -> Self {
+    pub(crate) fn new(core: Core, files: SavedFiles, tell_drains: watch::Sender<Drains>) -> Self {
         Self {
             core,
-            file,
-            limits,
-            drains,
-            bookings,
+            files,
             tell_drains,
             saving: None,
             schedds: BTreeMap::new(),
@@ -136,10 +124,15 @@ impl Engine {
             self.settle(&inputs).await?;
             questions.into_iter().for_each(|answer| answer(&self.core));
         }
+        self.save_accounts().await?.done().await
+    }
+
+    /// Begins to save the accounts, when what was begun before is saved.
+    async fn save_accounts(&mut self) -> Result<Saving, SavedError> {
         if let Some(saving) = self.saving.take() {
-            finished(saving.await)?;
+            saving.done().await?;
         }
-        self.file.save(self.core.accounts())
+        Ok(self.files.accounts.save(self.core.accounts().clone()))
     }
 
     /// What the core hears of it; what is to be answered when that is decided goes to `questions`.
@@ -229,26 +222,13 @@ impl Engine {
         match effect {
             Effect::ToSchedd { schedd, message } => self.tell(&schedd, message),
             // Waited for: what it counts is told next. Pools without limits have none of it.
-            Effect::SaveLimits(in_use) => {
-                let file = self.limits.clone();
-                finished(tokio::task::spawn_blocking(move || file.save(&in_use)).await)?;
-            }
+            Effect::SaveLimits(in_use) => self.files.limits.save(in_use).done().await?,
             Effect::SaveDrains(drains) => {
-                let (file, saved) = (self.drains.clone(), drains.clone());
-                finished(tokio::task::spawn_blocking(move || file.save(&saved)).await)?;
+                self.files.drains.save(drains.clone()).done().await?;
                 self.tell_drains.send_replace(drains);
             }
-            Effect::SaveBookings(bookings) => {
-                let file = self.bookings.clone();
-                finished(tokio::task::spawn_blocking(move || file.save(&bookings)).await)?;
-            }
-            Effect::SaveAccounts => {
-                if let Some(saving) = self.saving.take() {
-                    finished(saving.await)?;
-                }
-                let (file, accounts) = (self.file.clone(), self.core.accounts().clone());
-                self.saving = Some(tokio::task::spawn_blocking(move || file.save(&accounts)));
-            }
+            Effect::SaveBookings(bookings) => self.files.bookings.save(bookings).done().await?,
+            Effect::SaveAccounts => self.saving = Some(self.save_accounts().await?),
         }
         Ok(())
     }
@@ -283,13 +263,4 @@ fn asked<T: Send + 'static>(
     find: impl FnOnce(&Core) -> T + Send + 'static,
 ) -> Question {
     Box::new(move |core| drop(answer.send(find(core))))
-}
-
-fn finished(
-    saving: Result<Result<(), SavedError>, tokio::task::JoinError>,
-) -> Result<(), SavedError> {
-    match saving {
-        Ok(saved) => saved,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
 }

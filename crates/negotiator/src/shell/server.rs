@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use proto::client::DaemonIdentity;
 use proto::clock;
-use proto::draining::Drains;
 use proto::net::{Address, Admission, Gate, Listener, NetError, Role};
 use proto::trust::TrustError;
 use tokio::sync::{mpsc, watch};
@@ -17,7 +16,7 @@ use super::engine::{self, ConnectionId, Engine, EngineInput};
 use super::machines::Machines;
 use super::peers::{self, PeerContext};
 use super::registrar::{Listening, Registrar};
-use super::saved_file::{SavedError, SavedFile};
+use super::saved_file::{SavedError, SavedFiles};
 use crate::core::{Core, Policy};
 
 /// What a negotiator is told at its start.
@@ -65,21 +64,18 @@ pub enum Error {
 ///
 /// If its files cannot be read or written, or the socket cannot be made.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-    let file = SavedFile::accounts(&config.state_dir);
-    let limits = SavedFile::limits(&config.state_dir);
-    let core =
-        Core::new(u64::from_le_bytes(draw().map_err(Error::Random)?), file.load()?, config.policy)
-            .remembering(limits.load()?, clock::now());
-    let drains = SavedFile::drains(&config.state_dir);
-    let drained: Drains = drains.load()?;
-    let bookings = SavedFile::bookings(&config.state_dir);
-    let core = core.draining(drained.clone()).booked(bookings.load()?);
+    let files = SavedFiles::below(&config.state_dir);
+    let life = u64::from_le_bytes(draw().map_err(Error::Random)?);
+    let drained = files.drains.load()?;
+    let core = Core::new(life, files.accounts.load()?, config.policy)
+        .remembering(files.limits.load()?, clock::now())
+        .draining(drained.clone())
+        .booked(files.bookings.load()?);
     let (tell_drains, drained) = watch::channel(drained);
     let listener =
         Listener::bind(&Address::unix(&config.socket), Role::Negotiator, config.admission.clone())?;
     let (inputs, queue) = mpsc::channel(engine::QUEUE);
-    let mut engine =
-        tokio::spawn(Engine::new(core, [file, limits, drains, bookings], tell_drains).run(queue));
+    let mut engine = tokio::spawn(Engine::new(core, files, tell_drains).run(queue));
     let identity = DaemonIdentity {
         role: "negotiator".to_owned(),
         name: config.name,

@@ -13,6 +13,7 @@ use proto::matchmaking::{BookingAnswer, Term};
 
 use crate::core::matching::marks::mark;
 use crate::core::matching::reserve::{self, Holder, PAST_WINDOW_MS, shorter};
+use crate::core::matching::search::Taker;
 use crate::core::matching::settling::{Live, settle};
 use crate::core::matching::snapshot::Snapshot;
 use crate::core::requests::bookings::{Answers, Key, steady_ms};
@@ -157,20 +158,25 @@ impl Booked {
         mark(&self.all[of].key.0, &self.all[of].key.1)
     }
 
-    /// Whether its own class may have this part of the machine now.
-    pub(crate) fn has_room(
+    /// Whether a class may have this part of the machine now: one of a reservation what that has
+    /// there, and any what takes nothing from the others.
+    pub(crate) fn has_room(&self, taker: Taker<'_>, row: u32, part: &Resources, now: Now) -> bool {
+        taker.own.is_none_or(|own| self.is_inside((own, taker.class), row, part, now))
+            && self.in_the_way(taker, row, part, now).is_none()
+    }
+
+    fn is_inside(
         &self,
-        (of, class): (usize, &Class),
+        (own, class): (usize, &Class),
         row: u32,
         part: &Resources,
         now: Now,
     ) -> bool {
-        let held = &self.all[of];
+        let held = &self.all[own];
         let is_open = now.boot_ms >= held.from_ms && held.until_ms > now.boot_ms;
         is_open
             && class.term_within(held.until_ms, now).is_some()
-            && self.spot(row, of).is_some_and(|spot| covers(spot, part))
-            && self.in_the_way((Some(of), class), row, part, now).is_none()
+            && self.spot(row, own).is_some_and(|spot| covers(spot, part))
     }
 
     fn spot(&self, row: u32, of: usize) -> Option<&Spot> {
@@ -182,16 +188,11 @@ impl Booked {
         self.spot(row, of).map_or_else(|| part.clone(), |spot| part.less(&spot.inside))
     }
 
-    /// Whether a class of none of them takes nothing from any, if it has this part of the machine.
-    pub(crate) fn leaves_room(&self, class: &Class, row: u32, part: &Resources, now: Now) -> bool {
-        self.in_the_way((None, class), row, part, now).is_none()
-    }
-
     /// The reservation from which a class takes something with this part: one of `own` has its
     /// share of that, and what that does not speak of it takes of the machine like any other.
     fn in_the_way(
         &self,
-        (own, class): (Option<usize>, &Class),
+        Taker { class, own }: Taker<'_>,
         row: u32,
         part: &Resources,
         now: Now,
@@ -218,7 +219,7 @@ impl Booked {
     /// A class takes a part: how long its claim lasts, if it may not take as long as it likes.
     pub(crate) fn give(
         &mut self,
-        (own, class): (Option<usize>, &Class),
+        Taker { class, own }: Taker<'_>,
         row: u32,
         part: &Resources,
         now: Now,
@@ -281,7 +282,7 @@ impl Booked {
         part: &Resources,
         now: Now,
     ) -> Option<Cause> {
-        let held = self.in_the_way((None, class), row, part, now)?;
+        let held = self.in_the_way(Taker { class, own: None }, row, part, now)?;
         let walltime_s = class.walltime_s().map(|s| u32::try_from(s).unwrap_or(u32::MAX));
         let (machine, queue) = (machine.to_string(), held.key.1.clone());
         let Window { start: from, end: until } = held.window;

@@ -28,7 +28,7 @@ use crate::core::matching::marks::mark_of;
 use crate::core::matching::plan::{MatchPlan, PlannedMatch};
 use crate::core::matching::reasons::{Queue, could_run, survey};
 use crate::core::matching::reserve::{self, Holder, Kept, Reservation, first_fit, shorter};
-use crate::core::matching::search::{Among, ByAmounts, Ranked, Search, Seeker, Taken};
+use crate::core::matching::search::{Among, ByAmounts, Ranked, Search, Seeker, Taken, Taker};
 use crate::core::matching::snapshot::Snapshot;
 use crate::core::matching::users::{User, Users};
 use crate::core::requests::demand::{Asked, Class, JobClause};
@@ -42,8 +42,8 @@ use crate::core::values::ordered::number as number_of;
 /// Matches classes to machines, and says of every class that wants more why it waits.
 pub fn negotiate(snapshot: &Snapshot<'_>, policy: &Policy) -> MatchPlan {
     let (booked, answers) = Booked::of(snapshot);
+    let mut users = Users::of(snapshot, policy, &booked);
     let mut pass = Pass::new(*snapshot, booked);
-    let mut users = Users::of(snapshot, policy);
     while let Some(mut user) = users.next() {
         let mut matched = None;
         while let Some(seeker) = user.seekers.get_mut(user.position) {
@@ -143,8 +143,6 @@ struct Pass<'a> {
     kept: Option<Kept>,
     /// What is reserved.
     booked: Booked,
-    /// In which of them the jobs of the class run that looks for machines.
-    own: Option<usize>,
     /// For how many more classes one is looked for.
     tries: u32,
     matches: Vec<PlannedMatch>,
@@ -167,7 +165,6 @@ impl<'a> Pass<'a> {
             room: Room::new(snapshot.limits, snapshot.in_use),
             kept: None,
             booked,
-            own: None,
             tries: RESERVE_TRIES,
             matches: Vec::new(),
         }
@@ -178,7 +175,7 @@ impl<'a> Pass<'a> {
     fn reserve_for(&mut self, seeker: &Seeker<'_>) {
         let class = seeker.class;
         let waits =
-            self.kept.is_none() && seeker.wants > 0 && class.may_reserve() && self.own.is_none();
+            self.kept.is_none() && seeker.wants > 0 && class.may_reserve() && seeker.own.is_none();
         let Asked::Fixed(asked) = &class.asked else { return };
         let Uses::Fixed(uses) = &class.uses else { return };
         if !waits || !self.room.has(uses) || self.tries == 0 {
@@ -247,7 +244,7 @@ impl<'a> Pass<'a> {
 
     /// The reason of a class that would have a machine but for an advance reservation.
     fn booked_part(&self, seeker: &Seeker<'_>) -> Option<IdleReason> {
-        if self.booked.of_class(seeker.schedd, seeker.class).is_some() {
+        if seeker.own.is_some() {
             return None;
         }
         let cause = self.booked.rows().take(BOOKED_LOOKS).find_map(|row| {
@@ -261,7 +258,6 @@ impl<'a> Pass<'a> {
     /// Finds the class's next job a place and returns what it counts; `None` if there is nothing
     /// for it or it has all it wants.
     fn next_match(&mut self, seeker: &mut Seeker<'a>) -> Option<f64> {
-        self.own = self.booked.of_class(seeker.schedd, seeker.class);
         if seeker.wants == 0 {
             return None;
         }
@@ -278,7 +274,7 @@ impl<'a> Pass<'a> {
 
     /// The same on several machines, all in this pass.
     fn next_gang(&mut self, seeker: &mut Seeker<'a>) -> Option<f64> {
-        let class = seeker.class;
+        let (class, taker) = (seeker.class, seeker.taker());
         let gang = class.gang.as_deref()?;
         let pool = self.snapshot.pool;
         // One that found nothing finds something where something has improved, and nowhere else.
@@ -293,7 +289,7 @@ impl<'a> Pass<'a> {
         let may_be_its = |row: &u32| !class.is_exclusive || is_whole(row);
         let rows = rows.into_iter().filter(may_be_its);
         let rows = rows.map(|row| (row, self.left_of(row).clone()));
-        let fits = |part: &Class, row, left: &Resources| self.fits_beside(class, part, row, left);
+        let fits = |part: &Class, row, left: &Resources| self.fits_beside(taker, part, row, left);
         let mut given = places(gang, rows.collect(), fits)?;
         if class.is_exclusive {
             for given in &mut given {
@@ -346,7 +342,7 @@ impl<'a> Pass<'a> {
     /// of them together leave what is reserved there.
     fn fits_beside(
         &self,
-        gang: &Class,
+        gang: Taker<'_>,
         part: &Class,
         number: u32,
         left: &Resources,
@@ -354,34 +350,33 @@ impl<'a> Pass<'a> {
         let given = self.suits(part, number, left)?;
         let before = self.left_of(number).minus(left).unwrap_or_default();
         let all = before.plus(&given);
-        let all =
-            if gang.is_exclusive { self.snapshot.pool.nature(number).whole(&all) } else { all };
+        let all = match gang.class.is_exclusive {
+            true => self.snapshot.pool.nature(number).whole(&all),
+            false => all,
+        };
         self.leaves_reserved(gang, number, &all).then_some(given)
     }
 
     /// Whether a part of a machine is in the class's reservation, or leaves others what they have.
-    fn leaves_reserved(&self, class: &Class, number: u32, part: &Resources) -> bool {
+    fn leaves_reserved(&self, taker: Taker<'_>, number: u32, part: &Resources) -> bool {
         let now = self.snapshot.now;
-        let beyond = self.own.map(|own| self.booked.beyond(own, number, part));
+        let beyond = taker.own.map(|own| self.booked.beyond(own, number, part));
         let kept = self.kept.as_ref().filter(|kept| kept.row == number);
-        kept.is_none_or(|kept| kept.leaves_room(class, beyond.as_ref().unwrap_or(part), now))
-            && match self.own {
-                Some(own) => self.booked.has_room((own, class), number, part, now),
-                None => self.booked.leaves_room(class, number, part, now),
-            }
+        kept.is_none_or(|kept| kept.leaves_room(taker.class, beyond.as_ref().unwrap_or(part), now))
+            && self.booked.has_room(taker, number, part, now)
     }
 
     /// The same on one machine.
     fn next_on_one(&mut self, seeker: &mut Seeker<'a>) -> Option<f64> {
         if matches!(seeker.search, Search::Fresh) {
-            seeker.search = self.begin(seeker.class);
+            seeker.search = self.begin(seeker.taker());
         }
-        let class = seeker.class;
+        let taker = seeker.taker();
         let number = match &mut seeker.search {
             Search::Fresh => None,
             Search::ByPlace { among, levels, from, more, taken } => loop {
                 let level = levels.and_then(|levels| levels.first());
-                let found = self.next_by_place(class, (among, level), from, more, taken);
+                let found = self.next_by_place(taker, (among, level), from, more, taken);
                 // A level that is exhausted stays so: during a pass machines only shrink.
                 let rest = levels.filter(|_| found.is_none()).and_then(<[Level]>::split_first);
                 match rest {
@@ -390,13 +385,13 @@ impl<'a> Pass<'a> {
                 }
                 (*from, *more, *taken) = (None, true, Taken::default());
             },
-            Search::ByAmounts(search) => self.next_by_amounts(class, search),
-            Search::ByRank(heap) => self.next_by_rank(class, heap),
+            Search::ByAmounts(search) => self.next_by_amounts(taker, search),
+            Search::ByRank(heap) => self.next_by_rank(taker, heap),
         }?;
         let row = self.snapshot.pool.row(number);
-        let part = self.fits(class, number, self.left_of(number))?;
+        let part = self.fits(taker, number, self.left_of(number))?;
         let weight = row.weight(&part);
-        let uses = self.uses_on(class, number);
+        let uses = self.uses_on(taker.class, number);
         self.room.give(&uses);
         seeker.wants -= 1;
         self.offer(seeker, number, (part, uses), None);
@@ -413,8 +408,8 @@ impl<'a> Pass<'a> {
             || class.is_erratic(&self.snapshot.pool.clauses)
     }
 
-    fn begin(&self, class: &Class) -> Search<'a> {
-        let pool = self.snapshot.pool;
+    fn begin(&self, taker: Taker<'_>) -> Search<'a> {
+        let (pool, class) = (self.snapshot.pool, taker.class);
         let all = self.looks_at_all(class);
         let among = || if all { Among::All(self.admitted(class)) } else { Among::Improved };
         let levels = class.rank.as_ref().map(|(id, _)| pool.clauses.levels(*id));
@@ -427,7 +422,7 @@ impl<'a> Pass<'a> {
                 Among::Improved => pool.improved.iter().copied().collect(),
             };
             return Search::ByRank(
-                rows.into_iter().filter_map(|row| self.ranked(class, row)).collect(),
+                rows.into_iter().filter_map(|row| self.ranked(taker, row)).collect(),
             );
         }
         if levels == Some(None) {
@@ -472,17 +467,18 @@ impl<'a> Pass<'a> {
 
     fn next_by_place(
         &self,
-        class: &Class,
+        taker: Taker<'_>,
         (among, level): (&Among, Option<&Level>),
         from: &mut Option<Place>,
         more: &mut bool,
         taken: &mut Taken,
     ) -> Option<u32> {
+        let class = taker.class;
         let (cpus, memory_mib) = least(class);
         let suits = |place: Place| {
             among.admits(place.row)
                 && level.is_none_or(|(_, rows)| rows.get(place.row))
-                && self.fits(class, place.row, self.left_of(place.row)).is_some()
+                && self.fits(taker, place.row, self.left_of(place.row)).is_some()
         };
         let touched = self.best_taken(class, taken, &suits, |_| Ordered(0.0), TAKEN_AT_A_TIME);
         let untouched = if *more {
@@ -496,11 +492,12 @@ impl<'a> Pass<'a> {
         touched.map(|(_, place)| place).into_iter().chain(untouched).min().map(|place| place.row)
     }
 
-    fn next_by_amounts(&self, class: &Class, search: &mut ByAmounts) -> Option<u32> {
+    fn next_by_amounts(&self, taker: Taker<'_>, search: &mut ByAmounts) -> Option<u32> {
+        let class = taker.class;
         let ByAmounts { among, ranks, groups, group, from, taken } = search;
         let suits = |place: Place| {
             among.admits(place.row)
-                && self.fits(class, place.row, self.left_of(place.row)).is_some()
+                && self.fits(taker, place.row, self.left_of(place.row)).is_some()
         };
         let rank = |place: Place| {
             let rank = || self.job_rank(class, place.row, self.left_of(place.row));
@@ -586,12 +583,12 @@ impl<'a> Pass<'a> {
         Ordered(rank.unwrap_or(0.0))
     }
 
-    fn next_by_rank(&self, class: &Class, heap: &mut BinaryHeap<Ranked>) -> Option<u32> {
+    fn next_by_rank(&self, taker: Taker<'_>, heap: &mut BinaryHeap<Ranked>) -> Option<u32> {
         while let Some(best) = heap.pop() {
             let number = best.place.0.row;
             // Somebody may have taken from it since it was ranked, and Rank may look at what is
             // left.
-            let Some(now) = self.ranked(class, number) else { continue };
+            let Some(now) = self.ranked(taker, number) else { continue };
             heap.push(now);
             if now == best {
                 return Some(number);
@@ -600,13 +597,14 @@ impl<'a> Pass<'a> {
         None
     }
 
-    fn ranked(&self, class: &Class, number: u32) -> Option<Ranked> {
+    fn ranked(&self, taker: Taker<'_>, number: u32) -> Option<Ranked> {
+        let class = taker.class;
         let row = self.snapshot.pool.row(number);
         let left = self.left_of(number);
         if left.cpus == 0 {
             return None;
         }
-        self.fits(class, number, left)?;
+        self.fits(taker, number, left)?;
         if matches!(class.uses, Uses::PerMachine(_)) && !self.room.has(&self.uses_on(class, number))
         {
             return None;
@@ -625,9 +623,9 @@ impl<'a> Pass<'a> {
 
     /// What the class gets of a machine with so much left: the two must suit each other, and
     /// nothing is taken from a place that is kept there.
-    fn fits(&self, class: &Class, number: u32, left: &Resources) -> Option<Resources> {
-        let part = self.suits(class, number, left)?;
-        self.leaves_reserved(class, number, &part).then_some(part)
+    fn fits(&self, taker: Taker<'_>, number: u32, left: &Resources) -> Option<Resources> {
+        let part = self.suits(taker.class, number, left)?;
+        self.leaves_reserved(taker, number, &part).then_some(part)
     }
 
     /// What the class gets of a machine with so much left: there must be enough, and both sides'
@@ -725,9 +723,9 @@ impl<'a> Pass<'a> {
         self.touched.insert(row.place(number, &after));
         self.record.push(number);
         self.left.set(number, after);
-        let (class, now) = (seeker.class, self.snapshot.now);
-        let beyond = self.own.map(|own| self.booked.beyond(own, number, &part));
-        let term = self.booked.give((self.own, class), number, &part, now);
+        let (Taker { class, own }, now) = (seeker.taker(), self.snapshot.now);
+        let beyond = own.map(|own| self.booked.beyond(own, number, &part));
+        let term = self.booked.give(seeker.taker(), number, &part, now);
         let term = match (&mut self.kept, beyond) {
             (Some(kept), None) if kept.row == number => {
                 kept.give(class, &part, now).map(|kept| shorter(term, kept))
@@ -737,7 +735,7 @@ impl<'a> Pass<'a> {
             }
             (Some(_) | None, _) => term,
         };
-        let uses = uses.into_iter().chain(self.own.map(|own| self.booked.mark(own))).collect();
+        let uses = uses.into_iter().chain(own.map(|own| self.booked.mark(own))).collect();
         let id = self.next_id();
         self.matches.push(PlannedMatch {
             schedd: seeker.schedd.clone(),

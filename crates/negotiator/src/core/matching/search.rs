@@ -16,8 +16,24 @@ pub(crate) struct Seeker<'a> {
     pub(crate) schedd: &'a ScheddName,
     pub(crate) id: ClassId,
     pub(crate) class: &'a Class,
+    /// In which advance reservation its jobs run, if in any.
+    pub(crate) own: Option<usize>,
     pub(crate) wants: u32,
     pub(crate) search: Search<'a>,
+}
+
+impl<'a> Seeker<'a> {
+    pub(crate) fn taker(&self) -> Taker<'a> {
+        Taker { class: self.class, own: self.own }
+    }
+}
+
+/// Who would have a part of a machine: a class, and in which advance reservation its jobs run, if
+/// in any.
+#[derive(Clone, Copy)]
+pub(crate) struct Taker<'a> {
+    pub(crate) class: &'a Class,
+    pub(crate) own: Option<usize>,
 }
 
 /// Where a class stands in its search.

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::{UserName, is_nice};
 
+use crate::core::matching::booked::Booked;
 use crate::core::matching::search::{Search, Seeker};
 use crate::core::matching::snapshot::Snapshot;
 use crate::core::shares::policy::Policy;
@@ -31,13 +32,15 @@ pub(crate) struct User<'a> {
 }
 
 impl<'a> Users<'a> {
-    pub(crate) fn of(snapshot: &Snapshot<'a>, policy: &Policy) -> Self {
+    pub(crate) fn of(snapshot: &Snapshot<'a>, policy: &Policy, booked: &Booked) -> Self {
         let mut by_user: BTreeMap<&UserName, Vec<Seeker<'a>>> = BTreeMap::new();
         for (schedd, classes) in &snapshot.demand.schedds {
             for (id, class) in classes {
                 let wants = class.wanted();
                 if wants > 0 {
-                    let seeker = Seeker { schedd, id: *id, class, wants, search: Search::Fresh };
+                    let own = booked.of_class(schedd, class);
+                    let (id, search) = (*id, Search::Fresh);
+                    let seeker = Seeker { schedd, id, class, own, wants, search };
                     by_user.entry(&class.request.owner).or_default().push(seeker);
                 }
             }

@@ -7,6 +7,7 @@ pub mod call;
 pub mod connect;
 pub mod exit;
 pub mod links;
+pub mod moments;
 pub mod outcome;
 pub mod output;
 pub mod place;

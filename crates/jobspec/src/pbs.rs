@@ -30,6 +30,7 @@ mod variables;
 
 pub use alter::{Alteration, Altered, Job, qalter};
 pub use arrays::Indices;
+pub use checks::is_hold_list;
 pub use chunks::{Chunk, Chunks};
 pub use cluster::{NumberedFor, STAGING_IN, STAGING_OUT, attribute, folded, unfolded};
 pub use depend::Depend;

@@ -20,7 +20,7 @@ pub(super) fn is_value(option: char, value: &str, caller: &dyn Caller) -> bool {
         'a' => Moment::read(value).is_some(),
         'c' => is_checkpoint(value),
         'e' | 'o' => split_path(value, caller.server()).is_some(),
-        'h' => is_made_of(value, "unosp"),
+        'h' => is_hold_list(value),
         'j' => ["oe", "eo", "n"].contains(&value),
         'J' => read(Rule::array, value).is_some() && !is_backward(value),
         'k' => is_kept(value),
@@ -69,6 +69,12 @@ fn depend_is_read(value: &str) -> bool {
 /// `local@host:remote`.
 fn is_staged(file: &str) -> bool {
     file.split_once('@').and_then(|(_, rest)| rest.split_once(':')).is_some()
+}
+
+/// Whether it says which holds of a job are meant (`-h`): `u` the user's, `o` operators', `s`
+/// managers', `p` the server's, and `n` none.
+pub fn is_hold_list(value: &str) -> bool {
+    is_made_of(value, "unosp")
 }
 
 fn is_made_of(value: &str, letters: &str) -> bool {

@@ -437,8 +437,8 @@ impl ClientConnection<'_> {
         Ok(spec)
     }
 
-    /// Whether the group that a job is for is one of the peer's. The system is asked for these once,
-    /// and only where a job names one: it may take its time.
+    /// Whether the group that a job is for is one of the peer's. The system is asked for these
+    /// once, and only where a job names one: it may take its time.
     async fn check_group(&mut self, ad: &ClassAd) -> Result<(), Refusal> {
         let group = ad.literal(queues::GROUP).and_then(Value::as_str).unwrap_or_default();
         if group.is_empty() || self.by.superuser {

@@ -28,11 +28,6 @@ use crate::render::dialect::Dialect;
 use crate::render::pbs::accounting::{self, Entry};
 use crate::render::pbs::{Here, Job};
 
-const USAGE: &str = "usage: pbs_accounting [-f] [-d folder]
-   -f : go on, and write records as things happen
-   -d : where the files are [default: accounting in the pool's folder]
-";
-
 /// The file that says how far the others go.
 const POSITION: &str = ".position";
 
@@ -48,7 +43,7 @@ const AGAIN: Duration = Duration::from_secs(10);
 pub(super) fn run(words: &[String], here: &Here) -> u8 {
     let line = match Line::read(words, "fd:") {
         Ok(line) if line.operands.is_empty() => line,
-        other => return usage_of(here, other.err(), USAGE),
+        other => return usage_of(here, other.err()),
     };
     let home = Home::from_environment();
     let folder = line.value('d').map_or_else(|| folder(&home), PathBuf::from);

@@ -16,25 +16,16 @@ use crate::render::pbs::Here;
 use crate::render::pbs::job::Cluster;
 use crate::render::pbs::{Job, RowKind};
 
-const DELETE_USAGE: &str =
-    "usage:\n\tqdel [-W force|suppress_email=X] [-x] job_identifier...\n\tqdel --version\n";
-
-/// What OpenPBS says of somebody else's job, and of one that is not in a state for that.
-pub(super) const NOT_PERMITTED: &str = "Unauthorized Request ";
-pub(super) const BAD_STATE: &str = "Request invalid for state of job";
-
 /// `qdel`.
 pub(super) fn delete(words: &[String], here: &Here) -> u8 {
-    let line = match read(here, words, "W:x", DELETE_USAGE) {
+    let line = match read(here, words, "W:x") {
         Ok(line) => line,
         Err(exit) => return exit,
     };
     let how = line.value('W').unwrap_or("suppress_email=0");
     let is_count = how.strip_prefix("suppress_email=").unwrap_or(how).parse::<i32>().is_ok();
     if how != "force" && !how.starts_with("suppress_email=") && !is_count {
-        here.say("illegal -W value");
-        complain(DELETE_USAGE);
-        return code::USAGE;
+        return usage_of(here, Some(vec!["illegal -W value".to_owned()]));
     }
     if line.has('x') {
         here.say("-x is not supported yet: what has happened is kept for as long as the pool's configuration says");
@@ -53,41 +44,38 @@ pub(super) fn delete(words: &[String], here: &Here) -> u8 {
 
 /// `qrerun`.
 pub(super) fn rerun(words: &[String], here: &Here) -> u8 {
-    let usage = "usage: qrerun [-W force] job_identifier...\n       qrerun --version\n";
-    let line = match read(here, words, "W:", usage) {
+    let line = match read(here, words, "W:") {
         Ok(line) => line,
         Err(exit) => return exit,
     };
     let how = line.value('W');
     if how.is_some_and(|how| how != "force") {
-        here.say("illegal -W value");
-        complain(usage);
-        return code::USAGE;
+        return usage_of(here, Some(vec!["illegal -W value".to_owned()]));
     }
     let verb = Verb::OF_STATES;
     verb.each(here, &line.operands, &mut |schedd, found| {
         let job = found.cluster.whole(found.word.number, here.now);
         if how.is_none() && job.is_rerunable() == Some(false) {
-            return Err((code::NOT_RERUNABLE, "job is not rerunnable".to_owned()));
+            return Err(Refused::because(code::NOT_RERUNABLE, "job is not rerunnable"));
         }
         verb.act(here, schedd, found, &|_| Action::Vacate { fast: false })
     })
 }
 
 /// The words of a command that takes job identifiers.
-pub(super) fn read(here: &Here, words: &[String], known: &str, usage: &str) -> Result<Line, u8> {
+pub(super) fn read(here: &Here, words: &[String], known: &str) -> Result<Line, u8> {
     match Line::read(words, known) {
         Ok(line) if !line.operands.is_empty() => Ok(line),
-        other => Err(usage_of(here, other.err(), usage)),
+        other => Err(usage_of(here, other.err())),
     }
 }
 
-/// How a command is used; what was wrong before it.
-pub(super) fn usage_of(here: &Here, wrong: Option<Vec<String>>, usage: &str) -> u8 {
+/// Says how the command is called, behind what was wrong.
+pub(super) fn usage_of(here: &Here, wrong: Option<Vec<String>>) -> u8 {
     for message in wrong.unwrap_or_default() {
         here.say(message);
     }
-    complain(usage);
+    complain(here.usage());
     code::USAGE
 }
 
@@ -110,8 +98,41 @@ impl Found<'_> {
     }
 }
 
-/// Why it is not done: the exit code, and what is said, without the job's identifier.
-pub(super) type Refused = (u8, String);
+/// Why something is not done, with the exit code.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// This is said, before what it is about.
+    Because(u8, String),
+    /// It has been said.
+    Told(u8),
+}
+
+impl Refused {
+    pub(super) fn because(exit: u8, said: impl Into<String>) -> Self {
+        Self::Because(exit, said.into())
+    }
+
+    /// It is somebody else's.
+    pub(super) fn not_permitted() -> Self {
+        Self::because(code::NOT_PERMITTED, "Unauthorized Request ")
+    }
+
+    /// It is not in a state for that.
+    pub(super) fn bad_state() -> Self {
+        Self::because(code::BAD_STATE, "Request invalid for state of job")
+    }
+
+    /// Says it of this, if it has not been said; gives the exit code.
+    pub(super) fn say(self, here: &Here, of: impl std::fmt::Display) -> u8 {
+        match self {
+            Self::Because(exit, said) => {
+                here.say(format_args!("{said} {of}"));
+                exit
+            }
+            Self::Told(exit) => exit,
+        }
+    }
+}
 
 /// What OpenPBS's commands differ in.
 #[derive(Clone, Copy)]
@@ -178,29 +199,20 @@ impl Verb {
     ) -> Result<(), u8> {
         let word = found::read(here, text)?;
         let id = found::full(here, &word);
-        let refuse = |exit: u8, message: &str| {
-            here.say(message);
-            Err(exit)
-        };
         let numbers = BTreeSet::from([word.number]);
         let clusters = found::look_up(schedd, &Asked::numbered(&numbers, Finished::All));
         let clusters = clusters.map_err(|error| here.cannot_connect(&error))?;
         let Some(cluster) = clusters.get(&word.number) else {
-            return refuse(code::UNKNOWN_JOB, &format!("Unknown Job Id {id}"));
+            return Err(unknown().say(here, id));
         };
-        let selectors = match self.selectors(&word, cluster) {
-            Ok(selectors) => selectors,
-            Err((exit, said)) => return refuse(exit, &format!("{said} {id}")),
-        };
+        let selectors = self.selectors(&word, cluster).map_err(|refused| refused.say(here, &id))?;
         if cluster.is_over() {
             let id = if self.finished_with_id { format!(" {id}") } else { String::new() };
-            return refuse(code::FINISHED, &format!("Job has finished{id}"));
+            here.say(format_args!("Job has finished{id}"));
+            return Err(code::FINISHED);
         }
         let found = Found { id, word, cluster, selectors };
-        deed(schedd, &found).or_else(|(exit, said)| match said.as_str() {
-            "" => Err(exit),
-            said => refuse(exit, &format!("{said} {}", found.id)),
-        })
+        deed(schedd, &found).map_err(|refused| refused.say(here, &found.id))
     }
 
     fn act(
@@ -212,26 +224,22 @@ impl Verb {
     ) -> Result<(), Refused> {
         let action = action(&found.word);
         let acted = schedd.act_through(FrontEnd::Pbs, action, Select::Any(found.selectors.clone()));
-        let acted = acted.map_err(|error| (here.cannot_connect(&error), String::new()))?;
+        let acted = acted.map_err(|error| Refused::Told(here.cannot_connect(&error)))?;
         let has = |wanted| acted.iter().any(|acted| acted.result == wanted);
         if has(ActResult::Done) {
             return Ok(());
         }
         if has(ActResult::PermissionDenied) {
-            return Err((code::NOT_PERMITTED, NOT_PERMITTED.to_owned()));
+            return Err(Refused::not_permitted());
         }
         if self.state_does_not_matter || !has(ActResult::BadStatus) {
             return Ok(());
         }
-        Err((code::BAD_STATE, BAD_STATE.to_owned()))
+        Err(Refused::bad_state())
     }
 
     /// The jobs of the cluster that the word names.
-    fn selectors(
-        self,
-        word: &JobWord,
-        cluster: &Cluster,
-    ) -> Result<Vec<Selector>, (u8, &'static str)> {
+    fn selectors(self, word: &JobWord, cluster: &Cluster) -> Result<Vec<Selector>, Refused> {
         let id = ClusterId(word.number);
         let (start, end, step) = match word.subjobs {
             Subjobs::Some { start, end, step } => (start, end, step),
@@ -240,23 +248,19 @@ impl Verb {
             Subjobs::Whole if cluster.indices().is_some() => {
                 return Ok(vec![Selector::Cluster(id)]);
             }
-            Subjobs::Whole => return Err((code::UNKNOWN_JOB, "Unknown Job Id")),
+            Subjobs::Whole => return Err(unknown()),
         };
         let Some(indices) = cluster.indices() else {
-            return Err((code::UNKNOWN_JOB, "Unknown Job Id"));
+            return Err(unknown());
         };
         if !self.subjobs || !word.subjobs.is_range() {
-            return Err((code::INVALID_REQUEST, "Invalid request"));
+            return Err(invalid());
         }
         let step = usize::try_from(step).unwrap_or(usize::MAX);
         let procs: Vec<u32> =
             (start..=end).step_by(step).filter_map(|index| indices.position(index)).collect();
         if procs.is_empty() {
-            let range = start != end;
-            return Err(match range {
-                true => (code::UNKNOWN_JOB, "Unknown Job Id"),
-                false => (code::INVALID_REQUEST, "Invalid request"),
-            });
+            return Err(if start == end { invalid() } else { unknown() });
         }
         let job = |proc: &u32| Selector::Job(JobId { cluster: id, proc: ProcId(*proc) });
         let live: Vec<u32> =
@@ -264,8 +268,16 @@ impl Verb {
         if live.is_empty() && !cluster.is_over() {
             const SUBJOB_ENDED: u8 = 55;
             let exit = if self.finished_with_id { SUBJOB_ENDED } else { code::BAD_STATE };
-            return Err((exit, "Request invalid for finished array subjob"));
+            return Err(Refused::because(exit, "Request invalid for finished array subjob"));
         }
         Ok(live.iter().map(job).collect())
     }
+}
+
+fn unknown() -> Refused {
+    Refused::because(code::UNKNOWN_JOB, "Unknown Job Id")
+}
+
+fn invalid() -> Refused {
+    Refused::because(code::INVALID_REQUEST, "Invalid request")
 }

@@ -2,44 +2,34 @@
 //! held for something else too, the schedd knows.
 
 use client::Action;
-use jobspec::pbs::code;
+use jobspec::pbs::is_hold_list;
 use model::HoldCode;
 use proto::client::Arrange;
 
-use super::acting::{Verb, read};
+use super::acting::{Verb, read, usage_of};
 use super::placing::arrange;
-use super::words::Line;
-use crate::line::output::complain;
 use crate::render::pbs::Here;
 
 /// `qhold`.
 pub(super) fn hold(words: &[String], here: &Here) -> u8 {
-    let usage = "usage: qhold [-h hold_list] job_identifier...\n       qhold --version\n";
-    let line = match read(here, words, "h:", usage) {
-        Ok(line) => line,
-        Err(exit) => return exit,
-    };
-    change_holds(here, (&line, usage), true)
+    change_holds(here, words, true)
 }
 
 /// `qrls`.
 pub(super) fn release(words: &[String], here: &Here) -> u8 {
-    let usage = "usage: qrls [-h hold_list] job_identifier...\n       qrls --version\n";
-    let line = match read(here, words, "h:", usage) {
-        Ok(line) => line,
-        Err(exit) => return exit,
-    };
-    change_holds(here, (&line, usage), false)
+    change_holds(here, words, false)
 }
 
 /// Sets or ends the holds that `-h` names: `u` is the user's own, `o` one of operators, `s` of
 /// managers, and `n` is none. `p` the server alone sets in OpenPBS, where a password is bad.
-fn change_holds(here: &Here, (line, usage): (&Line, &str), is_set: bool) -> u8 {
+fn change_holds(here: &Here, words: &[String], is_set: bool) -> u8 {
+    let line = match read(here, words, "h:") {
+        Ok(line) => line,
+        Err(exit) => return exit,
+    };
     let list = line.value('h').unwrap_or("u");
-    if list.is_empty() || !list.chars().all(|kind| "unosp".contains(kind)) {
-        here.say("illegal -h value");
-        complain(usage);
-        return code::USAGE;
+    if !is_hold_list(list) {
+        return usage_of(here, Some(vec!["illegal -h value".to_owned()]));
     }
     let kinds: String = list.chars().filter(|kind| *kind != 'n').collect();
     let verb = Verb::PLAIN;

@@ -10,16 +10,14 @@ use model::attr;
 use nix::fcntl::OFlag;
 use proto::plain_file;
 
-use super::acting::{BAD_STATE, Found, NOT_PERMITTED, Refused, Verb, usage_of};
+use super::acting::{Found, Refused, Verb, usage_of};
 use super::words::Line;
 use crate::render::pbs::{Here, Job, State};
-
-const USAGE: &str = "usage: qmsg [-O] [-E] msg_string job_identifier...\n       qmsg --version\n";
 
 pub(super) fn run(words: &[String], here: &Here) -> u8 {
     let line = match Line::read(words, "EO") {
         Ok(line) if line.operands.len() >= 2 => line,
-        other => return usage_of(here, other.err(), USAGE),
+        other => return usage_of(here, other.err()),
     };
     let Some((message, jobs)) = line.operands.split_first() else { return code::USAGE };
     let mut streams = Vec::new();
@@ -43,18 +41,19 @@ fn tell(here: &Here, found: &Found<'_>, message: &str, streams: &[&str]) -> Resu
     let running = jobs.iter().filter(|job| matches!(job.state, State::Running | State::Suspended));
     let running: Vec<&Job> = running.collect();
     if running.is_empty() {
-        return Err((code::BAD_STATE, BAD_STATE.to_owned()));
+        return Err(Refused::bad_state());
     }
     for job in running {
         if job.owner() != client::site::me() && client::site::me() != "root" {
-            return Err((code::NOT_PERMITTED, NOT_PERMITTED.to_owned()));
+            return Err(Refused::not_permitted());
         }
         let folder = Path::new(job.text(attr::IWD).unwrap_or_default());
         for stream in streams {
             let path = folder.join(job.text(stream).unwrap_or_default());
             append(&path, message).map_err(|error| {
                 let why = client::site::plain(&error);
-                (code::FAILED, format!("cannot write to {}: {why}: job", path.display()))
+                let said = format!("cannot write to {}: {why}: job", path.display());
+                Refused::because(code::FAILED, said)
             })?;
         }
     }

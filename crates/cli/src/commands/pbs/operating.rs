@@ -26,9 +26,7 @@ pub(super) fn stop(words: &[String], here: &Here) -> u8 {
 }
 
 fn set(words: &[String], here: &Here, name: &str, value: &str) -> u8 {
-    let command = &here.command;
-    let usage = format!("usage: {command} destination ...\n       {command} --version\n");
-    let line = match read(here, words, "", &usage) {
+    let line = match read(here, words, "") {
         Ok(line) => line,
         Err(exit) => return exit,
     };
@@ -47,10 +45,8 @@ fn set(words: &[String], here: &Here, name: &str, value: &str) -> u8 {
         let change = Change::Set { name: name.to_owned(), value: value.to_owned() };
         let edit = Edit { object: Object::Queue(queue.to_owned()), change };
         // OpenPBS 23.06 exits with 2, whatever it is.
-        if let Err((_, said)) = arrange(here, &mut schedd, Arrange::Settings(vec![edit])) {
-            if !said.is_empty() {
-                here.say(format_args!("{said} {queue}"));
-            }
+        if let Err(refused) = arrange(here, &mut schedd, Arrange::Settings(vec![edit])) {
+            refused.say(here, queue);
             exit = code::USAGE;
         }
     }

@@ -16,28 +16,19 @@ use crate::render::pbs::listed::{self, Listed, What};
 use crate::render::pbs::nodes::{self, Node};
 use crate::render::pbs::{Here, Job};
 
-const USAGE: &str = "usage:\tpbsnodes [-{o|r}][-C comment][-s server] host host ...
-\tpbsnodes -l [-s server]
-\tpbsnodes [-s server] -v vnode vnode ...
-\tpbsnodes -a[v][S[j][L]][-F format][-D delim][-s server]
-\tpbsnodes -[H][S[j][L]][-F format][-D delim] host host ...
-\tpbsnodes --version
-
-";
-
 pub(super) fn run(words: &[String], here: &Here) -> u8 {
     let line = match Line::read(words, "acC:dD:F:HjlLoqrs:Sv") {
         Ok(line) => line,
         Err(wrong) => {
             wrong.iter().for_each(|message| here.say(message));
-            return usage();
+            return usage(here);
         }
     };
     let names = &line.operands;
     let asks_nothing = names.is_empty() && !line.any("al");
     let is_format = |format: &str| ["json", "dsv", "default"].contains(&format);
     if asks_nothing || line.value('F').is_some_and(|format| !is_format(format)) {
-        return usage();
+        return usage(here);
     }
     if let Some(server) = line.value('s').filter(|server| !here.is_server(server)) {
         here.say(format_args!("cannot connect to server {server}, error=15008"));
@@ -71,8 +62,8 @@ pub(super) fn run(words: &[String], here: &Here) -> u8 {
     }
 }
 
-fn usage() -> u8 {
-    complain(USAGE);
+fn usage(here: &Here) -> u8 {
+    complain(here.usage());
     code::FAILED
 }
 

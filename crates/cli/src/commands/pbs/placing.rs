@@ -14,17 +14,16 @@ use crate::render::pbs::Here;
 
 /// `qmove`.
 pub(super) fn move_jobs(words: &[String], here: &Here) -> u8 {
-    let usage = "usage: qmove destination job_identifier...\n       qmove --version\n";
     let line = Line::read(words, "");
     let (destination, jobs) = match line.as_ref().map(|line| line.operands.split_first()) {
         Ok(Some((destination, jobs))) if !jobs.is_empty() => (destination, jobs),
-        _ => return usage_of(here, line.err(), usage),
+        _ => return usage_of(here, line.err()),
     };
     let (queue, is_here) = here.of_server(destination);
     Verb::PLAIN.each(here, jobs, &mut |schedd, found| {
         if !is_here {
             let said = "Access from host not allowed, or unknown host";
-            return Err((code::BAD_HOST, said.to_owned()));
+            return Err(Refused::because(code::BAD_HOST, said));
         }
         let cluster = ClusterId(found.word.number);
         arrange(here, schedd, Arrange::Move { cluster, queue: queue.to_owned() })
@@ -33,22 +32,20 @@ pub(super) fn move_jobs(words: &[String], here: &Here) -> u8 {
 
 /// `qorder`.
 pub(super) fn order(words: &[String], here: &Here) -> u8 {
-    let usage = "usage: qorder job_identifier job_identifier\n       qorder --version\n";
     let line = Line::read(words, "");
     let Ok([one, other]) = line
         .as_ref()
         .map_or(Err(()), |line| <&[String; 2]>::try_from(line.operands.as_slice()).map_err(|_| ()))
     else {
-        return usage_of(here, line.err(), usage);
+        return usage_of(here, line.err());
     };
     let exchanged = || -> Result<(), u8> {
         let (one, other) = (found::read(here, one)?, found::read(here, other)?);
         let mut schedd = here.connect()?;
         let what = Arrange::Exchange(ClusterId(one.number), ClusterId(other.number));
-        arrange(here, &mut schedd, what).map_err(|(exit, said)| {
+        arrange(here, &mut schedd, what).map_err(|refused| {
             let (one, other) = (found::full(here, &one), found::full(here, &other));
-            here.say(format_args!("{said} {one} or {other}"));
-            exit
+            refused.say(here, format_args!("{one} or {other}"))
         })
     };
     exchanged().err().unwrap_or(0)
@@ -56,8 +53,7 @@ pub(super) fn order(words: &[String], here: &Here) -> u8 {
 
 /// `qrun`: OpenPBS 23.06 exits with 2, whatever it is.
 pub(super) fn run(words: &[String], here: &Here) -> u8 {
-    let usage = "usage: qrun [-a] [-H vnode_specification ] job_identifier_list\n       qrun [-a] [-H - ] job_identifier_list\n       qrun --version\n";
-    let line = match read(here, words, "aH:", usage) {
+    let line = match read(here, words, "aH:") {
         Ok(line) => line,
         Err(exit) => return exit,
     };
@@ -74,8 +70,8 @@ pub(super) fn run(words: &[String], here: &Here) -> u8 {
 /// Asks the schedd for it.
 pub(super) fn arrange(here: &Here, schedd: &mut Schedd, what: Arrange) -> Result<(), Refused> {
     schedd.arrange(what).map_err(|error| match denied(&error) {
-        Some(denied) => (denied.exit(), denied.to_string()),
-        None => (here.cannot_connect(&error), String::new()),
+        Some(denied) => Refused::because(denied.exit(), denied.to_string()),
+        None => Refused::Told(here.cannot_connect(&error)),
     })
 }
 

@@ -10,21 +10,13 @@ use jobspec::pbs::{self, Alteration, Altered, NumberedFor, Refusal, code};
 use model::{ClusterId, ProcId, attr};
 use proto::client::{Alteration as Asked, Arrange};
 
-use super::acting::{BAD_STATE, Found, Refused, Verb, usage_of};
+use super::acting::{Found, Refused, Verb, usage_of};
 use super::depending;
 use super::found::{self, Asked as LookedAt, Finished};
 use super::placing::arrange;
 use super::qsub::{RealCaller, WORDS, program};
 use crate::render::pbs::Here;
 use crate::render::pbs::job::{Cluster, int, text};
-
-const USAGE: &str = "usage: qalter [-a date_time] [-A account_string] [-c interval] [-e path]
-\t[-h hold_list] [-j y|n] [-k keep] [-l resource_list]
-\t[-m mail_options] [-M user_list] [-N jobname] [-o path] [-p priority]
-\t[-R o|e|oe] [-r y|n] [-S path] [-u user_list] [-W dependency_list]
-\t[-P project_name] job_identifier...
-       qalter --version
-";
 
 /// How often a job is looked at that begins or ends meanwhile.
 const ATTEMPTS: usize = 5;
@@ -40,7 +32,7 @@ pub(super) fn run(words: &[String], here: &Here) -> u8 {
     let caller = RealCaller::new(here, &site);
     let alteration = match pbs::qalter(words, &caller) {
         Ok(alteration) => alteration,
-        Err(wrong) => return usage_of(here, Some(wrong), USAGE),
+        Err(wrong) => return usage_of(here, Some(wrong)),
     };
     let of = Altering { here, alteration: &alteration, site: &site, caller: &caller };
     Verb::PLAIN.each(here, &alteration.jobs, &mut |schedd, found| of.alter(schedd, found))
@@ -58,15 +50,15 @@ impl Altering<'_> {
         let number = found.word.number;
         let mut asked = self.once(schedd, number, found.cluster);
         for _ in 1..ATTEMPTS {
-            if !matches!(&asked, Err((code::BAD_STATE, said)) if said == BAD_STATE) {
+            if asked != Err(Refused::bad_state()) {
                 break;
             }
-            let told = |error| (self.here.cannot_connect(&error), String::new());
+            let told = |error| Refused::Told(self.here.cannot_connect(&error));
             let known =
                 found::look_up(schedd, &LookedAt::numbered(&[number].into(), Finished::None))
                     .map_err(told)?;
             let Some(cluster) = known.get(&number) else {
-                return Err((code::FINISHED, "Job has finished".to_owned()));
+                return Err(Refused::because(code::FINISHED, "Job has finished"));
             };
             asked = self.once(schedd, number, cluster);
         }
@@ -77,7 +69,8 @@ impl Altering<'_> {
         let id = ClusterId(number);
         let runs = cluster.runs();
         let job = pbs::Job { ad: cluster.ad(), runs };
-        let program = program().map_err(|error| (code::FAILED, format!("{error}:")))?;
+        let failed = |error| Refused::because(code::FAILED, format!("{error}:"));
+        let program = program().map_err(failed)?;
         let numbered = NumberedFor { cluster: id, program: &program, words: &*WORDS };
         let altered = self.alteration.of(job, &numbered, self.site, self.caller);
         let Altered { mut changes, depend, user_hold, spares_running } = altered.map_err(said)?;
@@ -95,7 +88,10 @@ impl Altering<'_> {
 
 fn said(refusal: Refusal) -> Refused {
     let said: Vec<String> = refusal.problems.into_iter().map(|problem| problem.message).collect();
-    (refusal.exit, said.join("; "))
+    match said[..] {
+        [] => Refused::Told(refusal.exit),
+        [_, ..] => Refused::because(refusal.exit, said.join("; ")),
+    }
 }
 
 /// Where the streams of running jobs are written, and where they are to be written.
@@ -122,13 +118,13 @@ fn follow(streams: Vec<(PathBuf, PathBuf)>) -> Result<(), Refused> {
     for (old, new) in streams {
         if old == nothing || new == nothing {
             let why = "what this run writes stays where it is";
-            return Err((code::FAILED, format!("{why}, {}:", old.display())));
+            return Err(Refused::because(code::FAILED, format!("{why}, {}:", old.display())));
         }
         fs::rename(&old, &new).map_err(|error| {
             let (why, old) = (client::site::plain(&error), old.display());
             let said =
                 format!("cannot move {old} to {}: {why}; this run writes to {old}:", new.display());
-            (code::FAILED, said)
+            Refused::because(code::FAILED, said)
         })?;
     }
     Ok(())

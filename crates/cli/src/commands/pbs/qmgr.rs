@@ -12,8 +12,8 @@ use std::io::{self, BufRead, IsTerminal};
 use classad::Expr;
 use client::Schedd;
 use jobspec::pbs::{code, resource_value};
-use model::attr;
 use model::queues::{Change, Denied, Edit, Form, KNOWN, Object, Of, QueueSettings, form_of};
+use model::{JobStatus, attr};
 use proto::client::{Arrange, Query, Select};
 
 use self::language::{Assign, Directive, ObjectKind, Operation, Wrong};
@@ -24,10 +24,6 @@ use super::words::Line;
 use crate::line::output::complain;
 use crate::render::pbs::listed::{self, Listed, What};
 use crate::render::pbs::{Here, nodes, queues};
-
-const USAGE: &str = "usage: qmgr [-a] [-c command] [-e] [-n] [-z] [server...]
-       qmgr --version
-";
 
 const HELP: &str = "General syntax: operation object [names] [attribute OP value, ...]
   operations  create, delete, set, unset, list, print, help, quit
@@ -42,7 +38,7 @@ const SYNTAX: u8 = 4;
 pub(super) fn run(words: &[String], here: &Here) -> u8 {
     let line = match Line::read(words, "ac:enz") {
         Ok(line) => line,
-        Err(wrong) => return usage_of(here, Some(wrong), USAGE),
+        Err(wrong) => return usage_of(here, Some(wrong)),
     };
     if let Some(other) = line.operands.iter().find(|server| !here.is_server(server)) {
         complain(&format!("qmgr: cannot connect to server {other} (errno=15008)\n"));
@@ -275,12 +271,13 @@ impl<'a> Manager<'a> {
         let after = self.settings()?;
         let schedd = &mut self.schedd;
         let is_on_several = || {
-            let constraint = format!(
-                "(JobStatus == 2 || JobStatus == 3 || JobStatus == 7) && {0} =!= undefined && {0} != \"\"",
-                attr::GANG_HOSTS
-            );
+            let may_run = [JobStatus::Running, JobStatus::Removed, JobStatus::Suspended];
+            let may_run =
+                may_run.map(|status| Expr::attr(attr::JOB_STATUS).equals(status.number()));
+            let hosts = Expr::call("size", [Expr::attr(attr::GANG_HOSTS)]);
+            let constraint = Expr::any(may_run).parenthesised().and(hosts.exceeds(0));
             let query = Query {
-                constraint: Expr::parse(&constraint).ok(),
+                constraint: Some(constraint),
                 projection: vec![attr::CLUSTER_ID.into()],
                 limit: Some(1),
                 ..Query::of(Select::All)

@@ -2,26 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use jiff::tz::TimeZone;
-use jobspec::pbs::{Moment, attribute, code, is_known_resource, is_resource};
+use jobspec::pbs::{Moment, attribute, code, is_hold_list, is_known_resource, is_resource};
 use model::queues::amount;
 use model::{attr, depend};
 
 use super::found::{self, Asked, Finished};
-use super::qsub::seconds;
 use super::words::Line;
+use crate::line::moments;
 use crate::line::output::{self, complain};
-use crate::render::pbs::full::holds;
+use crate::render::pbs::full::{holds, zoned};
 use crate::render::pbs::job::{Cluster, NAMES, STANDING};
 use crate::render::pbs::queues::COUNTED;
 use crate::render::pbs::{Here, Job, RowKind, State};
-
-const USAGE: &str = "usage: qselect [-a [op]date_time] [-A account_string] [-c [op]interval]
-\t[-h hold_list] [-H] [-J] [-l resource_list] [-N name] [-p [op]priority]
-\t[-q destination] [-r y|n] [-s states] [-t subopt[op]date_time] [-T] [-P project_name]
-\t[-x] [-u user_name]
-       qselect --version
-";
 
 /// How two values are to stand to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +75,7 @@ enum Criterion {
 pub(super) fn run(words: &[String], here: &Here) -> u8 {
     let line = match Line::read(words, "a:A:c:h:HJl:N:p:q:r:s:t:Tu:xP:") {
         Ok(line) if line.operands.is_empty() => line,
-        other => return super::acting::usage_of(here, other.err(), USAGE),
+        other => return super::acting::usage_of(here, other.err()),
     };
     match criteria(here, &line) {
         Ok(criteria) => match select(here, &line, &criteria) {
@@ -92,7 +84,7 @@ pub(super) fn run(words: &[String], here: &Here) -> u8 {
         },
         Err(Wrong::Value(option, more)) => {
             here.say(format_args!("illegal -{option} value"));
-            complain(&format!("{more}{USAGE}"));
+            complain(&format!("{more}{}", here.usage()));
             code::USAGE
         }
         Err(Wrong::Told(exit)) => exit,
@@ -125,9 +117,7 @@ fn criteria(here: &Here, line: &Line) -> Result<Vec<Criterion>, Wrong> {
                 let (op, spec) = Operator::before(value);
                 all.push(Criterion::Checkpoint(op, spec.to_owned()));
             }
-            'h' if !value.is_empty() && value.chars().all(|kind| "unosp".contains(kind)) => {
-                all.push(Criterion::Holds(value.chars().collect()));
-            }
+            'h' if is_hold_list(value) => all.push(Criterion::Holds(value.chars().collect())),
             'l' => {
                 for part in value.split(',') {
                     let more = || Wrong::Value('l', format!("resource_list: {value}\n"));
@@ -160,8 +150,7 @@ fn criteria(here: &Here, line: &Line) -> Result<Vec<Criterion>, Wrong> {
 }
 
 fn moment(here: &Here, date: &str) -> Option<i64> {
-    let now = jiff::Timestamp::from_second(here.now).ok()?;
-    seconds(Moment::read(date)?, &now.to_zoned(TimeZone::system()))
+    moments::next(Moment::read(date)?, &zoned(here.now, &here.zone))
 }
 
 /// `ncpus.gt.1`.

@@ -6,23 +6,13 @@ mod page;
 
 use jobspec::pbs::code;
 
+use super::acting::usage_of;
 use super::counting::Loads;
 use super::words::Line;
-use crate::line::output::complain;
 use crate::render::pbs::Here;
 use crate::render::pbs::listed::{self, Listed, What};
 use crate::render::pbs::queues;
 use crate::render::pbs::table::{self, Sizes, Tally};
-
-const USAGE: &str = "usage: 
-qstat [-f] [-J] [-p] [-t] [-x] [-E] [-F format | -w] [-D delim] [ job_identifier... | destination... ]
-qstat [-a|-i|-r|-H|-T] [-J] [-t] [-u user] [-n] [-s] [-G|-M] [-1] [-w]
-\t[ job_identifier... | destination... ]
-qstat -Q [-f] [-F format] [-D delim] [ destination... ]
-qstat -q [-G|-M] [ destination... ]
-qstat -B [-f] [-F format] [-D delim] [ server_name... ]
-qstat --version
-";
 
 const OPTIONS: &str = "ainpqrstwxu:fGHJMQEBW:T1F:D:";
 
@@ -33,12 +23,7 @@ const NOT_BUILT: &[(char, &str)] = &[('W', "all attributes are shown with -f")];
 pub(super) fn run(words: &[String], here: &Here) -> u8 {
     let line = match Line::read(words, OPTIONS) {
         Ok(line) => line,
-        Err(wrong) => {
-            for message in wrong {
-                here.say(message);
-            }
-            return usage();
-        }
+        Err(wrong) => return usage_of(here, Some(wrong)),
     };
     if let Some((option, why)) = NOT_BUILT.iter().find(|(option, _)| line.has(*option)) {
         here.say(format_args!("-{option} is not supported yet: {why}"));
@@ -51,16 +36,11 @@ pub(super) fn run(words: &[String], here: &Here) -> u8 {
     shown.unwrap_or_else(|exit| exit)
 }
 
-fn usage() -> u8 {
-    complain(USAGE);
-    code::USAGE
-}
-
 /// Options that make no sense together.
 fn refuse(here: &Here, line: &Line) -> Option<u8> {
     let format = line.value('F');
     if format.is_some_and(|format| !["json", "dsv", "default"].contains(&format)) {
-        return Some(usage());
+        return Some(usage_of(here, None));
     }
     let conflict = (line.has('1') && (!line.any("nsf") || line.has('F')))
         || (line.any("FD") && !line.has('f'))
@@ -69,8 +49,7 @@ fn refuse(here: &Here, line: &Line) -> Option<u8> {
         || (line.has('Q') && line.any("inrstuxJHBT"))
         || (line.has('B') && line.any("inrstuxJHTq"));
     if conflict {
-        here.say("conflicting options.");
-        return Some(usage());
+        return Some(usage_of(here, Some(vec!["conflicting options.".to_owned()])));
     }
     if line.value('u').is_some_and(str::is_empty) {
         here.say("Illegal attribute or resource value ");

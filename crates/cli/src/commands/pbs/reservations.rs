@@ -13,38 +13,14 @@ use model::queues::{Authorized, Denied, QueueSettings, Reserved, Stage, Window};
 use proto::client::{Arrange, BookAsk};
 use proto::clock;
 
-use super::acting::usage_of;
+use super::acting::{Refused, usage_of};
 use super::placing::{arrange, denied};
-use super::qsub::seconds;
 use super::words::Line;
+use crate::line::moments;
 use crate::line::output::complain;
 use crate::render::pbs::Here;
 use crate::render::pbs::full::zoned;
 use crate::render::pbs::reservations as render;
-
-const SUBMIT_USAGE: &str = "\
-usage: pbs_rsub [-I seconds] [-m mail_points] [-M mail_list]
-                [-N reservation_name] [-u user_list] [-g group_list]
-                [-U auth_user_list] [-G auth_group_list] [-H auth_host_list]
-                [-R start_time] [-E end_time] [-D duration] [-q destination]
-                [-r rrule_expression] [-W otherattributes=value...]
-                -l resource_list | --hosts host1 [... hostn]
-       pbs_rsub --version
-";
-
-const STATUS_USAGE: &str =
-    "usage:\n\tpbs_rstat [-fFBS] [reservation_id...]\n\tpbs_rstat --version\n";
-
-const DELETE_USAGE: &str =
-    "usage:\n\tpbs_rdel [-q destination] reservation_id...\n\tpbs_rdel --version\n";
-
-const ALTER_USAGE: &str = "\
-usage: pbs_ralter [-I seconds] [-m mail_points] [-M mail_list]
-                [-N reservation_name] [-R start_time] [-E end_time]
-                [-D duration] [-U auth_user_list] [-G auth_group_list]
-                [-l select=select_spec] reservation_id
-       pbs_ralter --version
-";
 
 /// How often it is looked whether a reservation is settled (`-I`).
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -53,7 +29,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub(super) fn submit(words: &[String], here: &Here) -> u8 {
     let line = match Line::read(words, "D:E:I:l:m:M:N:q:r:R:u:U:g:G:H:W:") {
         Ok(line) if line.operands.is_empty() && line.options().next().is_some() => line,
-        other => return usage_of(here, other.err(), SUBMIT_USAGE),
+        other => return usage_of(here, other.err()),
     };
     if let Some(exit) = refused(here, &line, "rGgW") {
         return exit;
@@ -98,8 +74,7 @@ fn book(here: &Here, line: &Line) -> Result<(Schedd, String), Refusal> {
         .filter_map(|(_, value)| value)
         .collect();
     if lists.is_empty() {
-        complain(SUBMIT_USAGE);
-        return Err(Refusal::told(code::USAGE));
+        return Err(Refusal::told(usage_of(here, None)));
     }
     let mut schedd = here.connect().map_err(Refusal::told)?;
     let settings = schedd.queues().map_err(|error| Refusal::told(here.cannot_connect(&error)))?;
@@ -152,7 +127,9 @@ fn window(
     let now = zoned(here.now, &here.zone);
     let moment = |option: char| match line.value(option) {
         None => Ok(None),
-        Some(text) => Moment::read(text).and_then(|at| seconds(at, &now)).map(Some).ok_or(BAD),
+        Some(text) => {
+            Moment::read(text).and_then(|at| moments::next(at, &now)).map(Some).ok_or(BAD)
+        }
     };
     let (start, end) = (moment('R')?, moment('E')?);
     let said = line.value('D').map(|text| pbs::duration(text).ok_or(BAD)).transpose()?;
@@ -244,7 +221,7 @@ fn whole(here: &Here, word: &str) -> String {
 pub(super) fn show(words: &[String], here: &Here) -> u8 {
     let line = match Line::read(words, "fFBS") {
         Ok(line) => line,
-        other => return usage_of(here, other.err(), STATUS_USAGE),
+        other => return usage_of(here, other.err()),
     };
     let shown = || -> Result<(), u8> {
         let mut schedd = here.connect()?;
@@ -272,7 +249,7 @@ pub(super) fn show(words: &[String], here: &Here) -> u8 {
 pub(super) fn delete(words: &[String], here: &Here) -> u8 {
     let line = match Line::read(words, "q:") {
         Ok(line) if !line.operands.is_empty() => line,
-        other => return usage_of(here, other.err(), DELETE_USAGE),
+        other => return usage_of(here, other.err()),
     };
     let mut schedd = match here.connect() {
         Ok(schedd) => schedd,
@@ -295,11 +272,12 @@ fn change(
 ) -> Result<(), u8> {
     let id = whole(here, word);
     let queue = name_of(here, word).ok_or_else(|| unknown(here, word))?;
-    arrange(here, schedd, what(queue)).map_err(|(exit, said)| {
-        if !said.is_empty() {
-            here.say(format_args!("{} {id}", said.trim_end()));
-        }
-        exit
+    arrange(here, schedd, what(queue)).map_err(|refused| {
+        let refused = match refused {
+            Refused::Because(exit, said) => Refused::because(exit, said.trim_end()),
+            told @ Refused::Told(_) => told,
+        };
+        refused.say(here, id)
     })
 }
 
@@ -307,7 +285,7 @@ fn change(
 pub(super) fn alter(words: &[String], here: &Here) -> u8 {
     let line = match Line::read(words, "E:I:m:M:N:R:q:U:G:D:l:W:") {
         Ok(line) if line.operands.len() == 1 => line,
-        other => return usage_of(here, other.err(), ALTER_USAGE),
+        other => return usage_of(here, other.err()),
     };
     if let Some(exit) = refused(here, &line, "GlW") {
         return exit;

@@ -10,13 +10,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use proto::client::Action;
 
-use super::acting::{BAD_STATE, Found, NOT_PERMITTED, Refused, Verb, read};
+use super::acting::{Found, Refused, Verb, read};
 use crate::render::pbs::{Here, Job, State};
 
-const USAGE: &str = "usage: qsig [-s signal] job_identifier...\n       qsig --version\n";
-
 pub(super) fn run(words: &[String], here: &Here) -> u8 {
-    let line = match read(here, words, "s:", USAGE) {
+    let line = match read(here, words, "s:") {
         Ok(line) => line,
         Err(exit) => return exit,
     };
@@ -55,19 +53,19 @@ fn send(here: &Here, found: &Found<'_>, name: &str) -> Result<(), Refused> {
     let running: Vec<&Job> = running.collect();
     let me = client::site::me();
     if jobs.iter().any(|job| job.owner() != me && me != "root") {
-        return Err((code::NOT_PERMITTED, NOT_PERMITTED.to_owned()));
+        return Err(Refused::not_permitted());
     }
     if running.is_empty() {
-        return Err((code::BAD_STATE, BAD_STATE.to_owned()));
+        return Err(Refused::bad_state());
     }
-    let unknown = || (code::UNKNOWN_SIGNAL, "Unknown/illegal signal name".to_owned());
+    let unknown = || Refused::because(code::UNKNOWN_SIGNAL, "Unknown/illegal signal name");
     let signal = signal(name).ok_or_else(unknown)?;
     for job in running {
         let processes = processes(&job.id(&here.server), job.text(attr::CONDOR_SCRATCH_DIR));
         if processes.is_empty() {
             let host = job.text(attr::REMOTE_HOST).unwrap_or("its machine").to_owned();
             let said = format!("no process of it is on this machine; it runs on {host}: job");
-            return Err((code::NOT_SUPPORTED, said));
+            return Err(Refused::because(code::NOT_SUPPORTED, said));
         }
         for process in processes {
             // One that has just ended needs no signal.

@@ -259,8 +259,8 @@ fn is_same(one: &Path, other: &Path) -> bool {
     real(one).is_some() && real(one) == real(other)
 }
 
-/// Copies a file, or a folder with all that is in it. `cp` knows how. A folder that is there already
-/// under the same name is what an earlier run has left: it is written over, not into.
+/// Copies a file, or a folder with all that is in it. `cp` knows how. A folder that is there
+/// already under the same name is what an earlier run has left: it is written over, not into.
 fn copy(from: &Path, to: &Path) -> Result<(), String> {
     let whole = fs::symlink_metadata(from).and_then(|_| make_folder_of(to));
     whole.map_err(|error| client::site::plain(&error))?;

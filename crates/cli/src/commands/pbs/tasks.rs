@@ -19,20 +19,6 @@ use super::words::Line;
 use crate::line::output::{complain, put};
 use crate::render::pbs::Here;
 
-const DSH_USAGE: &str = "Usage: pbsdsh [-c copies][-s][-v][-o] -- program [args...]
-       pbsdsh [-n node_index][-s][-v][-o] -- program [args...]
-       pbsdsh --version
-Where -c copies =  run a copy of \"program\" on the first \"copies\" nodes,
-      -n node_index = run a copy of \"program\" on the \"node_index\"-th node,
-      -s = forces synchronous execution,
-      -v = forces verbose output.
-      -o = no obits are waited for.
-";
-
-const TMRSH_USAGE: &str = "usage: pbs_tmrsh [-n][-l username] host [-n][-l username] command
-       pbs_tmrsh --version
-";
-
 /// What `pbsdsh` answers where it cannot begin.
 const FAILED: u8 = 1;
 
@@ -117,20 +103,20 @@ fn task(argv: Vec<OsString>, environ: &[(&str, String)], is_waited_for: bool) ->
     StartTask { argv, environ: parts::environ(environ), cwd, is_waited_for }
 }
 
-pub(super) fn spread(words: &[String], _: &Here) -> u8 {
+pub(super) fn spread(words: &[String], called: &Here) -> u8 {
     let (options, program) = options_of(words);
     let line = match Line::read(options, "c:n:h:svo") {
         Ok(line) if !program.is_empty() => line,
-        Ok(_) => return refused(DSH_USAGE, FAILED),
+        Ok(_) => return refused(called.usage(), FAILED),
         Err(wrong) => {
             wrong.iter().for_each(|what| complain(&format!("pbsdsh: {what}\n")));
-            return refused(DSH_USAGE, FAILED);
+            return refused(called.usage(), FAILED);
         }
     };
     let number = |option| line.value(option).map(str::parse::<usize>).transpose();
     let (copies, node) = match (number('c'), number('n')) {
         (Ok(Some(_)), Ok(Some(_))) | (Err(_), _) | (_, Err(_)) => {
-            return refused(DSH_USAGE, FAILED);
+            return refused(called.usage(), FAILED);
         }
         (Ok(copies), Ok(node)) => (copies, node),
     };
@@ -234,8 +220,8 @@ fn task_status(ended: Ended) -> i32 {
     }
 }
 
-pub(super) fn remote_shell(words: &[String], _: &Here) -> u8 {
-    let Some((host, command)) = remote(words) else { return refused(TMRSH_USAGE, NOT_RUN) };
+pub(super) fn remote_shell(words: &[String], here: &Here) -> u8 {
+    let Some((host, command)) = remote(words) else { return refused(here.usage(), NOT_RUN) };
     let nodes = match nodes("pbs_tmrsh") {
         Ok(nodes) => nodes,
         Err(message) => return refused(&message, NOT_RUN),

@@ -16,25 +16,6 @@ use super::words::Line;
 use crate::render;
 use crate::render::pbs::{Here, Job};
 
-const USAGE: &str =
-    "USAGE: tracejob [-a|s|l|m|v] [-w size] [-p path] [-n days] [-f filter_type] job_identifier...
-   -p : path to PBS_HOME (not used here)
-   -w : number of columns of your terminal
-   -n : number of days in the past to look for job(s) [default: all that is recorded]
-   -f : filter out types of log entries (not used here)
-   -z : toggle filtering excessive messages (not used here)
-   -c : what message count is considered excessive (not used here)
-   -a : don't use accounting log files
-   -s : don't use server log files
-   -l : don't use scheduler log files
-   -m : don't use mom log files
-   -v : verbose mode - show more error messages
-
-       tracejob --version
-   --version : display version only
-
-";
-
 /// Seconds of a day.
 const DAY: i64 = 86_400;
 
@@ -60,7 +41,7 @@ pub(super) fn run(words: &[String], here: &Here) -> u8 {
 
 /// OpenPBS 23.06 says it on standard output.
 fn usage(here: &Here) -> u8 {
-    here.print(USAGE).err().unwrap_or(code::FAILED)
+    here.print(here.usage()).err().unwrap_or(code::FAILED)
 }
 
 /// The number behind an option, if that is given.

@@ -12,15 +12,18 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use classad::Value;
 use client::{AskError, Home, Query, RealSite, Select, Selector, SubmitError};
-use jiff::civil::DateTime;
+use jiff::Zoned;
 use jiff::tz::TimeZone;
-use jiff::{ToSpan, Zoned};
 use jobspec::htcondor::{self, SubmitOptions};
+use jobspec::pbs::Moment;
 use model::{ClusterId, attr, cmdline, depend};
 use proto::client::Refusal;
+use proto::clock;
 
 use crate::line::call::Call;
+use crate::line::moments;
 use crate::line::outcome::Outcome;
+use crate::render::pbs::full::zoned;
 use crate::render::said::Said;
 use crate::render::values::view::status;
 
@@ -336,7 +339,7 @@ impl Asked {
                     value.parse().with_context(|| format!("-p {value} is no number"))?;
             }
             "r" => self.runs_once = value.starts_with(['n', 'N']),
-            "a" => self.begins = Some(moment(value)?),
+            "a" => self.begins = Some(moment(value, &now())?),
             "hold_jid" => {
                 for job in value.split(',') {
                     let number = job.split('.').next().and_then(|number| number.parse().ok());
@@ -601,32 +604,17 @@ fn named(word: &str) -> Option<(&'static str, bool)> {
     }
 }
 
-/// `[[[[CC]YY]MM]DD]hhmm[.SS]`, in the user's time: the next such moment, where neither month nor
-/// year is said.
-fn moment(text: &str) -> Result<i64> {
-    let now = jiff::Timestamp::from_second(proto::clock::now().wall.as_secs())?;
-    moment_after(text, &now.to_zoned(TimeZone::system()))
+fn now() -> Zoned {
+    zoned(clock::now().wall.as_secs(), &TimeZone::system())
 }
 
-fn moment_after(text: &str, now: &Zoned) -> Result<i64> {
+/// The next such moment in the user's time. Of one whose month is said it is this year's, also
+/// where that is over.
+fn moment(text: &str, now: &Zoned) -> Result<i64> {
     let wrong = || format!("-a {text} is no time: [[[[CC]YY]MM]DD]hhmm[.SS]");
-    let (digits, seconds) = text.split_once('.').unwrap_or((text, "00"));
-    ensure!(digits.bytes().all(|c| c.is_ascii_digit()), "{}", wrong());
-    ensure!((4..=12).contains(&digits.len()) && digits.len() % 2 == 0, "{}", wrong());
-    let full = format!("{:04}{:02}{:02}", now.year(), now.month(), now.day());
-    let all = format!("{}{digits}", &full[..12 - digits.len()]);
-    let part = |from: usize, to: usize| all[from..to].parse::<i8>().with_context(wrong);
-    let year = all[..4].parse::<i16>().with_context(wrong)?;
-    let seconds = seconds.parse::<i8>().with_context(wrong)?;
-    let at = DateTime::new(year, part(4, 6)?, part(6, 8)?, part(8, 10)?, part(10, 12)?, seconds, 0);
-    let at = at.with_context(wrong)?;
-    let later = match digits.len() {
-        _ if at >= now.datetime() => at,
-        4 => at.checked_add(1.day())?,
-        6 => at.checked_add(1.month())?,
-        _ => at,
-    };
-    Ok(later.to_zoned(now.time_zone().clone())?.timestamp().as_second())
+    let said = Moment::read(text).with_context(wrong)?;
+    let year = said.year.or(said.month.map(|_| now.year()));
+    moments::next(Moment { year, ..said }, now).with_context(wrong)
 }
 
 #[cfg(test)]
@@ -719,14 +707,10 @@ mod tests {
             ("202712010001", "2027-12-01T00:01:00[UTC]"),
         ] {
             let expected: Zoned = expected.parse().unwrap();
-            assert_eq!(
-                moment_after(text, &now).unwrap(),
-                expected.timestamp().as_second(),
-                "{text}"
-            );
+            assert_eq!(moment(text, &now).unwrap(), expected.timestamp().as_second(), "{text}");
         }
         for wrong in ["x", "12", "123", "1260", "99991300"] {
-            assert!(moment_after(wrong, &now).is_err(), "{wrong}");
+            assert!(moment(wrong, &now).is_err(), "{wrong}");
         }
     }
 }

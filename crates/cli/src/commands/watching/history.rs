@@ -291,12 +291,12 @@ fn since(args: &HistoryArgs) -> Result<Option<Expr>> {
 }
 
 fn stop_of(text: &str) -> Result<Expr> {
+    let is_of = |cluster: u32| Expr::attr(attr::CLUSTER_ID).equals(i64::from(cluster));
     match (text.parse::<JobId>(), text.parse::<u32>()) {
-        (Ok(job), _) => {
-            let (cluster, proc) = (job.cluster, job.proc);
-            connect::constraint(&format!("ClusterId == {cluster} && ProcId == {proc}"))
+        (Ok(JobId { cluster, proc }), _) => {
+            Ok(is_of(cluster.0).and(Expr::attr(attr::PROC_ID).equals(i64::from(proc.0))))
         }
-        (Err(_), Ok(cluster)) => connect::constraint(&format!("ClusterId == {cluster}")),
+        (Err(_), Ok(cluster)) => Ok(is_of(cluster)),
         (Err(_), Err(_)) => connect::constraint(text),
     }
 }

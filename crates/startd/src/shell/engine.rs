@@ -67,16 +67,33 @@ pub(crate) enum EngineInput {
     ScheddDown { schedd: ScheddName, connection: u64 },
     /// From the launcher.
     Launcher(Heard),
-    /// A command asks for a run of this job.
+    /// Somebody wants to know something, and changes nothing.
+    Asked(Question),
+    /// About the files of runs that are their owners'.
+    Owners(Box<OwnersInput>),
+    /// Stop all runs, and end.
+    Stop,
+}
+
+/// What the engine is asked; who asked may have gone when it answers.
+#[derive(Debug)]
+pub(crate) enum Question {
+    /// Where the run of this job is.
     WhichRun { job: JobId, answer: oneshot::Sender<Option<RunPlace>> },
     /// Whether the machine holds a claim of this schedd.
     HoldsClaims { schedd: ScheddName, answer: oneshot::Sender<bool> },
     /// Whose a run is, and the right to it.
     WhoseRun { key: RunKey, answer: oneshot::Sender<Option<WhoseRun>> },
-    /// About the files of runs that are their owners'.
-    Owners(Box<OwnersInput>),
-    /// Stop all runs, and end.
-    Stop,
+}
+
+/// Asks the engine something; none if it has ended.
+pub(crate) async fn ask<T>(
+    engine: &mpsc::Sender<EngineInput>,
+    question: impl FnOnce(oneshot::Sender<T>) -> Question,
+) -> Option<T> {
+    let (answer, answered) = oneshot::channel();
+    engine.send(EngineInput::Asked(question(answer))).await.ok()?;
+    answered.await.ok()
 }
 
 /// What reaches the engine of the files of runs that are their owners'.
@@ -250,35 +267,39 @@ impl Engine {
                     }
                 }
                 EngineInput::Launcher(heard) => inputs.extend(self.heard(heard)),
-                EngineInput::WhichRun { job, answer } => {
-                    let place = self.parts.core.run_of(job).map(|(key, owner)| RunPlace {
-                        key,
-                        owner: owner.clone(),
-                        scratch: self.scratch(key),
-                        of_owner: self.parts.owners.as_ref().map(|_| key),
-                    });
-                    // Who asked may have gone.
-                    let _ = answer.send(place);
-                }
-                EngineInput::HoldsClaims { schedd, answer } => {
-                    let _ = answer.send(self.parts.core.holds_claims_of(&schedd));
-                }
-                EngineInput::WhoseRun { key, answer } => {
-                    let core = &self.parts.core;
-                    let whose = core.whose(key).zip(core.owner_of(key));
-                    let whose = whose.map(|((schedd, secret, run), owner)| WhoseRun {
-                        owner: owner.clone(),
-                        schedd: schedd.clone(),
-                        of: FilesFor { claim: key.claim, secret, run },
-                    });
-                    // Who asked may have gone.
-                    let _ = answer.send(whose);
-                }
+                EngineInput::Asked(question) => self.answer(question),
                 EngineInput::Owners(input) => inputs.extend(self.of_owners(*input)),
                 EngineInput::Stop => inputs.push(Input::Shutdown { graceful: true }),
             }
         }
         inputs
+    }
+
+    fn answer(&self, question: Question) {
+        let core = &self.parts.core;
+        match question {
+            Question::WhichRun { job, answer } => {
+                let place = core.run_of(job).map(|(key, owner)| RunPlace {
+                    key,
+                    owner: owner.clone(),
+                    scratch: self.scratch(key),
+                    is_owners: self.parts.owners.is_some(),
+                });
+                let _ = answer.send(place);
+            }
+            Question::HoldsClaims { schedd, answer } => {
+                let _ = answer.send(core.holds_claims_of(&schedd));
+            }
+            Question::WhoseRun { key, answer } => {
+                let whose = core.whose(key).zip(core.owner_of(key));
+                let whose = whose.map(|((schedd, secret, run), owner)| WhoseRun {
+                    owner: owner.clone(),
+                    schedd: schedd.clone(),
+                    of: FilesFor { claim: key.claim, secret, run },
+                });
+                let _ = answer.send(whose);
+            }
+        }
     }
 
     fn of_owners(&mut self, input: OwnersInput) -> Vec<Input> {

@@ -21,7 +21,8 @@ use crate::core::{
     BringBack, ClosedLog, DiskUsed, Fetched, FromCarrier, Input, RunKey, StartProcess,
     StoreFailure, Stored,
 };
-use crate::shell::run::sandbox::{Sandboxes, folder_of};
+use crate::shell::run::sandbox::Sandboxes;
+use crate::shell::run::scratch::folder_of;
 use crate::shell::run::shown::{Shown, Wanted};
 
 /// What a helper of the startd is to do.

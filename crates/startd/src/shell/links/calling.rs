@@ -9,10 +9,10 @@ use model::ScheddName;
 use proto::clock;
 use proto::joining::{AskPool, PoolSays, ToMachine};
 use proto::net::{BackOff, Far, Role, connect_far};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::shell::engine::EngineInput;
+use crate::shell::engine::{Question, ask};
 use crate::shell::links::callers::CalledSchedds;
 use crate::shell::links::schedds::{ScheddContext, serve_schedd};
 
@@ -98,9 +98,8 @@ async fn talk_to(called: &CalledSchedds, schedd: &ScheddName, context: &Arc<Sche
     let (mut back_off, mut left, mut has_complained) = (BackOff::default(), ATTEMPTS, false);
     while let Some(far) = called.far(schedd) {
         if left == 0 {
-            let (answer, held) = oneshot::channel();
-            let ask = EngineInput::HoldsClaims { schedd: schedd.clone(), answer };
-            if context.engine.send(ask).await.is_err() || !held.await.unwrap_or(false) {
+            let question = |answer| Question::HoldsClaims { schedd: schedd.clone(), answer };
+            if !ask(&context.engine, question).await.unwrap_or(false) {
                 return;
             }
         }

@@ -11,12 +11,12 @@ use proto::client::{Answer, AskStartd, DaemonIdentity, Refusal, Request, Respons
 use proto::net::{Connection, NetError, Role, Sender, connect_far, join_process};
 use proto::seats::Seats;
 use proto::visit::Visited;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
 use crate::core::RunKey;
-use crate::shell::engine::EngineInput;
+use crate::shell::engine::{EngineInput, Question, ask};
 use crate::shell::links::callers::CalledSchedds;
 use crate::shell::links::schedds::VisitAsked;
 use crate::shell::run::beside::{self, Beside};
@@ -103,7 +103,7 @@ pub(crate) async fn serve(
             AskStartd::Shell { job, program, is_plain } => {
                 match place_for(&context.engine, asker, job).await {
                     // What is started here would be the pool's, and not the job's owner.
-                    Ok(place) if place.of_owner.is_some() => {
+                    Ok(place) if place.is_owners => {
                         let why = "in a pool of many users nobody is let beside a job yet";
                         Answer::Refused(Refusal::Invalid(format!("visit job {job}: {why}")))
                     }
@@ -128,14 +128,10 @@ async fn say(sender: &mut Sender, id: u64, body: Answer) -> Result<(), NetError>
 async fn is_gone(engine: &mpsc::Sender<EngineInput>, key: RunKey) -> bool {
     loop {
         sleep(LOOK_EVERY).await;
-        let (answer, whose) = oneshot::channel();
-        if engine.send(EngineInput::WhoseRun { key, answer }).await.is_err() {
-            return false;
-        }
-        match whose.await {
-            Ok(Some(_)) => {}
-            Ok(None) => return true,
-            Err(_) => return false,
+        match ask(engine, |answer| Question::WhoseRun { key, answer }).await {
+            Some(Some(_)) => {}
+            Some(None) => return true,
+            None => return false,
         }
     }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use model::ScheddName;
 use proto::net::{Incoming, Listener, Role};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use crate::core::RunKey;
-use crate::shell::engine::{EngineInput, OwnersInput};
+use crate::shell::engine::{EngineInput, OwnersInput, Question, ask};
 use crate::shell::links::commands::{self, CommandContext};
 use crate::shell::links::parts::{self, Whereabouts, WhoseRun};
 use crate::shell::links::schedds::{ScheddContext, serve_schedd};
@@ -70,7 +70,5 @@ async fn greet(incoming: Incoming, contexts: Contexts) {
 }
 
 async fn whose_run(engine: &mpsc::Sender<EngineInput>, key: RunKey) -> Option<WhoseRun> {
-    let (answer, answered) = oneshot::channel();
-    engine.send(EngineInput::WhoseRun { key, answer }).await.ok()?;
-    answered.await.ok().flatten()
+    ask(engine, |answer| Question::WhoseRun { key, answer }).await.flatten()
 }

@@ -7,10 +7,10 @@ use model::{JobId, UserName};
 use nix::unistd::Uid;
 use proto::client::Refusal;
 use proto::net::Peer;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use crate::core::RunKey;
-use crate::shell::engine::EngineInput;
+use crate::shell::engine::{EngineInput, Question, ask};
 
 /// On whose word somebody asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +27,8 @@ pub(crate) struct RunPlace {
     pub(crate) key: RunKey,
     pub(crate) owner: UserName,
     pub(crate) scratch: PathBuf,
-    /// Which run it is, where its files are its owner's and only a helper may touch them.
-    pub(crate) of_owner: Option<RunKey>,
+    /// Its files are its owner's, and only a helper may touch them.
+    pub(crate) is_owners: bool,
 }
 
 /// Why somebody is not let in.
@@ -74,10 +74,8 @@ pub(crate) async fn place_for(
     job: JobId,
 ) -> Result<RunPlace, Refusal> {
     let stopping = || Refusal::Busy("the startd is stopping".to_owned());
-    let (sender, place) = oneshot::channel();
-    let question = EngineInput::WhichRun { job, answer: sender };
-    engine.send(question).await.map_err(|_| stopping())?;
-    let place = place.await.map_err(|_| stopping())?.ok_or(NoEntry::NoRun(job));
+    let place = ask(engine, |answer| Question::WhichRun { job, answer }).await;
+    let place = place.ok_or_else(stopping)?.ok_or(NoEntry::NoRun(job));
     let entered = place
         .and_then(|place| asker.may_enter(job, &place.owner, Uid::effective()).map(|()| place));
     entered.map_err(|why| match why {

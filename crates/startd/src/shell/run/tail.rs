@@ -53,16 +53,16 @@ pub(crate) async fn answer(
         Ok(place) => place,
         Err(refusal) => return Answer::Refused(refusal),
     };
-    let shown = match place.of_owner {
-        Some(key) => {
+    let shown = match place.is_owners {
+        true => {
             let (answer, answered) = oneshot::channel();
-            let read = OwnersInput::Read { key, wanted, answer };
+            let read = OwnersInput::Read { key: place.key, wanted, answer };
             let read = EngineInput::Owners(Box::new(read));
             // An engine that has ended answers nobody.
             let _ = engine.send(read).await;
             answered.await.map_err(|_| "the process of its user that reads it is gone")
         }
-        None => {
+        false => {
             let shown = spawn_blocking(move || show(&place.scratch, &wanted)).await;
             shown.map_err(|_| "the startd is stopping")
         }

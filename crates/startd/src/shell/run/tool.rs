@@ -10,7 +10,7 @@ use model::job_ad::Tool;
 use model::{Universe, attr};
 
 use crate::shell::run::environment::{self, Place};
-use crate::shell::run::sandbox::{pairs, stdio};
+use crate::shell::run::process::{pairs, stdio};
 
 /// The variable with the number of the job's main process, and the one that says that it is in a
 /// variable (HTCondor 25.14's).

@@ -90,6 +90,64 @@ fn lines_are_cut_where_that_is_asked_for() {
     assert!(rows.len() > 3 && rows.iter().all(|row| row.len() == 20), "{text}");
 }
 
+/// What a command line of HTCondor's says of a description: standard output and error together.
+fn said_of(description: &str, more: &[&str]) -> (Option<i32>, String) {
+    let dir = place();
+    fs::write(dir.path().join("job.sub"), description).unwrap();
+    let out = Command::new(dir.path().join("bin/condor_submit"))
+        .args(["-dry-run", "-", "job.sub"])
+        .args(more)
+        .current_dir(dir.path())
+        .env("UPDRAFT_HOME", dir.path().join("no-pool"))
+        .output()
+        .unwrap();
+    let said = [out.stdout, out.stderr].concat();
+    (out.status.code(), String::from_utf8(said).unwrap())
+}
+
+#[test]
+fn a_dry_run_begins_the_first_job_with_what_all_have_and_ends_each_with_a_dot() {
+    let (code, said) = said_of("executable = /bin/echo\narguments = $(Process)\nqueue 3\n", &[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(said.lines().filter(|line| line.starts_with("Args=")).count(), 3, "{said}");
+    let rest = said.split_once("ProcId=0\n").map(|(_, rest)| rest);
+    let expected = "JobStatus=1\n.\nProcId=1\nJobStatus=1\nArgs=\"1\"\n.\n\
+                    ProcId=2\nJobStatus=1\nArgs=\"2\"\n.\n3 job(s) dry-run to cluster 1.\n";
+    assert_eq!(rest, Some(expected), "{said}");
+}
+
+#[test]
+fn a_queue_statement_may_stand_among_appended_lines_unless_the_file_has_one() {
+    let jobs = |said: &str| said.lines().filter(|line| line.starts_with("Args=")).count();
+    let open = "executable = /bin/echo\narguments = $(x) $(Process)\n";
+    for (more, expected) in [
+        (&["-append", "queue x in (a, b)"][..], 2),
+        (&["-a", "x=3", "-a", "queue 2"], 2),
+        (&["-a", "Queue", "-a", "x=3"], 1),
+    ] {
+        let (code, said) = said_of(open, more);
+        assert_eq!((code, jobs(&said)), (Some(0), expected), "{more:?}: {said}");
+    }
+    let (code, said) = said_of(&format!("{open}queue\n"), &["-a", "queue 2"]);
+    assert_eq!((code, jobs(&said)), (Some(1), 0), "{said}");
+    let refused = "-queue argument conflicts with queue statement in submit file";
+    assert!(said.contains(refused), "{said}");
+}
+
+#[test]
+fn a_program_that_names_no_items_is_told_of_by_how_it_ended() {
+    let of = |program: &str| {
+        said_of(&format!("executable = /bin/true\nqueue x from {program} |\n"), &[])
+    };
+    for (program, reason) in [
+        ("false", "command terminated with exit code 1"),
+        ("no-such-program", "not a valid command, errno=2 : No such file or directory"),
+    ] {
+        let (code, said) = of(program);
+        assert!(code == Some(1) && said.contains(reason), "{program}: {code:?} {said}");
+    }
+}
+
 #[test]
 fn colour_is_for_people_under_our_own_names() {
     let dir = place();

@@ -31,6 +31,11 @@ pub fn is_of_dag(job: ClusterId) -> Expr {
     Expr::attr(attr::DAGMAN_JOB_ID).equals(job.0)
 }
 
+/// The same, and that the node is none that goes on until the DAG is over (SERVICE).
+pub fn is_of_dag_and_ends_with_it(job: ClusterId) -> Expr {
+    is_of_dag(job).and(Expr::attr(attr::DAG_LIFETIME_JOB).is_not(true))
+}
+
 /// A text that says something.
 pub(crate) fn text<'a>(job: &'a ClassAd, name: &str) -> Option<&'a str> {
     job.literal(name).and_then(Value::as_str).filter(|text| !text.is_empty())

@@ -40,6 +40,10 @@ pub const OWN_WAYS: &[OwnWay] = &[
         is_gone: ran_a_job_again,
         why: "a job was evicted by the real schedd, and ran again: a job of the scheduler universe that is released at once, on a busy machine",
     },
+    OwnWay {
+        is_gone: began_final_beside_others,
+        why: "where the DAG ends early, FINAL of the real one begins beside jobs that are being removed, and does not count them; ours begins when they are gone",
+    },
 ];
 
 /// The way of its own that the real one went, if it did.
@@ -106,6 +110,16 @@ fn ran_a_job_again(_: &Case, theirs: &Observation, ours: &Observation) -> bool {
     evicted.any(|node| more("ULOG_JOB_EVICTED", node) && more("ULOG_EXECUTE", node))
 }
 
+fn began_final_beside_others(case: &Case, _: &Observation, ours: &Observation) -> bool {
+    let lines = || case.files.values().flat_map(|text| text.lines());
+    let ends_early =
+        case.remove_at.is_some() || lines().any(|line| line.starts_with("ABORT-DAG-ON"));
+    let has_final = lines().any(|line| line.starts_with("FINAL "));
+    // Those of SERVICE nodes stay in both.
+    let mut removed = ours.said.iter().filter_map(|l| l.strip_prefix("Event ULOG_JOB_ABORTED "));
+    ends_early && has_final && removed.next().is_some()
+}
+
 /// Whether a node stood among those that failed, or a node of a splice of that name.
 fn failed(seen: &Observation, node: &str) -> bool {
     let names = seen.said.iter().filter_map(|line| line.strip_prefix("      Node Name: "));
@@ -116,6 +130,21 @@ fn failed(seen: &Observation, node: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn final_beside_jobs_that_are_removed_is_a_way_of_its_own_where_there_are_any() {
+        let gone = |dag: &str, said: &[&str]| {
+            let mut case = Case::default();
+            case.files.insert("main.dag".to_owned(), dag.to_owned());
+            let said = said.iter().map(|line| (*line).to_owned()).collect();
+            let ours = Observation { said, ..Observation::default() };
+            began_final_beside_others(&case, &Observation::default(), &ours)
+        };
+        let (dag, removed) = ("ABORT-DAG-ON A 5\nFINAL F x\n", "Event ULOG_JOB_ABORTED H");
+        assert!(gone(dag, &[removed]));
+        assert!(!gone(dag, &["Event ULOG_JOB_TERMINATED H"]));
+        assert!(!gone("ABORT-DAG-ON A 5\n", &[removed]) && !gone("FINAL F x\n", &[removed]));
+    }
 
     /// Whether a real one that said this went a way of its own in a case of these lines, and which.
     fn check(dag: &str, said: &[&str]) -> Option<usize> {

@@ -19,6 +19,10 @@ pub const MEANT: &[Meant] = &[
         has: " \"HoldReason\":",
         why: "a reason names what was tried in our own words; the codes are compared",
     },
+    Meant {
+        has: " \"ExitStatus\":",
+        why: "it is the exit code; HTCondor leaves it at 0 in all universes but the scheduler's",
+    },
     Meant { has: " \"LastHoldReason\":", why: "the same, of the hold before" },
 ];
 

@@ -109,7 +109,7 @@ fn files(rng: &mut Rng, case: &mut Case) {
     let travels = rng.pick(&travels);
     case.lines.push(format!("should_transfer_files = {travels}"));
     if travels == "NO" {
-        case.script.push("echo made > made.txt".to_owned());
+        case.script.push("echo made >> made.txt".to_owned());
         return;
     }
     if rng.below(2) == 0 {
@@ -126,7 +126,7 @@ fn files(rng: &mut Rng, case: &mut Case) {
         case.lines.push("preserve_relative_paths = true".to_owned());
     }
     case.script.push(
-        "echo made > made.txt; mkdir -p box/inner; echo b > box/b.txt; echo i > box/inner/i.txt"
+        "echo made >> made.txt; mkdir -p box/inner; echo b > box/b.txt; echo i > box/inner/i.txt"
             .to_owned(),
     );
     match rng.below(5) {
@@ -154,6 +154,7 @@ fn files(rng: &mut Rng, case: &mut Case) {
     case.lines.push(format!("when_to_transfer_output = {when}"));
 }
 
+/// Not `noop_job`: HTCondor 25.14 runs it.
 fn policies(rng: &mut Rng, case: &mut Case) {
     let all = [
         "max_retries = 1",
@@ -163,7 +164,6 @@ fn policies(rng: &mut Rng, case: &mut Case) {
         "on_exit_hold = ExitBySignal\non_exit_hold_reason = strcat(\"by \", ExitSignal)\non_exit_hold_subcode = 7",
         "on_exit_remove = NumJobStarts > 1 || ExitCode == 0",
         "hold = true",
-        "noop_job = true",
         "+Own = \"text\"\n+Other = 2 + 3",
         "periodic_remove = false",
         "priority = 3",

@@ -60,6 +60,12 @@ pub struct Masks {
 impl Masks {
     fn put_on(&self, text: &str) -> String {
         let text = text.replace(&self.folder, "FOLDER");
+        // Which slot it is is chance.
+        let masked = |line: &str| match line.split_once("_CONDOR_SLOT=") {
+            Some(("", _)) => "_CONDOR_SLOT=SLOT".to_owned(),
+            _ => line.to_owned(),
+        };
+        let text = text.split('\n').map(masked).collect::<Vec<_>>().join("\n");
         match self.cluster.as_str() {
             "" => text,
             cluster => text.replace(&format!("so.{cluster}x"), "so.CLUSTERx"),

@@ -1,5 +1,7 @@
 //! Where two answers to a description differ, and which of the differences are meant.
 
+use std::collections::BTreeSet;
+
 use super::answer::Answer;
 
 /// A difference that is meant; docs/user/from-htcondor.md tells users of it.
@@ -56,10 +58,41 @@ pub const MEANT: &[Meant] = &[
         why: "a name that begins with a minus is an error; HTCondor passes over its line",
     },
     Meant {
-        begins: "+ err: ERROR: ERROR: Missing '=' after environment variable '#",
-        has: "",
+        begins: "+ err: ERROR: manifest_dir = ",
+        has: " names no folder below",
         is_all: true,
-        why: "the first character of an environment is part of the first name",
+        why: "a folder of a manifest that leads out of the job's own is refused",
+    },
+    Meant {
+        begins: "+ ad ",
+        has: ": TransformBody_RequestMemory=",
+        is_all: false,
+        why: "retry_request_memory of each job is its own; HTCondor takes the first job's for all",
+    },
+    Meant {
+        begins: "+ err: ERROR at Queue statement",
+        has: " macro: ",
+        is_all: false,
+        why: "so what a macro function says of it, and of getenv, is said of each job",
+    },
+    Meant { begins: "+ err: \t at Step ", has: "", is_all: false, why: "the same" },
+    Meant {
+        begins: "- err: WARNING: the line 'retry_request_memory",
+        has: " was unused",
+        is_all: true,
+        why: "retry_request_memory counts where request_memory is an expression too",
+    },
+    Meant {
+        begins: "- ad ",
+        has: ": JobLeaseDuration=",
+        is_all: false,
+        why: "a lease that is too short is made longer in each job, not only in the first",
+    },
+    Meant {
+        begins: "- err: \tRequirements = ",
+        has: " TARGET.HasTDP",
+        is_all: true,
+        why: "every machine can run a tool_daemon_cmd",
     },
     Meant {
         begins: "+ err: ERROR: starter_debug = ",
@@ -130,12 +163,6 @@ pub const MEANT: &[Meant] = &[
     },
     Meant { begins: "+ ad 0: JobPrio=", has: "", is_all: false, why: "the same" },
     Meant {
-        begins: "+ err: ERROR: ERROR: Missing '=' after environment variable '$",
-        has: "",
-        is_all: true,
-        why: "a dollar at the beginning of a variable's name is told of; HTCondor drops it",
-    },
-    Meant {
         begins: "- err: Submit:-1:No 'executable' parameter",
         has: "",
         is_all: true,
@@ -149,6 +176,42 @@ pub const MEANT: &[Meant] = &[
     },
     Meant { begins: "- err: Submit:-1:invalid signal", has: "", is_all: true, why: "the same" },
     Meant { begins: "- err: Submit:-1:SUBMIT_CMD_", has: "", is_all: true, why: "the same" },
+    Meant {
+        begins: "- err: Submit:-1:",
+        has: " is invalid, must eval to ",
+        is_all: true,
+        why: "the same",
+    },
+    Meant {
+        begins: "- err: ERROR: on Line ",
+        has: " of @/job.sub:",
+        is_all: false,
+        why: "the same",
+    },
+    Meant {
+        begins: "- err: ERROR: Failed to parse command file",
+        has: "",
+        is_all: false,
+        why: "the same",
+    },
+    Meant {
+        begins: "- err: \tRequirements = (",
+        has: "> ) && (TARGET.",
+        is_all: false,
+        why: "a blank at the end of what a macro stands for is not repeated in a message",
+    },
+    Meant {
+        begins: "+ err: \tRequirements = (",
+        has: ">) && (TARGET.",
+        is_all: false,
+        why: "the same",
+    },
+    Meant {
+        begins: "- err: Submit:-1:Unterminated double-quote",
+        has: "",
+        is_all: true,
+        why: "the same",
+    },
     Meant {
         begins: "- err: Submit:-1:I don't know",
         has: " universe",
@@ -185,11 +248,12 @@ pub fn difference(real: &Answer, ours: &Answer) -> Vec<String> {
     texts("out", &real.out, &ours.out, &mut lines);
     let are_refused = real.code != 0 && ours.code != 0;
     let err = |answer: &Answer| match are_refused {
-        // What is warned of before a mistake is found hangs on where mistakes are looked for first.
+        // What is warned of before a mistake is found, and what macro functions say of values that
+        // are read before, hangs on where mistakes are looked for first.
         true => answer
             .err
             .lines()
-            .filter(|l| !l.starts_with("WARNING: "))
+            .filter(|l| !l.starts_with("WARNING: ") && !is_complaint(l))
             .map(|l| l.to_owned() + "\n")
             .collect(),
         false => answer.err.clone(),
@@ -201,10 +265,30 @@ pub fn difference(real: &Answer, ours: &Answer) -> Vec<String> {
     for at in 0..real.ads.len().max(ours.ads.len()) {
         let none = Default::default();
         let (real, ours) = (real.ads.get(at).unwrap_or(&none), ours.ads.get(at).unwrap_or(&none));
-        lines.extend(real.difference(ours).map(|line| format!("- ad {at}: {line}")));
-        lines.extend(ours.difference(real).map(|line| format!("+ ad {at}: {line}")));
+        let only = |one: &BTreeSet<String>, other: &BTreeSet<String>| -> Vec<String> {
+            let is_there = |line: &&String| other.iter().any(|there| is_alike(line, there));
+            one.difference(other).filter(|line| !is_there(line)).cloned().collect()
+        };
+        lines.extend(only(real, ours).iter().map(|line| format!("- ad {at}: {line}")));
+        lines.extend(only(ours, real).iter().map(|line| format!("+ ad {at}: {line}")));
     }
     lines
+}
+
+/// Whether two lines of ads say the same: names of attributes have no case.
+fn is_alike(one: &str, other: &str) -> bool {
+    match (one.split_once('='), other.split_once('=')) {
+        (Some((one, value)), Some((other, same))) => {
+            one.eq_ignore_ascii_case(other) && value == same
+        }
+        _ => one == other,
+    }
+}
+
+/// Whether a line is what a macro function says of its arguments.
+fn is_complaint(line: &str) -> bool {
+    let is_of_macro = line.contains(" macro: ") && line.starts_with("ERROR at Queue statement");
+    is_of_macro || line.starts_with("\t at Step ")
 }
 
 /// What only one of two texts has, or that they have it in another order.
@@ -230,8 +314,11 @@ fn texts(name: &str, real: &str, ours: &str, lines: &mut Vec<String>) {
 
 /// Of a difference what is not meant.
 pub fn unmeant(difference: Vec<String>) -> Vec<String> {
+    // Keywords are told of as they are written.
     let is_meant = |line: &String, meant: &Meant| {
-        line.starts_with(meant.begins) && line[meant.begins.len()..].contains(meant.has)
+        let (line, begins) = (line.to_ascii_lowercase(), meant.begins.to_ascii_lowercase());
+        let rest = line.strip_prefix(begins.as_str());
+        rest.is_some_and(|rest| rest.contains(&meant.has.to_ascii_lowercase()))
     };
     let all = MEANT.iter().filter(|meant| meant.is_all);
     for meant in all {
@@ -266,6 +353,7 @@ mod tests {
     fn what_is_meant_is_left_out_and_nothing_else_is() {
         check("x\n", "ERROR: universe = grid is not supported yet\n", &[]);
         check("WARNING: the line 'suspend_job_at_exec = 1' was unused by\n", "", &[]);
+        check("WARNING: the line 'SUSPEND_JOB_AT_EXEC = 1' was unused by\n", "", &[]);
         check(
             "",
             "WARNING: the line 'suspend_job_at_exec = 1' was unused by\n",
@@ -282,5 +370,15 @@ mod tests {
         let (real, ours) = (answer(&[&["A=1"], &["ProcId=1"]]), answer(&[&["A=2"]]));
         let expected = ["- ad 0: A=1", "+ ad 0: A=2", "- ad 1: ProcId=1"];
         assert_eq!(difference(&real, &ours), expected);
+        let (real, ours) = (answer(&[&["RequestMemory=1"]]), answer(&[&["REQUESTMEMORY=1"]]));
+        assert!(difference(&real, &ours).is_empty(), "names have no case");
+    }
+
+    #[test]
+    fn what_macro_functions_say_counts_unless_both_refuse() {
+        let answer = |code, err: &str| Answer { code, err: err.to_owned(), ..Answer::default() };
+        let said = "ERROR at Queue statement on Line 6: $INT() macro: n does not evaluate to an integer!\n\t at Step 0, ItemIndex 0\n";
+        let compared = |code| difference(&answer(code, said), &answer(code, "")).len();
+        assert_eq!((compared(0), compared(1)), (2, 0));
     }
 }

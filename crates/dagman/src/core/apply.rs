@@ -271,7 +271,8 @@ impl Core {
 
     fn failed(&mut self, node: NodeIndex, failure: &Failure) {
         self.enter(node, NodeState::Failed(Box::new(failure.clone())));
-        if self.is_counted(node) && self.progress.status == DagStatus::Ok {
+        // Also where it is a SERVICE node, which is not counted (HTCondor 25.14).
+        if self.progress.status == DagStatus::Ok {
             self.progress.status = DagStatus::NodeFailed;
         }
         self.release_children(node, true);

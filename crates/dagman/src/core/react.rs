@@ -4,7 +4,7 @@ use model::planted::{Bug, planted};
 
 use super::state::{Core, Ending, NodeState, ScriptState};
 use super::words::{Effect, Event};
-use crate::workflow::{NodeIndex, ScriptKind};
+use crate::workflow::{NodeIndex, NodeKind, ScriptKind};
 
 impl Core {
     /// What is to be done because of an event, which has been applied.
@@ -13,8 +13,10 @@ impl Core {
             Event::ScriptStarted { node, script } => vec![self.run(*node, *script)],
             Event::SubmitBegan { node } | Event::JobsLost { node } => vec![self.submit(*node)],
             Event::SaveBegan { node } => vec![Effect::SavePoint { node: *node }],
-            Event::Submitted { cluster, .. }
-                if self.progress().ending.is_some() && !self.progress().final_begun =>
+            Event::Submitted { node, cluster, .. }
+                if self.progress().ending.is_some()
+                    && !self.progress().final_begun
+                    && !self.outlives_ending(*node) =>
             {
                 let reason = self.reason();
                 vec![Effect::RemoveCluster { cluster: *cluster, reason }]
@@ -25,7 +27,7 @@ impl Core {
                 left.map(remove).into_iter().collect()
             }
             Event::Aborted { .. } | Event::Removed | Event::Broke { .. } | Event::CycleFound => {
-                vec![Effect::RemoveAll { reason: self.reason() }]
+                vec![self.remove_all()]
             }
             Event::Finished { status, rescue } => {
                 vec![Effect::Finish { status: *status, rescue: *rescue }]
@@ -89,7 +91,7 @@ impl Core {
             }
         }
         if self.progress().ending.is_some() && !self.progress().final_begun {
-            effects.push(Effect::RemoveAll { reason: self.reason() });
+            effects.push(self.remove_all());
         }
         effects
     }
@@ -100,6 +102,16 @@ impl Core {
 
     fn submit(&self, node: NodeIndex) -> Effect {
         Effect::Submit { node, retry: self.retries(node) }
+    }
+
+    fn remove_all(&self) -> Effect {
+        let but_services = self.workflow().services().any(|node| self.outlives_ending(node));
+        Effect::RemoveAll { reason: self.reason(), but_services }
+    }
+
+    /// Whether a node goes on while the workflow ends: a SERVICE node until FINAL is over.
+    fn outlives_ending(&self, node: NodeIndex) -> bool {
+        self.node(node).kind() == NodeKind::Service && self.workflow().final_node().is_some()
     }
 
     /// Why nodes are removed, in the words that their jobs' `RemoveReason` has.

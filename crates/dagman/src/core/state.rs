@@ -330,8 +330,11 @@ impl Core {
     }
 
     /// The clusters in the queue that are of more than one job.
-    pub fn clusters_of_many(&self) -> impl Iterator<Item = ClusterId> {
-        let all = self.clusters.values().filter_map(|node| self.state(*node).queued());
+    pub fn clusters_of_many(&self, but_services: bool) -> impl Iterator<Item = ClusterId> {
+        let is_left =
+            move |node: NodeIndex| but_services && self.node(node).kind() == NodeKind::Service;
+        let nodes = self.clusters.values().filter(move |node| !is_left(**node));
+        let all = nodes.filter_map(|node| self.state(*node).queued());
         all.filter(|cluster| cluster.jobs.len() > 1).map(|cluster| cluster.id)
     }
 
@@ -352,7 +355,7 @@ impl Core {
     }
 
     /// Whether a node counts among the workflow's.
-    pub(super) fn is_counted(&self, index: NodeIndex) -> bool {
+    pub(crate) fn is_counted(&self, index: NodeIndex) -> bool {
         !matches!(self.node(index).kind(), NodeKind::Service | NodeKind::Provisioner)
     }
 }

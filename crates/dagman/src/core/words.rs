@@ -265,7 +265,12 @@ pub enum Effect {
     /// Remove the jobs of a cluster.
     RemoveCluster { cluster: ClusterId, reason: String },
     /// Remove all jobs of the workflow, and end its scripts.
-    RemoveAll { reason: String },
+    RemoveAll {
+        reason: String,
+        /// Leave those of SERVICE nodes: FINAL is still to run, and they go on beside it
+        /// (HTCondor 25.14).
+        but_services: bool,
+    },
     /// Write the node's save point.
     SavePoint { node: NodeIndex },
     /// Write what is to be written at the end, and exit.

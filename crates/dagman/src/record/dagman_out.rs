@@ -300,10 +300,10 @@ pub fn table(core: &Core) -> Vec<String> {
     ]
 }
 
-/// The nodes that failed.
+/// The nodes that failed, without those that run beside the others (HTCondor 25.14).
 fn failures(core: &Core, what: &str) -> Vec<String> {
-    let nodes = core.workflow().nodes();
-    let failed = nodes.filter_map(|node| Some((node, core.state(node.index()).failure()?)));
+    let counted = core.workflow().nodes().filter(|node| core.is_counted(node.index()));
+    let failed = counted.filter_map(|node| Some((node, core.state(node.index()).failure()?)));
     let mut lines = Vec::new();
     for (node, failure) in failed {
         if lines.is_empty() {

@@ -15,7 +15,7 @@ use classad::Value;
 use client::asynchronous::{Following, Schedd};
 use client::{Action, FrontEnd, Query, Select, Selector};
 use futures_util::FutureExt;
-use model::job_ad::is_of_dag;
+use model::job_ad::{is_of_dag, is_of_dag_and_ends_with_it};
 use model::{ClusterId, Now, Seq, attr};
 use proto::client::{Recorded, Refusal};
 use proto::command::AskError;
@@ -419,9 +419,9 @@ impl Engine {
                         }
                     });
                 }
-                Effect::RemoveAll { reason } => {
+                Effect::RemoveAll { reason, but_services } => {
                     self.scripts.stop();
-                    if self.remove_all(reason).await == Went::ToEnd {
+                    if self.remove_all(reason, but_services).await == Went::ToEnd {
                         return Ok(Some(self.end_early(now())));
                     }
                 }
@@ -503,10 +503,12 @@ impl Engine {
     }
 
     /// Removes what the DAG has in the queue, with what is on the way there.
-    async fn remove_all(&mut self, reason: String) -> Went {
-        let select = Select::Constraint(is_of_dag(self.setup.job));
+    async fn remove_all(&mut self, reason: String, but_services: bool) -> Went {
+        let job = self.setup.job;
+        let select = if but_services { is_of_dag_and_ends_with_it(job) } else { is_of_dag(job) };
+        let select = Select::Constraint(select);
         // No more of their jobs come then, which no condition on jobs could be true of.
-        let clusters: Vec<ClusterId> = self.core.clusters_of_many().collect();
+        let clusters: Vec<ClusterId> = self.core.clusters_of_many(but_services).collect();
         let settled = self.submissions.settle();
         match unless_ended(&mut self.ending, settled).await {
             Some(inputs) => self.inputs.extend(inputs),

@@ -289,6 +289,9 @@ impl Submitter {
         }
         own.set(attr::DAGMAN_JOB_ID, i64::from(self.dag.0));
         own.set(attr::DAG_NODE_NAME, node.name());
+        if node.kind() == NodeKind::Service {
+            own.set(attr::DAG_LIFETIME_JOB, true);
+        }
         own.set(attr::DAGMAN_NODES_LOG, self.nodes_log.as_str());
         own.set(attr::DAGMAN_NODES_MASK, MASK);
         own.set(NODE_RETRY, i64::from(retry));

@@ -142,6 +142,10 @@ impl Job<'_> {
             let Some(text) = self.text(keyword.name)? else { continue };
             match keyword.kind {
                 KeywordKind::Text => self.ad.set(keyword.attr, text),
+                // No remaps at all are none (HTCondor 25.14).
+                KeywordKind::Unquoted
+                    if keyword.attr == attr::TRANSFER_OUTPUT_REMAPS
+                        && unquoted(&text).is_empty() => {}
                 KeywordKind::Unquoted => self.ad.set(keyword.attr, unquoted(&text)),
                 KeywordKind::List => {
                     self.ad.set(keyword.attr, words(&text).collect::<Vec<_>>().join(","));
@@ -174,9 +178,18 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// The one number of these whose bounds HTCondor 25.14 looks at.
+    /// The numbers of these whose bounds HTCondor 25.14 looks at.
     fn check_bounds(&self, name: &str, number: i64) -> Result<(), Diagnostic> {
         const MOST: i64 = i32::MAX as i64;
+        if ["max_idle", "max_materialize"].contains(&name) && i32::try_from(number).is_err() {
+            let message = format!("{name}={number} is invalid, must eval to an integer.");
+            return Err(Diagnostic::error(message).at(self.place(name)));
+        }
+        if name == "dagman_job_id" && number < 0 {
+            let message =
+                format!("{name}={number} is invalid, must eval to a non-negative integer.");
+            return Err(Diagnostic::error(message).at(self.place(name)));
+        }
         if name != "job_machine_attrs_history_length" || (0..=MOST).contains(&number) {
             return Ok(());
         }

@@ -282,6 +282,15 @@ impl AtQueue for Maker<'_, '_> {
             }
         }
     }
+
+    /// HTCondor 25.14 reads no further than to `queue`: an `if` around it needs no `endif`.
+    fn at_open_end(&self, description: &Description) -> Result<(), Diagnostic> {
+        if self.statements > 0 {
+            return Ok(());
+        }
+        let place = description.place(description.source.text.trim_end().len());
+        Err(Diagnostic::reading(place, "endif(s) not found before end-of-file"))
+    }
 }
 
 impl Maker<'_, '_> {

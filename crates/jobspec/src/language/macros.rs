@@ -9,7 +9,7 @@
 //! [`Scope::depends_on_number`].
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::functions;
 use crate::site::Site;
@@ -131,13 +131,17 @@ impl Macros {
     /// line is then what was read or not.
     pub(crate) fn end_loop(&mut self) -> Vec<String> {
         let mut unused = Vec::new();
-        for variable in std::mem::take(&mut self.loop_variables) {
+        let variables = std::mem::take(&mut self.loop_variables);
+        let used: BTreeSet<String> =
+            variables.iter().filter(|one| one.used.get()).map(|one| one.key.clone()).collect();
+        for variable in variables {
             match self.entries.get_mut(&variable.key) {
                 Some(entry) => {
                     entry.value.clear();
                     entry.used.set(entry.used.get() || variable.used.get());
                 }
-                None if variable.used.get() || unused.contains(&variable.name) => {}
+                // Of two of one name one is read.
+                None if used.contains(&variable.key) || unused.contains(&variable.name) => {}
                 None => unused.push(variable.name),
             }
         }
@@ -246,7 +250,10 @@ impl Macros {
 
     /// Assignments that nothing has read, in the order they were made.
     pub(crate) fn unused(&self) -> Vec<&MacroEntry> {
-        let of_the_text = |entry: &&MacroEntry| !entry.used.get() && !entry.from_outside;
+        // A name with a dot in it is somebody else's (HTCondor 25.14).
+        let of_the_text = |entry: &&MacroEntry| {
+            !entry.used.get() && !entry.from_outside && !entry.name.contains('.')
+        };
         self.in_order().into_iter().filter(of_the_text).collect()
     }
 

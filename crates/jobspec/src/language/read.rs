@@ -38,6 +38,11 @@ pub(crate) trait AtQueue {
     fn at_use(&self, _template: &str) -> bool {
         false
     }
+
+    /// Called at the end of what ends inside of an `if`.
+    fn at_open_end(&self, _description: &Description) -> Result<(), Diagnostic> {
+        Ok(())
+    }
 }
 
 /// Where an `if` stands.
@@ -63,15 +68,17 @@ impl Reader<'_> {
         description: &Description,
         at_queue: &mut dyn AtQueue,
     ) -> Result<(), Diagnostic> {
-        self.read_nested(description, at_queue, 0)
+        let is_open = self.read_nested(description, at_queue, 0)?;
+        if is_open { at_queue.at_open_end(description) } else { Ok(()) }
     }
 
+    /// Whether it ends inside of an `if`.
     fn read_nested(
         &mut self,
         description: &Description,
         at_queue: &mut dyn AtQueue,
         depth: usize,
-    ) -> Result<(), Diagnostic> {
+    ) -> Result<bool, Diagnostic> {
         let mut conditions = Vec::new();
         for statement in &description.statements {
             let place = description.place(statement.offset);
@@ -110,8 +117,7 @@ impl Reader<'_> {
                 | StatementKind::EndIf => {}
             }
         }
-        // HTCondor 25.14: an `if` without its `endif` is no mistake
-        Ok(())
+        Ok(!conditions.is_empty())
     }
 
     /// Steps the conditions; whether the statement was one.
@@ -248,7 +254,7 @@ impl Reader<'_> {
             }
         };
         let mut problems = match parse(&text, &what) {
-            Ok(included) => return self.read_nested(&included, at_queue, depth + 1),
+            Ok(included) => return self.read_nested(&included, at_queue, depth + 1).map(drop),
             Err(problems) => problems,
         };
         Err(problems.swap_remove(0))

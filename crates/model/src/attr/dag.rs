@@ -5,6 +5,7 @@ attrs! {
     DAGMAN_NODES_LOG = "DAGManNodesLog";
     DAGMAN_NODES_MASK = "DAGManNodesMask";
     DAG_EXIT_STATUS = "DAG_ExitStatus";
+    DAG_LIFETIME_JOB = "DAGLifetimeJob";
     DAG_NODE_NAME = "DAGNodeName";
     DAG_NODES_DONE = "DAG_NodesDone";
     DAG_NODES_FAILED = "DAG_NodesFailed";

@@ -20,7 +20,9 @@ impl Checkpoint {
     /// Of this job; none if it takes none.
     pub fn of(job: &ClassAd) -> Option<Self> {
         let files = job.literal(attr::TRANSFER_CHECKPOINT).and_then(Value::as_str);
-        let files = files.map(|list| file_items(list).map(str::to_owned).collect());
+        let unquoted = |list: &'_ str| list.trim_matches('"').to_owned();
+        let files = files.map(unquoted);
+        let files = files.map(|list| file_items(&list).map(str::to_owned).collect());
         Some(Self { end: CheckpointEnd::of(job)?, files })
     }
 

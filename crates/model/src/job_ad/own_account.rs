@@ -21,10 +21,16 @@ impl StarterLog {
     /// What in the value of `starter_debug` asks for more than the steps.
     const DETAILED: [&str; 4] = ["D_FULLDEBUG", "D_ALL", "D_ANY", ":2"];
 
+    /// What says there that none is wanted: it stands in the ad as it was written.
+    const NONE: [&str; 5] = ["false", "f", "no", "n", "0"];
+
     /// What a job wants.
     pub fn of(job: &ClassAd) -> Option<Self> {
         let wanted = job.literal(attr::JOB_STARTER_DEBUG)?;
         let levels = if *wanted == Value::Boolean(true) { "" } else { wanted.as_str()? };
+        if Self::NONE.iter().any(|none| levels.eq_ignore_ascii_case(none)) {
+            return None;
+        }
         let iwd = text(job, attr::IWD).unwrap_or("/");
         let target = text(job, attr::JOB_STARTER_LOG);
         Some(Self {

@@ -31,7 +31,8 @@ pub struct Transfer<'a> {
     pub preserve_relative_paths: bool,
     /// The URL below which all files go, instead of coming back (`output_destination`).
     pub destination: Option<&'a str>,
-    /// Files come back only if the job exits with this (`when_to_transfer_output = ON_SUCCESS`).
+    /// Files come back only if the job exits with this (`when_to_transfer_output = ON_SUCCESS`,
+    /// where the job says what success is: HTCondor 25.14).
     pub only_after_exit_code: Option<i32>,
 }
 
@@ -72,7 +73,7 @@ impl<'a> Transfer<'a> {
     pub fn of(job: &'a ClassAd) -> Self {
         let outputs = job.literal(attr::TRANSFER_OUTPUT).and_then(Value::as_str);
         let success = job.literal(attr::JOB_SUCCESS_EXIT_CODE).and_then(Value::as_i64);
-        let success = success.and_then(|code| i32::try_from(code).ok()).unwrap_or(0);
+        let success = success.and_then(|code| i32::try_from(code).ok());
         let inputs = file_items(text(job, attr::TRANSFER_INPUT).unwrap_or_default());
         Self {
             program: text(job, attr::CMD),
@@ -84,7 +85,7 @@ impl<'a> Transfer<'a> {
             remaps: output_remaps(text(job, attr::TRANSFER_OUTPUT_REMAPS).unwrap_or_default()),
             preserve_relative_paths: is_true(job, attr::PRESERVE_RELATIVE_PATHS),
             destination: text(job, attr::OUTPUT_DESTINATION),
-            only_after_exit_code: is_when(job, "ON_SUCCESS").then_some(success),
+            only_after_exit_code: is_when(job, "ON_SUCCESS").then_some(success).flatten(),
         }
     }
 
@@ -250,7 +251,8 @@ mod tests {
         for (text, expected) in [
             ("", None),
             ("JobSuccessExitCode = 3", None),
-            ("WhenToTransferOutput = \"on_success\"", Some(0)),
+            ("WhenToTransferOutput = \"on_success\"", None),
+            ("WhenToTransferOutput = \"on_success\"\nJobSuccessExitCode = 0", Some(0)),
             ("WhenToTransferOutput = \"ON_SUCCESS\"\nJobSuccessExitCode = 3", Some(3)),
         ] {
             let job = ClassAd::parse_old(text).unwrap();

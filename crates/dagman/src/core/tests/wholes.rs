@@ -379,6 +379,67 @@ fn a_cycle_is_found_before_anything_runs() {
 }
 
 #[test]
+fn a_service_goes_on_beside_final_whatever_ended_the_others() {
+    check(
+        "SERVICE S; JOB A; JOB H; FINAL F; ABORT A 2 1",
+        "begin; exit A 2; gone H; exit F 0",
+        &expect![[r#"
+            > begin
+            submit S
+            submit A
+            submit H
+            > exit A 2
+            aborted by A with 1
+            A failed (2): Job proc (2.0.0) failed with status 2
+            remove everything but services
+            > gone H
+            H failed (-1002): HTCondor reported ULOG_JOB_ABORTED event for job proc (3.0.0)
+            submit F
+            > exit F 0
+            F done
+            finished: status 3, 1 done, 2 failed, 0 futile
+            exit 0 with a rescue file
+        "#]],
+    );
+    check(
+        "SERVICE S; JOB A; FINAL F",
+        "begin; remove; gone A; exit S 3; exit F 0",
+        &expect![[r#"
+            > begin
+            submit S
+            submit A
+            > remove
+            remove everything but services
+            > gone A
+            A failed (-1002): HTCondor reported ULOG_JOB_ABORTED event for job proc (2.0.0)
+            submit F
+            > exit S 3
+            S failed (3): Job proc (1.0.0) failed with status 3
+            > exit F 0
+            F done
+            finished: status 4, 1 done, 1 failed, 0 futile
+            exit 0 with a rescue file
+        "#]],
+    );
+    check(
+        "SERVICE S; JOB A; JOB H; ABORT A 2 1",
+        "begin; exit A 2",
+        &expect![[r#"
+            > begin
+            submit S
+            submit A
+            submit H
+            > exit A 2
+            aborted by A with 1
+            A failed (2): Job proc (2.0.0) failed with status 2
+            finished: status 3, 0 done, 1 failed, 0 futile
+            remove everything
+            exit 1 with a rescue file
+        "#]],
+    );
+}
+
+#[test]
 fn a_service_does_not_count_and_a_provisioner_is_waited_for() {
     check(
         "SERVICE S; JOB A",
@@ -391,7 +452,7 @@ fn a_service_does_not_count_and_a_provisioner_is_waited_for() {
         S failed (1): Job proc (1.0.0) failed with status 1
         > exit A 0
         A done
-        finished: status 0, 1 done, 0 failed, 0 futile
+        finished: status 2, 1 done, 0 failed, 0 futile
         exit 0
     "#]],
     );

@@ -266,8 +266,9 @@ impl World {
                 self.said.push(format!("remove the jobs of {}", node.unwrap_or_default()));
                 None
             }
-            Effect::RemoveAll { .. } => {
-                self.said.push("remove everything".to_owned());
+            Effect::RemoveAll { but_services, .. } => {
+                let but = if *but_services { " but services" } else { "" };
+                self.said.push(format!("remove everything{but}"));
                 None
             }
             Effect::SavePoint { node } => {

@@ -38,7 +38,7 @@ impl Engine {
         let has_jobs = self.core.counts().nodes_in_queue > 0
             || self.core.workflow().services().next().is_some();
         self.submissions.forget_waiting();
-        if has_jobs && self.remove_all(reason).await == Went::ToEnd {
+        if has_jobs && self.remove_all(reason, false).await == Went::ToEnd {
             return Ok(self.end_early(now));
         }
         self.records.say(now.wall, dagman_out::deferrals(&self.core));

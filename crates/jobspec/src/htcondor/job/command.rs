@@ -350,7 +350,7 @@ impl Job<'_> {
                 let what = "a double-quoted environment string";
                 return Err(error(&CmdlineError::NotDoubleQuoted { what }));
             }
-            Written::V1(plain) => (cmdline::environ_v1(&plain, cmdline::V1_DELIMITER), true),
+            Written::V1(plain) => (cmdline::environ_v1(&plain, own_delimiter(&plain)), true),
             Written::V2(inner) => (cmdline::environ_v2(&inner), false),
         };
         let own = own.map_err(|why| error(&why))?;
@@ -386,6 +386,16 @@ impl Job<'_> {
             environ.iter().filter(|(name, _)| named(&wanted, name) && !named(&refused, name));
         Ok(taken.map(|(name, value)| (name.clone(), value.clone())).collect())
     }
+}
+
+/// What may separate the variables of an old-syntax environment, if it stands first (HTCondor
+/// 25.14: `|A=1|B=2`).
+const OWN_DELIMITERS: &str = "!#$%&*+,-/:;<>?@^`|~";
+
+/// What separates the variables of an old-syntax environment.
+fn own_delimiter(text: &str) -> char {
+    let first = text.chars().next();
+    first.filter(|c| OWN_DELIMITERS.contains(*c)).unwrap_or(cmdline::V1_DELIMITER)
 }
 
 /// Whole KiB, begun ones counted.

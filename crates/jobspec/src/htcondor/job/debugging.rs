@@ -4,8 +4,7 @@
 use model::attr;
 use model::cmdline::{self, CmdlineError, Written};
 
-use super::{Job, unquoted};
-use crate::language::evaluate;
+use super::{Job, unquoted, without_double_slashes};
 use model::diagnostic::Diagnostic;
 
 /// Keyword and attribute of the tool and its files.
@@ -60,15 +59,16 @@ impl Job<'_> {
     /// Who says where the account of a run goes wants one (HTCondor 25.14).
     pub(super) fn set_debugging(&mut self) -> Result<(), Diagnostic> {
         if let Some(path) = self.text("starter_log")? {
-            let path = self.absolute(unquoted(&path));
+            let path = match unquoted(&path) {
+                // Nothing stays nothing (HTCondor 25.14).
+                "" => String::new(),
+                path => without_double_slashes(self.absolute(path)),
+            };
             self.ad.set(attr::JOB_STARTER_LOG, path);
             self.ad.set(attr::JOB_STARTER_DEBUG, true);
         }
         let Some(levels) = self.word(DEBUG)? else { return Ok(()) };
-        if let Some(truth) = evaluate::truth(&levels) {
-            self.ad.set(attr::JOB_STARTER_DEBUG, truth);
-            return Ok(());
-        }
+        let levels = unquoted(&levels);
         let fits = |c: char| c.is_ascii_alphanumeric() || "_:+-~|, \t".contains(c);
         if let Some(odd) = levels.chars().find(|c| !fits(*c)) {
             let message = format!("{DEBUG} = {levels}: {odd:?} stands in no name of a level");

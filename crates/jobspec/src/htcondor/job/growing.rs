@@ -98,8 +98,8 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// What is asked for one after the other: sizes, each larger than the one before, or
-    /// expressions.
+    /// What is asked for one after the other: sizes, each larger than the one before, or one
+    /// expression.
     fn steps(&self, growing: &Growing) -> Result<Vec<String>, Diagnostic> {
         let asked = self.word(growing.keyword)?;
         let rest = asked.as_deref().and_then(|text| first_of_list(text, growing.unit_bytes));
@@ -109,6 +109,7 @@ impl Job<'_> {
             (None, None) => return Ok(Vec::new()),
         };
         let mut last = None;
+        let is_alone = comma_items(&text).count() == 1;
         let step = |item: &str| match size(item, growing.unit_bytes) {
             Some(now) if last.is_some_and(|last| now <= last) => Err(format!(
                 "{keyword} must have an increasing sequence of values, but {now} is not greater than {}",
@@ -118,8 +119,12 @@ impl Job<'_> {
                 last = Some(now);
                 Ok(now.to_string())
             }
-            None if Expr::parse(item).is_ok() => Ok(item.to_owned()),
-            None => Err(format!("{keyword}={text} is invalid. must be an expression or number")),
+            None => match Expr::parse(item) {
+                Ok(expr) if is_alone => Ok(expr.to_string()),
+                Ok(_) | Err(_) => {
+                    Err(format!("{keyword}={text} is invalid. must be an expression or number"))
+                }
+            },
         };
         let steps: Result<Vec<_>, _> = comma_items(&text).map(step).collect();
         steps.map_err(|message| Diagnostic::error(message).at(self.place(keyword)))

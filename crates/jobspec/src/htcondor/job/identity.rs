@@ -145,7 +145,12 @@ fn is_submitter_name(name: &str) -> bool {
     !name.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
+/// `NAME`, `GROUP.NAME`, each as an attribute may be called, with `:COUNT` or without.
 fn is_limit(limit: &str) -> bool {
     let name = limit.split(':').next().unwrap_or_default();
-    !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '-'))
+    let is_name = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    name.splitn(2, '.').all(is_name)
 }

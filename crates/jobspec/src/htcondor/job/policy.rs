@@ -132,7 +132,8 @@ impl Job<'_> {
             }
             return Ok(());
         };
-        if text.parse().is_ok_and(|seconds: i64| (1..SHORTEST_LEASE_SECONDS).contains(&seconds)) {
+        let seconds = Expr::parse(&text).ok().and_then(|expr| expr.as_literal()?.as_i64());
+        if seconds.is_some_and(|seconds| (1..SHORTEST_LEASE_SECONDS).contains(&seconds)) {
             let message = format!(
                 "JobLeaseDuration less than {SHORTEST_LEASE_SECONDS} seconds is not allowed, using \
                  {SHORTEST_LEASE_SECONDS} instead"
@@ -186,8 +187,10 @@ fn signal_name(text: &str) -> Option<&'static str> {
         "SIGPWR",
         "SIGSYS",
     ];
-    match text.parse::<usize>() {
-        Ok(number) => SIGNALS.get(number.checked_sub(1)?).copied(),
-        Err(_) => SIGNALS.iter().find(|name| name.eq_ignore_ascii_case(text)).copied(),
-    }
+    let by_name = SIGNALS.iter().find(|name| name.eq_ignore_ascii_case(text)).copied();
+    by_name.or_else(|| {
+        // Of a number its beginning counts (HTCondor 25.14).
+        let number = usize::try_from(evaluate::leading_integer(text)).ok()?;
+        SIGNALS.get(number.checked_sub(1)?).copied()
+    })
 }

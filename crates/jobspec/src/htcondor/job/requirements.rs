@@ -161,7 +161,11 @@ impl Job<'_> {
             None => self.ad.literal(attr::REQUEST_CPUS).cloned(),
         };
         let is_given = forced.is_some() || self.text("request_cpus")?.is_some();
-        Ok(is_given && literal.is_none_or(|value| value.as_f64().is_some_and(|n| n > 1.0)))
+        // What is no number may ask for anything.
+        let is_one = |value: classad::Value| {
+            value.as_bool().is_some() || value.as_f64().is_some_and(|n| n <= 1.0)
+        };
+        Ok(is_given && !literal.is_some_and(is_one))
     }
 
     /// Whether a request, be it by `+RequestMemory`, is no constant that asks for nothing: what is

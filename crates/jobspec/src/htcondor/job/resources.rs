@@ -130,7 +130,7 @@ impl Job<'_> {
             let keyword = format!("request_{name}");
             let attr = format!("{}{name}", attr::REQUEST_PREFIX);
             if let Some(text) = self.text(&keyword)? {
-                self.set_request(&keyword, &attr, &text)?;
+                self.set_expression(&keyword, &attr, &text)?;
             }
         }
         Ok(())

@@ -96,7 +96,8 @@ impl Job<'_> {
             evaluate::constant(text).and_then(|value| value.as_f64()).is_some_and(|n| n < 0.0);
         // HTCondor 25.14 tells what is wrong with the expression, and then what should be there.
         let unread = self.set_expression(keyword, attr, text).err();
-        if negative || unread.is_some() {
+        let is_other = self.ad.literal(attr).is_some_and(|value| value.as_i64().is_none());
+        if negative || is_other || unread.is_some() {
             self.warnings.extend(unread);
             let message =
                 format!("{said} = {text} is invalid, must eval to a non-negative integer.");

@@ -200,7 +200,8 @@ impl Job<'_> {
             self.ad.set("WantFTOnCheckpoint", true);
         }
         if let Some(files) = self.text("transfer_checkpoint_files")? {
-            self.ad.set(attr::TRANSFER_CHECKPOINT, unquoted(&files));
+            // As it is written (HTCondor 25.14); who reads it takes the quotes off.
+            self.ad.set(attr::TRANSFER_CHECKPOINT, files);
         }
         Ok(())
     }
@@ -231,6 +232,12 @@ impl Job<'_> {
                 Ok(FileKind::Directory) => total += kib(self.scope.site.folder_bytes(&path)),
                 Ok(FileKind::Other) => return Err(self.endless("transfer_input_files", input)),
                 Err(_) => {}
+            }
+        }
+        if let Some(input) = self.word("input")? {
+            let path = self.absolute(unquoted(&input));
+            if matches!(self.scope.site.file_kind(&path), Ok(FileKind::Directory)) {
+                total += kib(self.scope.site.folder_bytes(&path));
             }
         }
         match self.word("disk_usage")? {

@@ -54,7 +54,10 @@ impl Both {
         job.set("Out", "new/out");
         job.set("Err", "/dev/null");
         for (name, value) in attributes {
-            job.set(*name, *value);
+            match value.parse::<i64>() {
+                Ok(number) => job.set(*name, number),
+                Err(_) => job.set(*name, *value),
+            }
         }
         job
     }
@@ -388,7 +391,7 @@ fn listed_files_come_back_under_their_new_names_and_a_missing_one_stops_no_other
 
 #[test]
 fn a_job_that_fails_or_is_killed_leaves_what_it_said() {
-    let on_success = [("WhenToTransferOutput", "ON_SUCCESS")];
+    let on_success = [("WhenToTransferOutput", "ON_SUCCESS"), ("JobSuccessExitCode", "0")];
     check_back(
         &on_success,
         &RunEnd::exited(1),

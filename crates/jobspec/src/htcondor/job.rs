@@ -139,7 +139,7 @@ impl Job<'_> {
     /// What the table alone says how to make.
     fn set_simple(&mut self) -> Result<(), Diagnostic> {
         for keyword in KEYWORDS.iter().filter(|keyword| keyword.kind != KeywordKind::Made) {
-            let Some(text) = self.text(keyword.name)? else { continue };
+            let Some(text) = self.text_of(keyword)? else { continue };
             match keyword.kind {
                 KeywordKind::Text => self.ad.set(keyword.attr, text),
                 // No remaps at all are none (HTCondor 25.14).
@@ -241,10 +241,21 @@ impl Job<'_> {
 
     /// The value of a keyword, expanded; `None` if it has none or an empty one.
     fn text(&self, name: &str) -> Result<Option<String>, Diagnostic> {
-        let spellings: Vec<&str> = match keywords::find(name) {
-            Some(keyword) => keyword.spellings().collect(),
-            None => vec![name],
-        };
+        match keywords::find(name) {
+            Some(keyword) => self.text_of(keyword),
+            None => self.text_by(std::iter::once(name)),
+        }
+    }
+
+    fn text_of(&self, keyword: &Keyword) -> Result<Option<String>, Diagnostic> {
+        self.text_by(keyword.spellings())
+    }
+
+    /// The first of these names that has a value, expanded.
+    fn text_by<'n>(
+        &self,
+        spellings: impl Iterator<Item = &'n str>,
+    ) -> Result<Option<String>, Diagnostic> {
         for spelling in spellings {
             let said = self.scope.complaints();
             let value = self.scope.value(spelling);

@@ -5,6 +5,8 @@
 //! for [`KeywordKind::Made`]. What a row cannot say is [`KeywordKind::Made`] and has its code in a
 //! module of `job`.
 
+use std::sync::LazyLock;
+
 use model::attr;
 
 /// One command of the language: its spellings, its attribute, how its value is read.
@@ -110,10 +112,20 @@ pub(super) const WITHOUT_EFFECT: [&str; 9] = [
 
 /// The keyword of a name, by any of its spellings.
 pub(super) fn find(name: &str) -> Option<&'static Keyword> {
-    let is = |known: &str| known.eq_ignore_ascii_case(name);
-    KEYWORDS
-        .iter()
-        .find(|keyword| is(keyword.name) || keyword.aliases.iter().any(|alias| is(alias)))
+    // Asked for each keyword of each description that is made: to walk through all would be most of
+    // what that costs.
+    static BY_SPELLING: LazyLock<Vec<(&str, &Keyword)>> = LazyLock::new(|| {
+        let spellings = |keyword: &'static Keyword| {
+            let all = std::iter::once(&keyword.name).chain(keyword.aliases);
+            all.map(move |spelling| (*spelling, keyword))
+        };
+        let mut all: Vec<_> = KEYWORDS.iter().flat_map(spellings).collect();
+        all.sort_unstable_by_key(|(spelling, _)| *spelling);
+        all
+    });
+    let name = || name.bytes().map(|byte| byte.to_ascii_lowercase());
+    let found = BY_SPELLING.binary_search_by(|(spelling, _)| spelling.bytes().cmp(name()));
+    found.ok().and_then(|at| BY_SPELLING.get(at)).map(|(_, keyword)| *keyword)
 }
 
 /// The keyword that a mistyped name most likely means: at most a third of it differs.
@@ -415,6 +427,20 @@ mod tests {
                 assert!(seen.insert(name.to_ascii_lowercase()), "{name} twice");
                 assert_eq!(name.to_ascii_lowercase(), **name, "spellings stand in lower case");
             }
+        }
+    }
+
+    #[test]
+    fn every_spelling_leads_to_its_keyword_in_any_case() {
+        for keyword in KEYWORDS {
+            for name in std::iter::once(&keyword.name).chain(keyword.aliases) {
+                for typed in [name.to_string(), name.to_ascii_uppercase()] {
+                    assert_eq!(find(&typed).map(|found| found.name), Some(keyword.name), "{typed}");
+                }
+            }
+        }
+        for typed in ["", "executabl", "executables", "\u{e9}xecutable", "my_own_variable"] {
+            assert!(find(typed).is_none(), "{typed}");
         }
     }
 

@@ -8,6 +8,7 @@
 //! the value for every job. Whoever looks closer at a text with the mark in it says so with
 //! [`Scope::depends_on_number`].
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -180,17 +181,17 @@ impl Macros {
 
     /// The text of a macro, unexpanded. Marks it as used.
     pub(crate) fn raw(&self, name: &str) -> Option<&str> {
-        let key = name.to_ascii_lowercase();
+        let key = &*lower_case(name);
         if let Some(variable) = self.loop_variables.iter().rfind(|variable| variable.key == key) {
             variable.used.set(true);
             // A line that gives the name a value before is no typo either.
-            if let Some(entry) = self.entries.get(&key) {
+            if let Some(entry) = self.entries.get(key) {
                 entry.used.set(true);
             }
             self.vary();
             return Some(&variable.value);
         }
-        if let Some(entry) = self.entries.get(&key) {
+        if let Some(entry) = self.entries.get(key) {
             entry.used.set(true);
             return Some(&entry.value);
         }
@@ -200,7 +201,7 @@ impl Macros {
             }
             return Some(number);
         }
-        self.predefined(&key)
+        self.predefined(key)
     }
 
     /// Notes that something was looked at, or said, that is not the same for every job of a
@@ -225,7 +226,7 @@ impl Macros {
 
     /// The assignment of a name, if the description or the command line made one.
     pub(crate) fn entry(&self, name: &str) -> Option<&MacroEntry> {
-        self.entries.get(&name.to_ascii_lowercase())
+        self.entries.get(&*lower_case(name))
     }
 
     /// The assignments, by name.
@@ -266,7 +267,7 @@ impl Macros {
 
     /// What a name stands for without any assignment.
     pub(crate) fn predefined(&self, name: &str) -> Option<&str> {
-        self.predefined.get(name.to_ascii_lowercase().as_str()).map(String::as_str)
+        self.predefined.get(&*lower_case(name)).map(String::as_str)
     }
 
     /// Whether any text holds the template's mark, so that no template can be made.
@@ -282,6 +283,15 @@ impl MacroEntry {
 
     pub(crate) fn set_used(&self) {
         self.used.set(true);
+    }
+}
+
+/// A name as the tables have it. Most are asked for as they stand there.
+fn lower_case(name: &str) -> Cow<'_, str> {
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(name.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(name)
     }
 }
 

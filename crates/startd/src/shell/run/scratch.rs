@@ -245,7 +245,9 @@ pub(super) fn write_over(path: &Path, text: &str) -> io::Result<()> {
     options.write(true).create(true).truncate(false).mode(AD_MODE);
     let mut file = options.custom_flags(OFlag::O_NOFOLLOW.bits()).open(path)?;
     file.write_all(text.as_bytes())?;
-    file.set_len(u64::try_from(text.len()).unwrap_or(u64::MAX))
+    let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
+    // Most are as long as what was there, and setting a length costs more than asking for it.
+    if file.metadata()?.len() == length { Ok(()) } else { file.set_len(length) }
 }
 
 #[cfg(test)]

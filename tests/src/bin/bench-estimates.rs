@@ -50,6 +50,8 @@ enum Happens {
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
     came_ms: u64,
+    /// Whose it is.
+    user: u64,
     /// How long it takes.
     takes_ms: u64,
     /// What was said first of when it starts, and last, seconds since the epoch.
@@ -137,8 +139,8 @@ impl Week {
         let walltime_s = 600 + self.draw(4 * 3600);
         let takes_ms = walltime_s * 10 * (10 + self.draw(91));
         let came_ms = self.now.boot_ms;
-        self.waiting.insert(class, Waiting { came_ms, takes_ms, told: None });
         let user = self.draw(8);
+        self.waiting.insert(class, Waiting { came_ms, user, takes_ms, told: None });
         self.tell(false, vec![request(class, cpus, walltime_s, user)], Vec::new(), None);
         let uniform = (f64::from(u32::try_from(self.draw(1 << 30)).unwrap_or(0)) + 1.0)
             / f64::from(1_u32 << 30);
@@ -208,7 +210,7 @@ impl Week {
         // Known by its class from here on, as it has one job.
         let claim = ClaimedPart {
             matched: model::MatchId { number: u64::from(class), ..matched.id },
-            owner: UserName::new("somebody"),
+            owner: user_name(waiting.user),
             resources: matched.resources.clone(),
             limits: Vec::new(),
             ends_in_s: None,
@@ -265,9 +267,11 @@ impl Week {
         let nth = |all: &[u64], percent: usize| all.get(all.len() * percent / 100).copied();
         let minutes = |ms: Option<u64>| ms.unwrap_or(0) / 60_000;
         println!(
-            "{jobs} jobs of a week on {MACHINES} machines of {CPUS}; waits: median {} min, 95 % {} min",
+            "{jobs} jobs of a week on {MACHINES} machines of {CPUS}; waits: median {} min, 95 % {} min, at \
+             most {} min",
             minutes(nth(&self.waited_ms, 50)),
             minutes(nth(&self.waited_ms, 95)),
+            minutes(self.waited_ms.last().copied()),
         );
         let of = |said: fn(&Started) -> i64, what: &str| {
             let all = &self.started;
@@ -290,6 +294,10 @@ impl Week {
         of(|one| one.first_s, "by what was said first");
         of(|one| one.last_s, "by what was said last");
     }
+}
+
+fn user_name(user: u64) -> UserName {
+    UserName::new(&format!("user{user}"))
 }
 
 fn machine(number: u32) -> MachineState {
@@ -320,7 +328,7 @@ fn request(class: u32, cpus: u32, walltime_s: u64, user: u64) -> ClassRequest {
     ad.set(queues::QUEUE, "workq");
     ClassRequest {
         class: ClassId(class),
-        owner: UserName::new(&format!("user{user}")),
+        owner: user_name(user),
         priority: JobPriority::default(),
         first: JobId::new(class, 0),
         idle: 1,

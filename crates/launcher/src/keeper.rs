@@ -11,13 +11,15 @@
 //! A run may have a script before its program and one after it (`steps.rs`): each is *the current
 //! process* in its turn, and all of this holds for it. What the script before leaves running stays
 //! while the program runs; the script after begins when nothing is left, and if it says so also
-//! where the run was asked to end: then it runs as if nobody had asked. Between two of them a
-//! suspended run waits, without a process, until it may go on.
+//! where the run was asked to end: then it runs as if nobody had asked, however often, up to a limit
+//! of its own. Between two of them a suspended run waits, without a process, until it may go on.
 //!
 //! A keeper trusts the launcher's orders; who may give them was checked there. It outlives the
 //! launcher: without one it goes on reaping and enforcing lease and grace, writes the end into the
 //! run's file, and looks for a new launcher at `state_dir/keepers.sock`. An idle keeper without a
 //! launcher ends.
+
+mod run;
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -35,18 +37,19 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr};
 use nix::sys::time::{TimeSpec, TimeValLike};
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
-use nix::unistd::{SysconfVar, setsid, sysconf};
+use nix::unistd::setsid;
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup::{Cgroups, RunCgroup};
 use crate::child::{ProcessPlan, path_of_stage};
 use crate::config::RunAs;
+use crate::keeper::run::{Current, Due, Phase, Run, Sampled};
 use crate::link::{FrameStream, LinkError, Reading};
-use crate::record::{RecordEntry, Records, RunFile};
-use crate::steps::{Ending, Steps};
-use crate::sys::{self, ChildStack, Reaped, Rusage, SpawnError, Status};
+use crate::record::{RecordEntry, Records};
+use crate::steps::Steps;
+use crate::sys::{self, ChildStack, Reaped, Rusage, SpawnError};
 use crate::tree;
-use crate::wire::{End, KilledBy, Outcome, RunKey, Stage, Start, Step, Usage};
+use crate::wire::{End, Outcome, RunKey, Stage, Start, Step, Usage};
 
 /// The socket in the state directory where keepers find a new launcher.
 pub(crate) const KEEPERS_SOCKET: &str = "keepers.sock";
@@ -55,17 +58,9 @@ pub(crate) const KEEPERS_SOCKET: &str = "keepers.sock";
 /// felt, and a few hundred keepers cost about a percent of a processor meanwhile.
 const RECONNECT_MS: u16 = 100;
 
-/// How often SIGKILL is repeated while processes are left: for those forked between the look at
-/// `/proc` and the kill.
-const KILL_AGAIN_MS: u64 = 50;
-
 /// The farthest moment the timer is set to, some thirty years after boot: what means "never" must
 /// not overflow a `timespec`.
 const TIMER_MAX_MS: u64 = 1_000_000_000_000;
-
-/// How often the tree is looked at in one go while killing; a process that cannot die must not keep
-/// the keeper here.
-const KILL_PASSES: usize = 16;
 
 /// What the launcher tells a keeper. Orders about another run than the present one are late, and
 /// dropped.
@@ -128,66 +123,6 @@ struct Keeper {
     /// What is read and not yet carried out.
     orders: VecDeque<KeeperOrder>,
     run: Option<Run>,
-}
-
-/// The run being kept.
-struct Run {
-    key: RunKey,
-    file: RunFile,
-    cgroup: Option<RunCgroup>,
-    steps: Steps,
-    current: Current,
-    suspended: bool,
-    phase: Phase,
-    killed_by: Option<KilledBy>,
-    /// It was killed without a grace, or its lease is over: nothing of it begins any more.
-    at_once: bool,
-    kill_grace_ms: u64,
-    lease_until_boot_ms: u64,
-    /// The main process, and when it began to execute, if it has.
-    main: Option<Main>,
-    started_boot_ms: u64,
-    /// Of everything reaped so far.
-    reaped: Rusage,
-    sampled: Sampled,
-}
-
-/// The most that was seen of living processes, KiB.
-#[derive(Clone, Copy, Default)]
-struct Sampled {
-    rss_kib: u64,
-    process_kib: u64,
-    vmem_kib: u64,
-}
-
-/// The process of the program whose turn it is. Its number is its own until we reap it.
-#[derive(Clone, Copy)]
-enum Current {
-    Alive { pid: u32 },
-    Gone,
-}
-
-#[derive(Clone, Copy)]
-struct Main {
-    pid: u32,
-    started_ms: u64,
-}
-
-/// How far the run's end has come. Times are on the boot clock.
-#[derive(Clone, Copy)]
-enum Phase {
-    Running,
-    /// The current process was asked to end.
-    Asked {
-        kill_at: u64,
-    },
-    /// The current process has ended; the others were asked to.
-    Leftovers {
-        kill_at: u64,
-    },
-    Killing {
-        again_at: u64,
-    },
 }
 
 impl Keeper {
@@ -293,7 +228,7 @@ impl Keeper {
             }
             KeeperOrder::Suspend { run_key } if run_key == run.key => run.suspend(),
             KeeperOrder::Continue { run_key } if run_key == run.key => {
-                run.wake();
+                run.wake(sys::boot_clock_ms());
                 self.go_on_if_waiting();
             }
             KeeperOrder::ExtendLease { run_key, until_boot_ms } if run_key == run.key => {
@@ -356,7 +291,7 @@ impl Keeper {
         if matches!(step, Step::Main) || run.started_boot_ms == 0 {
             run.started_boot_ms = before_boot_ms;
         }
-        run.phase = Phase::Running;
+        run.phase = run.phase_of_turn(before_boot_ms);
         match self.spawn_current(&run) {
             Ok(pid) if tree::process(pid).is_some_and(|process| !process.executed) => {
                 run.current = Current::Alive { pid };
@@ -471,7 +406,9 @@ impl Keeper {
             Some(step @ Step::After) if nothing_left => self.turn_to(step),
             None if nothing_left => self.finish(),
             Some(Step::After) | None => match run.phase {
-                Phase::Running | Phase::Asked { .. } => run.ask_leftovers_to_end(now),
+                Phase::Running | Phase::Finishing { .. } | Phase::Asked { .. } => {
+                    run.ask_leftovers_to_end(now);
+                }
                 Phase::Leftovers { .. } => {}
                 Phase::Killing { .. } => run.kill_all(now),
             },
@@ -511,10 +448,16 @@ impl Keeper {
             return;
         }
         let is_over = matches!(run.current, Current::Gone) && run.next().is_none();
-        if run.lease_until_boot_ms <= now && !is_over {
-            run.lease_is_over();
+        if run.lease_until_boot_ms <= now {
+            if !is_over {
+                run.lease_is_over();
+            }
+            run.kill_all(now);
+        } else if let Phase::Finishing { limit: Some(Due { grace_ms, .. }) } = run.phase {
+            run.asked(libc::SIGTERM, grace_ms, now);
+        } else {
+            run.kill_all(now);
         }
-        run.kill_all(now);
         self.go_on_if_waiting();
     }
 
@@ -580,221 +523,4 @@ fn connect(state_dir: &File) -> Result<FrameStream, LinkError> {
     let address = UnixAddr::new(path.as_str()).map_err(io::Error::from)?;
     socket::connect(stream.as_raw_fd(), &address).map_err(io::Error::from)?;
     Ok(FrameStream::new(UnixStream::from(stream))?)
-}
-
-impl Run {
-    /// When something must be done although nothing happens.
-    fn deadline(&self) -> u64 {
-        match self.phase {
-            Phase::Running => self.lease_until_boot_ms,
-            Phase::Asked { kill_at } | Phase::Leftovers { kill_at } => {
-                kill_at.min(self.lease_until_boot_ms)
-            }
-            Phase::Killing { again_at } => again_at,
-        }
-    }
-
-    fn count(&mut self, pid: u32, status: Status, rusage: Rusage) {
-        self.reaped.user_us += rusage.user_us;
-        self.reaped.sys_us += rusage.sys_us;
-        self.reaped.max_rss_kib = self.reaped.max_rss_kib.max(rusage.max_rss_kib);
-        if matches!(self.current, Current::Alive { pid: current } if current == pid) {
-            self.current = Current::Gone;
-            let outcome = match status {
-                Status::Exited { code } => Outcome::Exited { code },
-                Status::Signaled { signal, core } => Outcome::Signaled { signal, core },
-            };
-            self.steps.ended(outcome, self.killed_by);
-        }
-    }
-
-    /// The process whose turn it is never became its program, and nobody had asked for that.
-    fn start_killed(&mut self) {
-        let (stage, errno) = (Stage::Exec, libc::EINTR);
-        let path = path_of_stage(&self.steps.process(), stage);
-        self.current = Current::Gone;
-        self.steps.ended(Outcome::StartFailed { stage, path, errno }, None);
-    }
-
-    /// Whose turn is next; none while a program runs.
-    fn next(&self) -> Option<Step> {
-        match self.current {
-            Current::Alive { .. } => None,
-            Current::Gone => self.steps.next(self.ending()),
-        }
-    }
-
-    fn ending(&self) -> Ending {
-        match self.killed_by {
-            _ if self.at_once => Ending::AtOnce,
-            Some(_) => Ending::Asked,
-            None => Ending::No,
-        }
-    }
-
-    fn lease_is_over(&mut self) {
-        self.killed_by.get_or_insert(KilledBy::Lease);
-        self.at_once = true;
-    }
-
-    /// The program whose turn it is executes: what is written down of it.
-    fn entry(&mut self, pid: u32, started_boot_ms: u64) -> RecordEntry {
-        match self.steps.current() {
-            Step::Before | Step::Beside | Step::After => {
-                RecordEntry::Script { pid, started_boot_ms }
-            }
-            Step::Main => {
-                let started_ms = sys::wall_clock_ms();
-                self.main = Some(Main { pid, started_ms });
-                RecordEntry::Started { pid, started_ms, started_boot_ms }
-            }
-        }
-    }
-
-    fn signal(&self, signal: i32, whole_tree: bool) {
-        if whole_tree {
-            self.signal_tree(signal);
-        } else if let Current::Alive { pid } = self.current {
-            // A process that has ended meanwhile is not reaped yet, so the number is still its own.
-            let _ = sys::kill(pid, signal);
-        }
-    }
-
-    fn signal_tree(&self, signal: i32) {
-        for process in tree::descendants(std::process::id()) {
-            tree::signal(process.id, signal);
-        }
-    }
-
-    fn ask_to_end(&mut self, signal: i32, grace_ms: u64, now: u64) {
-        self.killed_by.get_or_insert(KilledBy::Request);
-        self.at_once |= grace_ms == 0;
-        let soonest = now.saturating_add(grace_ms);
-        match &mut self.phase {
-            Phase::Killing { .. } => return,
-            _ if grace_ms == 0 => return self.kill_all(now),
-            Phase::Running => self.phase = Phase::Asked { kill_at: soonest },
-            Phase::Asked { kill_at } | Phase::Leftovers { kill_at } => {
-                *kill_at = soonest.min(*kill_at);
-            }
-        }
-        self.signal(signal, false);
-        self.wake();
-    }
-
-    /// If the current process has ended, it left others behind.
-    fn ask_leftovers_to_end(&mut self, now: u64) {
-        if let Current::Alive { .. } = self.current {
-            return;
-        }
-        if self.kill_grace_ms == 0 {
-            return self.kill_all(now);
-        }
-        let grace_over = now.saturating_add(self.kill_grace_ms);
-        let kill_at = match self.phase {
-            Phase::Asked { kill_at } => kill_at.min(grace_over),
-            Phase::Running | Phase::Leftovers { .. } | Phase::Killing { .. } => grace_over,
-        };
-        self.phase = Phase::Leftovers { kill_at };
-        self.signal_tree(libc::SIGTERM);
-        self.wake();
-    }
-
-    fn suspend(&mut self) {
-        self.suspended = true;
-        if self.cgroup.as_ref().is_none_or(|cgroup| cgroup.freeze(true).is_err()) {
-            self.signal_tree(libc::SIGSTOP);
-        }
-    }
-
-    fn wake(&mut self) {
-        self.suspended = false;
-        if let Some(cgroup) = &self.cgroup {
-            let _ = cgroup.freeze(false);
-        }
-        self.signal_tree(libc::SIGCONT);
-    }
-
-    /// Kills whatever there is, and looks again soon. The run's processes are exactly our
-    /// descendants.
-    fn kill_all(&mut self, now: u64) {
-        self.phase = Phase::Killing { again_at: now.saturating_add(KILL_AGAIN_MS) };
-        if let Some(cgroup) = &self.cgroup {
-            // What cannot be killed by cgroup is killed one by one below.
-            let _ = cgroup.kill();
-        }
-        if let Current::Alive { pid } = self.current {
-            // The whole process group at once, which no fork of its members escapes.
-            let _ = sys::kill_group(pid, libc::SIGKILL);
-        }
-        for _ in 0..KILL_PASSES {
-            let left = tree::descendants(std::process::id());
-            if left.is_empty() {
-                break;
-            }
-            for process in left {
-                tree::signal(process.id, libc::SIGKILL);
-            }
-        }
-    }
-
-    fn usage_now(&mut self, now: u64) -> Usage {
-        let living = tree::descendants(std::process::id());
-        self.sample(&living);
-        let tick_us = 1_000_000 / system_value(SysconfVar::CLK_TCK, 100);
-        let user_ticks: u64 = living.iter().map(|process| process.user_ticks).sum();
-        let sys_ticks: u64 = living.iter().map(|process| process.sys_ticks).sum();
-        self.usage(Usage {
-            user_us: self.reaped.user_us + user_ticks * tick_us,
-            sys_us: self.reaped.sys_us + sys_ticks * tick_us,
-            wall_ms: now.saturating_sub(self.started_boot_ms),
-            processes: u32::try_from(living.len()).unwrap_or(u32::MAX),
-            ..Usage::default()
-        })
-    }
-
-    fn sample(&mut self, living: &[tree::Process]) {
-        let page_kib = system_value(SysconfVar::PAGE_SIZE, 4096) / 1024;
-        let pages = || living.iter().map(|process| process.rss_pages);
-        let vmem: u64 = living.iter().map(|process| process.virtual_bytes / 1024).sum();
-        let Sampled { rss_kib, process_kib, vmem_kib } = &mut self.sampled;
-        *rss_kib = (*rss_kib).max(pages().sum::<u64>() * page_kib);
-        *process_kib = (*process_kib).max(pages().max().unwrap_or(0) * page_kib);
-        *vmem_kib = (*vmem_kib).max(vmem);
-    }
-
-    /// Completes what we counted; where there is a cgroup it knows better.
-    fn usage(&self, counted: Usage) -> Usage {
-        let exact = self.cgroup.as_ref().map(RunCgroup::usage).unwrap_or_default();
-        let peak = || self.reaped.max_rss_kib.max(self.sampled.rss_kib);
-        Usage {
-            user_us: exact.user_us.unwrap_or(counted.user_us),
-            sys_us: exact.sys_us.unwrap_or(counted.sys_us),
-            peak_rss_kib: exact.peak_kib.unwrap_or_else(peak),
-            peak_process_kib: self.reaped.max_rss_kib.max(self.sampled.process_kib),
-            peak_vmem_kib: self.sampled.vmem_kib,
-            ..counted
-        }
-    }
-
-    fn end(&self, now: u64) -> End {
-        let usage = self.usage(Usage {
-            user_us: self.reaped.user_us,
-            sys_us: self.reaped.sys_us,
-            wall_ms: if self.main.is_some() { now.saturating_sub(self.started_boot_ms) } else { 0 },
-            ..Usage::default()
-        });
-        self.steps.end(&End {
-            outcome: Outcome::NotExecuted,
-            failed: None,
-            killed_by: self.killed_by,
-            usage,
-            started_ms: self.main.map(|main| main.started_ms),
-            ended_ms: sys::wall_clock_ms(),
-        })
-    }
-}
-
-fn system_value(variable: SysconfVar, usual: u64) -> u64 {
-    sysconf(variable).ok().flatten().and_then(|value| u64::try_from(value).ok()).unwrap_or(usual)
 }

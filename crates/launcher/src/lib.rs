@@ -29,7 +29,7 @@
 //! | `server.rs` | the launcher's loop: clients, keepers, signals |
 //! | `runs.rs` | which runs exist and in which state; what a client may ask of them |
 //! | `fleet.rs` | the keepers: forking, reusing, adopting after a restart, noticing their death |
-//! | `keeper.rs` | one keeper: carries out orders, reaps, enforces lease and grace |
+//! | `keeper.rs` | one keeper: carries out orders, reaps, enforces lease and grace; `keeper/run.rs`: the run it keeps |
 //! | `steps.rs` | which of a run's programs has its turn |
 //! | `child.rs` | turns a start request into what the new process needs, laid out for `execve` |
 //! | `record.rs` | the run files |

@@ -53,8 +53,16 @@ impl Steps {
         }
     }
 
+    /// What has its turn whatever ends the run, if it has it now.
+    pub(crate) fn finishing(&self) -> Option<&Script> {
+        match self.current {
+            Step::After => self.start.after.as_deref().filter(|after| after.when_killed),
+            Step::Before | Step::Main | Step::Beside => None,
+        }
+    }
+
     /// The program whose turn it is has ended. A run that is being killed is not failed by its
-    /// scripts.
+    /// scripts, but for the one that should have come to its end all the same.
     pub(crate) fn ended(&mut self, outcome: Outcome, killed_by: Option<KilledBy>) {
         let script = match self.current {
             Step::Before => &self.start.before,
@@ -65,11 +73,14 @@ impl Steps {
             Step::After => &self.start.after,
         };
         let success = script.as_ref().and_then(|script| script.success);
-        let succeeded = match success {
-            Some(success) => is(&outcome, success),
-            None => matches!(outcome, Outcome::Exited { .. } | Outcome::Signaled { .. }),
+        let finishes = self.finishing().is_some();
+        let succeeded = match (success, &outcome) {
+            (Some(success), _) => is(&outcome, success),
+            (None, Outcome::Exited { .. }) => true,
+            (None, Outcome::Signaled { .. }) => !finishes,
+            (None, Outcome::StartFailed { .. } | Outcome::NotExecuted | Outcome::Lost) => false,
         };
-        if killed_by.is_none() && !succeeded {
+        if (killed_by.is_none() || finishes) && !succeeded {
             self.failed = Some(FailedScript { step: self.current, outcome });
         }
     }
@@ -138,7 +149,8 @@ fn is(outcome: &Outcome, said: Success) -> bool {
 
 /// A script as if it were the run's own program.
 fn as_start(script: &Script, start: &Start) -> Start {
-    let Script { program, argv, env, success: _, unless: _, when_killed: _ } = script.clone();
+    let Script { program, argv, env, success: _, unless: _, when_killed: _, limit: _ } =
+        script.clone();
     with_program(start, program, argv, env)
 }
 

@@ -191,9 +191,22 @@ pub struct Script {
     pub unless: Option<Success>,
     /// The one after the program has its turn also where the run is ended, unless at once (with a
     /// grace of 0, or by its lease): for what has to be brought to an end whatever came of the
-    /// program, which may not have begun. It has no grace of its own; another kill ends it.
+    /// program, which may not have begun. Once it has begun, only a kill at once ends it, and
+    /// `limit`. It can fail although the run was killed; and a signal is a failure.
     #[serde(default)]
     pub when_killed: bool,
+    /// How long that script may take; unset: as long as it likes.
+    #[serde(default)]
+    pub limit: Option<TimeLimit>,
+}
+
+/// How long something may take. While it is suspended it takes no time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeLimit {
+    /// When it gets SIGTERM, in milliseconds since it began or was last continued.
+    pub after_ms: u64,
+    /// How long after that it is killed, in milliseconds.
+    pub grace_ms: u64,
 }
 
 /// How a script has to end.
@@ -435,7 +448,7 @@ pub struct End {
     /// How the main process ended.
     pub outcome: Outcome,
     /// The script that could not be executed or did not end as it had to. None if the run was
-    /// killed meanwhile.
+    /// killed meanwhile, unless that should not have ended the script ([`Script::when_killed`]).
     #[serde(default)]
     pub failed: Option<FailedScript>,
     /// Why the run was killed, if the launcher killed it.

@@ -106,9 +106,13 @@ impl Script {
         let argv = cmdline::argv_in(job, names.arguments)?;
         let environ = cmdline::environ_in(job, names.environment)?;
         let success = self.success(job);
-        let said = job.literal(AT_ANY_END).is_some_and(Value::is_true);
-        let at_any_end = self == Self::Post && said;
+        let at_any_end = self.is_at_any_end(job);
         Ok(Some(ScriptWanted { program, argv, environ, success, at_any_end }))
+    }
+
+    /// Whether a job says that it runs whatever ends the run.
+    pub fn is_at_any_end(self, job: &ClassAd) -> bool {
+        self == Self::Post && job.literal(AT_ANY_END).is_some_and(Value::is_true)
     }
 
     /// How a job says that it has to end. (HTCondor 25.14: it cannot fail where neither the code

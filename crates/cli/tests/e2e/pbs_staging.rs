@@ -114,6 +114,76 @@ fn a_walltime_that_is_over_brings_results_out_and_a_deletion_by_force_waits_for_
     assert_eq!(full(&pool, &id)["job_state"], "F", "whatever was brought out by then");
 }
 
+/// A job whose result goes where whoever writes waits for ever: nobody reads the FIFO.
+fn hanging(pool: &Pool, more: &[&str], script: &str) -> String {
+    let work = pool.work().display().to_string();
+    let fifo = format!("{work}/fifo");
+    if !is_there(pool, "fifo") {
+        nix::unistd::mkfifo(fifo.as_str(), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    }
+    let stage_out = format!("stageout=result@localhost:{fifo}");
+    let mut words = vec!["-W", "sandbox=PRIVATE", "-W", &stage_out, "-j", "oe", "-o", "told"];
+    words.extend(more);
+    submit(pool, &words, &format!("echo kept > result; touch {work}/ready; {script}"))
+}
+
+/// What was not staged out in time, and is kept.
+fn kept_in_time(pool: &Pool, id: &str, status: i32) {
+    until(pool, id, "F");
+    let job = full(pool, id);
+    assert_eq!((&job["Exit_status"], &job["Stageout_status"]), (&status.into(), &0.into()));
+    let said = written(pool, "told");
+    assert!(said.contains("it took longer than STAGE_OUT_TIMEOUT allows"), "{said}");
+    let kept = said.rsplit("it is kept in ").next().unwrap().trim();
+    assert_eq!(fs::read_to_string(Path::new(kept).join("result")).unwrap(), "kept\n");
+    fs::remove_dir_all(kept).unwrap();
+    fs::remove_file(pool.work().join("told")).unwrap();
+}
+
+#[test]
+fn what_hangs_while_it_is_staged_out_has_a_limit_whatever_has_ended_the_job() {
+    let pool = Pool::start_with_config(1, "STAGE_OUT_TIMEOUT = 1\n");
+    let id = hanging(&pool, &[], "exit 3");
+    kept_in_time(&pool, &id, 3);
+    let id = hanging(&pool, &["-l", "walltime=1"], "sleep 600");
+    kept_in_time(&pool, &id, -29);
+    fs::remove_file(pool.work().join("ready")).unwrap();
+    let id = hanging(&pool, &[], "sleep 600");
+    ready(&pool);
+    run(&pool, 0, &["qdel", &id]);
+    kept_in_time(&pool, &id, 271);
+}
+
+#[test]
+fn nothing_but_force_ends_what_is_being_staged_out() {
+    let pool = Pool::start(1);
+    let id = hanging(&pool, &[], "sleep 600");
+    ready(&pool);
+    run(&pool, 0, &["qdel", &id]);
+    until(&pool, &id, "E");
+    let here = pool.work().display().to_string();
+    let copies = || {
+        let of_here = |process: &fs::DirEntry| {
+            let line = fs::read_to_string(process.path().join("cmdline")).unwrap_or_default();
+            line.starts_with("/bin/cp\0") && line.contains(&here)
+        };
+        let all = fs::read_dir("/proc").unwrap().flatten().filter(of_here);
+        all.map(|process| process.file_name()).collect::<Vec<_>>()
+    };
+    eventually("it is being staged out", || copies().len() == 1);
+    let before = copies();
+    run(&pool, 0, &["qdel", &id]);
+    for daemon in ["startd", "launcher"] {
+        pool.kill_and_see_it_return(daemon);
+    }
+    assert_eq!(copies(), before);
+    run(&pool, 0, &["qdel", "-W", "force", &id]);
+    assert_eq!(full(&pool, &id)["Stageout_status"], 0);
+    eventually("the copying is over", || copies().is_empty());
+    let next = submit(&pool, &[], "exit 0");
+    until(&pool, &next, "F");
+}
+
 #[test]
 fn a_job_that_was_deleted_is_exiting_until_its_run_is_over_or_it_is_deleted_by_force() {
     let pool = Pool::start(1);

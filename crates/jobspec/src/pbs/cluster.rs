@@ -271,6 +271,7 @@ impl Submission {
         if self.stage_in.is_some() || self.stage_out.is_some() {
             lines.push(format!("+PostCmd = {program}"));
             lines.push(format!("+PostArguments = {}", arguments(STAGING_OUT)));
+            lines.push("+SuccessPostExitCode = 0".to_owned());
             lines.push(format!("+{} = true", model::AT_ANY_END));
         }
         lines

@@ -3,7 +3,7 @@
 
 use launcher::wire::{
     Answer, End, FailedScript, KilledBy, OsBytes, Outcome, RequestBody, RunState, Script, Stage,
-    Start, Step, Success,
+    Start, Step, Success, TimeLimit,
 };
 
 use crate::host::{Host, is_alive, key, kill_9, parent_of, tagged, until};
@@ -20,6 +20,7 @@ fn script(text: &str, success: Option<Success>) -> Option<Box<Script>> {
         success,
         unless: None,
         when_killed: false,
+        limit: None,
     }))
 }
 
@@ -203,22 +204,87 @@ fn a_script_for_every_end_runs_unless_the_run_is_killed_at_once() {
 }
 
 #[test]
-fn a_script_for_every_end_runs_where_the_program_never_did_and_ends_when_asked_again() {
+fn a_script_for_every_end_runs_where_the_program_never_did_and_is_not_ended_by_who_asks_again() {
     let mut host = Host::new();
-    let kill =
-        |name: &str, grace_ms| RequestBody::Kill { run_key: key(name), signal: 15, grace_ms };
+    let kill = RequestBody::Kill { run_key: key("before"), signal: 15, grace_ms: 1 };
     let mut start = host.script("before", "echo main >main");
     start.before = script(&gated("before"), Some(Success::ExitCode(0)));
-    start.after = at_any_end(&format!("echo after >after; {}", gated("after")));
+    start.after = at_any_end(&format!("{}; echo after >after", gated("after")));
     host.client.start(start);
     host.line("before.pid");
-    assert_eq!(host.client.ask(kill("before", 20_000)), Ok(Answer::Done));
-    host.line("after.pid");
-    assert_eq!(host.client.ask(kill("before", 20_000)), Ok(Answer::Done));
+    assert_eq!(host.client.ask(kill.clone()), Ok(Answer::Done));
+    let pid = host.pid("after.pid");
+    for _ in 0..3 {
+        assert_eq!(host.client.ask(kill.clone()), Ok(Answer::Done));
+        host.kill_launcher();
+        host.restart_launcher();
+    }
+    assert!(is_alive(pid));
+    open_gate(&host);
     let end = host.client.ended("before");
     assert_eq!((end.outcome, end.killed_by), (Outcome::NotExecuted, Some(KilledBy::Request)));
+    assert_eq!(end.failed, None);
     assert_eq!((host.read("main"), host.line("after")), (String::new(), "after".into()));
     assert_eq!(tagged("before"), []);
+}
+
+#[test]
+fn a_script_for_every_end_fails_by_its_limit_and_by_a_kill_at_once() {
+    let mut host = Host::new();
+    let deaf = format!("trap '' TERM; {}", gated("after"));
+    let says = format!("trap 'exit 3' TERM; {}", gated("after"));
+    let limit = |grace_ms| Some(TimeLimit { after_ms: 50, grace_ms });
+    let signaled = |signal| Outcome::Signaled { signal, core: false };
+    let request = Some(KilledBy::Request);
+    for (name, text, limit, success, outcome, killed_by) in [
+        ("heeds", gated("after"), limit(20_000), None, signaled(15), None),
+        ("ignores", deaf.clone(), limit(50), None, signaled(9), None),
+        (
+            "tells",
+            says,
+            limit(20_000),
+            Some(Success::ExitCode(0)),
+            Outcome::Exited { code: 3 },
+            None,
+        ),
+        ("at-once", deaf, None, None, signaled(9), request),
+    ] {
+        let mut start = host.script(name, "exit 7");
+        start.after = at_any_end(&text);
+        let after = start.after.as_mut().unwrap();
+        (after.limit, after.success) = (limit, success);
+        host.client.start(start);
+        host.line("after.pid");
+        if killed_by.is_some() {
+            let kill = RequestBody::Kill { run_key: key(name), signal: 9, grace_ms: 0 };
+            assert_eq!(host.client.ask(kill), Ok(Answer::Done));
+        }
+        let end = host.client.ended(name);
+        let failed = Some(FailedScript { step: Step::After, outcome });
+        assert_eq!((end.failed, end.killed_by), (failed, killed_by), "{name}");
+        assert_eq!(end.outcome, Outcome::Exited { code: 7 }, "{name}");
+        assert_eq!(tagged(name), [], "{name}");
+        std::fs::remove_file(host.path("after.pid")).unwrap();
+    }
+}
+
+#[test]
+fn a_script_for_every_end_takes_no_time_while_it_is_suspended() {
+    let mut host = Host::new();
+    let mut start = host.script("stands", "exit 0");
+    start.after = at_any_end(&gated("after"));
+    start.after.as_mut().unwrap().limit = Some(TimeLimit { after_ms: 10_000, grace_ms: 0 });
+    host.client.start(start);
+    host.line("after.pid");
+    let run_key = key("stands");
+    let suspend = RequestBody::Suspend { run_key: run_key.clone() };
+    assert_eq!(host.client.ask(suspend), Ok(Answer::Done));
+    open_gate(&host);
+    // Whoever asks it to end lets it go on.
+    let kill = RequestBody::Kill { run_key, signal: 15, grace_ms: 20_000 };
+    assert_eq!(host.client.ask(kill), Ok(Answer::Done));
+    let end = host.client.ended("stands");
+    assert_eq!((end.outcome, end.failed, end.killed_by), (EXITED_0, None, None));
 }
 
 #[test]

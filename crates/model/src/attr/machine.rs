@@ -54,4 +54,5 @@ attrs! {
     CLIENT_MACHINE = "ClientMachine";
     JOB_ID = "JobId";
     START = "Start";
+    STAGE_OUT_TIMEOUT = "StageOutTimeout";
 }

@@ -329,7 +329,7 @@ fn set_runs(ad: &mut Written, tally: &Tally, running: bool) {
         set_exit(ad, end);
     }
     if let Some(end) = &tally.last_end {
-        set_scripts(ad, end);
+        set_scripts(ad, end, tally.unfinished);
         if ad.get(SKIP_IF_DATAFLOW).is_some() {
             ad.set(Own::DATAFLOW_JOB_SKIPPED, *end == RunEnd::UpToDate);
         }
@@ -450,7 +450,7 @@ fn set_exit(ad: &mut Written, end: &RunEnd) {
 
 /// How the scripts of the last run ended, where its job says how they have to end (HTCondor 25.14
 /// tells it then only): what has not failed ended so.
-fn set_scripts(ad: &mut Written, end: &RunEnd) {
+fn set_scripts(ad: &mut Written, end: &RunEnd, unfinished: Option<ProgramEnd>) {
     for script in Script::ALL {
         let Some(success) = ad.get(script.attribute()).and_then(|_| script.success(ad)) else {
             continue;
@@ -459,7 +459,13 @@ fn set_scripts(ad: &mut Written, end: &RunEnd) {
             ScriptSuccess::ExitCode(code) => ProgramEnd::Exited { code },
             ScriptSuccess::Signal(signal) => ProgramEnd::Signaled { signal, core: false },
         };
+        let at_any_end = script.is_at_any_end(ad);
         let ended = match end {
+            RunEnd::Program(_) | RunEnd::OutputFailed { .. } | RunEnd::Vacated { .. }
+                if at_any_end =>
+            {
+                unfinished.unwrap_or(good)
+            }
             RunEnd::ScriptFailed { script: failed, ended, .. } if *failed == script => *ended,
             RunEnd::ScriptFailed { script: Script::Pre, .. }
             | RunEnd::StartFailed(_)

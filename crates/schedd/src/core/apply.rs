@@ -98,6 +98,7 @@ impl Core {
             RunFact::UsageSeen { usage } => tally.last_usage = *usage,
             RunFact::Disconnected => tally.disconnected = Some(at.wall),
             RunFact::Reconnected => tally.note_reconnection(),
+            RunFact::Unfinished { ended } => tally.unfinished = Some(*ended),
         });
     }
 

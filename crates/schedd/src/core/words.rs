@@ -7,7 +7,7 @@ use classad::{AttrName, ClassAd, Expr};
 use model::queues::QueueSettings;
 use model::{
     ClaimId, ClassId, ClusterId, ClusterSpec, HoldCode, IdleReason, JobEvent, JobId, MachineName,
-    MatchId, Now, ProcId, RunEnd, RunId, SubmitToken, Usage, UserName,
+    MatchId, Now, ProcId, ProgramEnd, RunEnd, RunId, SubmitToken, Usage, UserName,
 };
 use proto::chirp::ChirpAsk;
 use proto::claiming::{FromStartd, StopHow, ToStartd};
@@ -260,6 +260,8 @@ pub enum RunFact {
     Disconnected,
     /// Its machine has said that it has the run still.
     Reconnected,
+    /// What was to run whatever ends it ([`model::AT_ANY_END`]) did not end well, but so.
+    Unfinished { ended: ProgramEnd },
 }
 
 /// What becomes of a match, and of the claim that it is for.

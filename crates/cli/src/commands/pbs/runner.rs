@@ -49,10 +49,7 @@ pub(super) fn run() -> u8 {
     match env::args().nth(2).as_deref() {
         Some(STAGING_IN) => return around(|found| staged(found).bring_in()),
         Some(STAGING_OUT) => {
-            return around(|found| {
-                staged(found).bring_out(nodes_in(&found.scratch).exists());
-                0
-            });
+            return around(|found| staged(found).bring_out(nodes_in(&found.scratch).exists()));
         }
         Some(PLACE) => {
             let Err(error) = super::parts::serve() else { return NOT_EXECUTED };

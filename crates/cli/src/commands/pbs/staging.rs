@@ -4,21 +4,28 @@
 //! it: a job that runs again gets its files anew.
 //!
 //! A job whose files cannot be brought in is held, and does not run. What cannot be brought out is
-//! kept in the user's home, and the job's standard error says where. Beside each file that was
+//! kept in the user's home, and the job's standard error says where. So is what is not out when the
+//! machine says, by SIGTERM, that it has taken long enough. Beside each file that was
 //! brought in stands a mark with the job's name, so that nothing else is taken away, and what a
 //! lost machine has left is known as the job's own.
 
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use classad::ClassAd;
 use jobspec::pbs::{Staged, attribute};
 use model::attr;
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::SignalFd;
 use nix::unistd::{Uid, User};
 use proto::plain_file;
 
@@ -85,52 +92,57 @@ impl For<'_> {
         }
         let whole = fs::metadata(from).and_then(|_| make_folder_of(to));
         whole.and_then(|()| fs::write(mark, "")).map_err(|error| client::site::plain(&error))?;
-        copy(from, to)
+        copy(from, to, &Patience::for_ever())
     }
 
-    /// Brings out what the job has made, if it has begun, and takes away what was brought in.
-    pub(super) fn bring_out(&self, has_begun: bool) {
+    /// Brings out what the job has made, if it has begun, and takes away what was brought in; the
+    /// exit code, which is 0 if nothing is left that should be out.
+    pub(super) fn bring_out(&self, has_begun: bool) -> u8 {
+        let patience = Patience::until_told();
+        let mut undelivered = 0;
         for Pair { here, there } in self.pairs(attribute::STAGE_OUT) {
             if !has_begun {
                 continue;
             }
             for from in named(&here) {
                 let to = if is_pattern(&here) { below(&there, &from) } else { there.clone() };
-                self.send(&Copied { from, to });
+                if let Err(why) = self.send(&Copied { from, to }, &patience) {
+                    self.said(&why);
+                    undelivered = 1;
+                }
             }
         }
         self.take_away_what_came();
+        undelivered
     }
 
-    fn send(&self, copied: &Copied) {
+    fn send(&self, copied: &Copied, patience: &Patience) -> Result<(), String> {
         let Copied { from, to } = copied;
         if is_same(from, to) {
-            return;
+            return Ok(());
         }
         let (source, target) = (from.display(), to.display());
         if from.symlink_metadata().is_err() {
-            return self.said(&format!("pbs: there is no {source} to stage out to {target}"));
+            return Err(format!("pbs: there is no {source} to stage out to {target}"));
         }
-        match may_come_and_go(from, self.cwd) {
-            Ok(()) => self.deliver(copied),
-            Err(error) => {
-                self.said(&format!("pbs: cannot stage out {source} to {target}: {error}"));
-            }
-        }
+        may_come_and_go(from, self.cwd)
+            .map_err(|error| format!("pbs: cannot stage out {source} to {target}: {error}"))?;
+        self.deliver(copied, patience)
     }
 
     /// Copies one of the job's files out, and takes it away; keeps it where that cannot be.
-    fn deliver(&self, Copied { from, to }: &Copied) {
-        let Err(error) = copy(from, to) else {
-            return take_away(from);
+    fn deliver(&self, Copied { from, to }: &Copied, patience: &Patience) -> Result<(), String> {
+        let Err(error) = copy(from, to, patience) else {
+            take_away(from);
+            return Ok(());
         };
         let kept = home().join(UNDELIVERED).join(self.id);
         let what = format!("pbs: cannot stage out {} to {}: {error}", from.display(), to.display());
-        let then = match copy(from, &below(&kept, from)) {
+        let then = match keep(from, &below(&kept, from)) {
             Ok(()) => format!("it is kept in {}", kept.display()),
             Err(error) => format!("and it cannot be kept in {}: {error}", kept.display()),
         };
-        self.said(&format!("{what}; {then}"));
+        Err(format!("{what}; {then}"))
     }
 
     /// Takes away each file that has this job's mark.
@@ -259,9 +271,61 @@ fn is_same(one: &Path, other: &Path) -> bool {
     real(one).is_some() && real(one) == real(other)
 }
 
-/// Copies a file, or a folder with all that is in it. `cp` knows how. A folder that is there
-/// already under the same name is what an earlier run has left: it is written over, not into.
-fn copy(from: &Path, to: &Path) -> Result<(), String> {
+/// How long copying is waited for: until SIGTERM comes, or for ever.
+struct Patience {
+    /// Where SIGTERM is read; none if it ends this process as it ends others.
+    told: Option<SignalFd>,
+    is_over: Cell<bool>,
+}
+
+impl Patience {
+    fn for_ever() -> Self {
+        Self { told: None, is_over: Cell::new(false) }
+    }
+
+    /// From now on SIGTERM ends only the waiting.
+    fn until_told() -> Self {
+        let mut awaited = SigSet::empty();
+        awaited.add(Signal::SIGTERM);
+        let told = awaited.thread_block().and_then(|()| SignalFd::new(&awaited));
+        Self { told: told.ok(), is_over: Cell::new(false) }
+    }
+
+    /// Reads until the end, or until there is none left.
+    fn read(&self, mut from: impl Read + AsFd) -> io::Result<Vec<u8>> {
+        let (mut all, mut some) = (Vec::new(), [0; 4096]);
+        loop {
+            let mut fds = vec![PollFd::new(from.as_fd(), PollFlags::POLLIN)];
+            fds.extend(self.told.as_ref().map(|told| PollFd::new(told.as_fd(), PollFlags::POLLIN)));
+            match poll(&mut fds, PollTimeout::NONE) {
+                Err(Errno::EINTR) => continue,
+                ready => ready?,
+            };
+            if fds.get(1).is_some_and(|told| told.any().unwrap_or(true)) {
+                self.is_over.set(true);
+                return Ok(all);
+            }
+            match from.read(&mut some)? {
+                0 => return Ok(all),
+                length => all.extend_from_slice(&some[..length]),
+            }
+        }
+    }
+}
+
+/// Keeps what could not be delivered: moved, which takes no time, or copied where that cannot be.
+fn keep(from: &Path, to: &Path) -> Result<(), String> {
+    make_folder_of(to).map_err(|error| client::site::plain(&error))?;
+    fs::rename(from, to).or_else(|_| copy(from, to, &Patience::for_ever()))
+}
+
+/// Copies a file, or a folder with all that is in it. `cp` knows how. A folder that is there already
+/// under the same name is what an earlier run has left: it is written over, not into.
+fn copy(from: &Path, to: &Path, patience: &Patience) -> Result<(), String> {
+    const TOO_LONG: &str = "it took longer than STAGE_OUT_TIMEOUT allows";
+    if patience.is_over.get() {
+        return Err(TOO_LONG.to_owned());
+    }
     let whole = fs::symlink_metadata(from).and_then(|_| make_folder_of(to));
     whole.map_err(|error| client::site::plain(&error))?;
     let mut command = Command::new("/bin/cp");
@@ -270,11 +334,22 @@ fn copy(from: &Path, to: &Path) -> Result<(), String> {
         command.arg("-T");
     }
     command.arg("--").arg(from).arg(to).stdin(Stdio::null());
-    let out = command.output().map_err(|error| client::site::plain(&error))?;
-    match out.status.success() {
+    let (status, said) = run(command, patience).map_err(|error| client::site::plain(&error))?;
+    match status.success() {
         true => Ok(()),
-        false => Err(String::from_utf8_lossy(&out.stderr).trim().replace('\n', "; ")),
+        false if patience.is_over.get() => Err(TOO_LONG.to_owned()),
+        false => Err(String::from_utf8_lossy(&said).trim().replace('\n', "; ")),
     }
+}
+
+/// Runs a program to its end, or while there is patience; with what it said.
+fn run(mut command: Command, patience: &Patience) -> io::Result<(ExitStatus, Vec<u8>)> {
+    let mut child = command.stderr(Stdio::piped()).spawn()?;
+    let said = child.stderr.take().map_or(Ok(Vec::new()), |stderr| patience.read(stderr));
+    if said.is_err() || patience.is_over.get() {
+        child.kill()?;
+    }
+    Ok((child.wait()?, said?))
 }
 
 fn make_folder_of(path: &Path) -> io::Result<()> {
@@ -315,12 +390,12 @@ mod tests {
         fs::create_dir_all(&from).unwrap();
         for text in ["first", "second"] {
             fs::write(from.join("result"), text).unwrap();
-            copy(&from, &to).unwrap();
+            copy(&from, &to, &Patience::for_ever()).unwrap();
             assert_eq!(fs::read_to_string(to.join("result")).unwrap(), text);
         }
         assert!(!to.join("out").exists());
         // Into a folder of another name it goes, as PBS's `cp -r` has it.
-        copy(&from, &folder.path().join("data")).unwrap();
+        copy(&from, &folder.path().join("data"), &Patience::for_ever()).unwrap();
         assert!(to.join("result").exists());
     }
 
@@ -397,8 +472,8 @@ mod tests {
             For { ad: &self.ad, id: "12.host", cwd: &self.cwd() }.bring_in()
         }
 
-        fn goes(&self, has_begun: bool) {
-            For { ad: &self.ad, id: "12.host", cwd: &self.cwd() }.bring_out(has_begun);
+        fn goes(&self, has_begun: bool) -> u8 {
+            For { ad: &self.ad, id: "12.host", cwd: &self.cwd() }.bring_out(has_begun)
         }
 
         /// All files below a folder, without those that begin with a dot.
@@ -434,7 +509,7 @@ mod tests {
                 assert_eq!(place.comes(), 0, "{stage_in}");
                 assert_eq!(place.files("run"), came, "{stage_in}");
             }
-            place.goes(true);
+            assert_eq!(place.goes(true), 0, "{stage_in}");
             let left = place.files("run").replace("run/new ", "");
             assert_eq!(left, "run/own", "{stage_in}");
             assert!(place.folder.path().join("there/.c.dat").exists());
@@ -461,7 +536,7 @@ mod tests {
         for name in ["1.out", "2.out", "r"] {
             fs::write(place.folder.path().join("run").join(name), name).unwrap();
         }
-        place.goes(true);
+        assert_eq!(place.goes(true), 1, "one is not there");
         assert_eq!(place.files("run"), "run/own");
         let sent = place.files("there");
         assert!(sent.contains("there/new there/new/1.out there/new/2.out there/r"), "{sent}");
@@ -470,7 +545,7 @@ mod tests {
 
         let never = Place::new("x@h:THERE/a.dat", "own@h:THERE/r");
         assert_eq!(never.comes(), 0);
-        never.goes(false);
+        assert_eq!(never.goes(false), 0);
         assert_eq!((never.files("run").as_str(), never.all_names()), ("run/own", 1));
         assert!(!never.folder.path().join("there/r").exists());
     }

@@ -52,6 +52,7 @@ pub const KNOWN: &[Known] = &[
     known("RESERVED_MEMORY", "0", DaemonRole::Startd),
     known("ROTATE_HISTORY_DAILY", "", DaemonRole::Schedd),
     known("ROTATE_HISTORY_MONTHLY", "", DaemonRole::Schedd),
+    known("STAGE_OUT_TIMEOUT", "3600", DaemonRole::Startd),
     known("START", "True", DaemonRole::Startd),
     known("STARTD_ATTRS", "", DaemonRole::Startd),
     known("START_LOCAL_UNIVERSE", Starts::LOCAL, DaemonRole::Schedd),

@@ -96,6 +96,9 @@ pub fn machine(all: &Effective) -> Result<startd::MachineSettings, SettingError>
     if let Some(start) = all.get("START") {
         attributes.set(attr::START, expression(start, "START", "an expression")?);
     }
+    if let Some(seconds) = whole(all, "STAGE_OUT_TIMEOUT", 1)? {
+        attributes.set(attr::STAGE_OUT_TIMEOUT, i64::try_from(seconds).unwrap_or(i64::MAX));
+    }
     for name in all.get(STARTD_ATTRS).into_iter().flat_map(words) {
         // a name that is listed and not set is not advertised (HTCondor 25.14)
         let Some(text) = all.get(&name.to_ascii_uppercase()) else { continue };

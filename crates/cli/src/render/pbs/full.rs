@@ -4,7 +4,7 @@ use classad::Expr;
 use jiff::tz::TimeZone;
 use jobspec::pbs::{Depend, Submission, attribute, clock, shown, unfolded};
 use model::depend::{Part, Waits};
-use model::{HoldCode, RunLimit, attr, depend};
+use model::{HoldCode, RunLimit, Script, attr, depend};
 
 use crate::render::pbs::job::Counts;
 use crate::render::pbs::listed::{Listed, Shown, Value};
@@ -176,8 +176,9 @@ impl Attributes<'_> {
             self.one("run_count", runs.to_string());
         }
         if let Some(status) = job.exit_status {
-            // What there was to bring back is back.
-            self.one("Stageout_status", "1");
+            let [_, _, post_code] = Script::Post.end_attributes();
+            let all = job.text(attribute::STAGE_OUT).is_none() || job.int(post_code) == Some(0);
+            self.one("Stageout_status", if all { "1" } else { "0" });
             self.one("Exit_status", status.to_string());
         }
         if let Some(arguments) = job.text(attribute::ARGUMENTS).filter(|_| !self.is_run_of_array())

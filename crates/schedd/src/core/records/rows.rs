@@ -8,8 +8,8 @@ use classad::ClassAd;
 use model::queues::QueueSettings;
 use model::{
     Attempt, Beat, ClaimId, ClaimSecret, ClusterId, ClusterSpec, Devices, JobId, JobState,
-    JobStatus, LimitUse, MachineName, MatchId, Resources, RunEnd, RunId, Seq, SubmitToken,
-    Timestamp, Universe, Usage, UserName,
+    JobStatus, LimitUse, MachineName, MatchId, ProgramEnd, Resources, RunEnd, RunId, Seq,
+    SubmitToken, Timestamp, Universe, Usage, UserName,
 };
 use proto::matchmaking::{GangShare, Term};
 use serde::{Deserialize, Serialize};
@@ -150,6 +150,9 @@ pub struct Tally {
     /// How the last run that ended by itself ended: what the job's exit attributes say.
     #[serde(skip_serializing_if = "is_default")]
     pub last_exit: Option<RunEnd>,
+    /// How what was to run whatever ends the last run ended, if it did not end well.
+    #[serde(skip_serializing_if = "is_default")]
+    pub unfinished: Option<ProgramEnd>,
     /// What the last run used.
     #[serde(skip_serializing_if = "is_default")]
     pub last_usage: Usage,

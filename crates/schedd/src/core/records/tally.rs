@@ -30,6 +30,7 @@ impl Tally {
                 self.first_start.get_or_insert(*at);
                 self.last_start = Some(*at);
                 self.last_executing = None;
+                self.unfinished = None;
                 // Beside the schedd there is no slot.
                 let slot = claim.filter(|claim| !claim.universe.is_beside());
                 self.slot = slot.map(|claim| claim.slot.clone());

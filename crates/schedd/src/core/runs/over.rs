@@ -14,7 +14,7 @@ use crate::core::ads;
 use crate::core::job::description::env;
 use crate::core::policy::at_end;
 use crate::core::policy::holds;
-use crate::core::records::eviction::is_checkpoint;
+use crate::core::records::eviction::{is_checkpoint, stop_cause};
 use crate::core::state::core::{Claim, Core, JobRef};
 use crate::core::words::{ClaimFact, Fact, JobFact, Rejection, RunFact};
 
@@ -143,6 +143,11 @@ impl Core {
         let Some(job) = self.job(id) else { return Vec::new() };
         let state = job.state();
         let Some(running) = state.running() else { return Vec::new() };
+        let run = RunId { job: id, attempt: running.attempt };
+        let unfinished = unfinished(job, &state, end);
+        let end = unfinished.as_ref().map_or(end, |(own, _)| own);
+        let unfinished =
+            unfinished.as_ref().map(|(_, ended)| RunFact::Unfinished { ended: *ended });
         let checkpointed = if let RunEnd::Program(program) = end
             && self.took_checkpoint(job, *program, now)
         {
@@ -181,6 +186,7 @@ impl Core {
             AfterRun::Hold(_) | AfterRun::Requeue { .. } => false,
         };
         let mut facts: Vec<Fact> = unseen.into_iter().collect();
+        facts.extend(unfinished.map(|fact| Fact::Run { run, fact }));
         facts.push(Fact::Job { job: id, fact: JobFact::Happened(event) });
         facts.extend(bitten);
         facts.extend(leaves.then_some(Fact::Job { job: id, fact: JobFact::Left }));
@@ -306,6 +312,22 @@ impl Core {
             RunEnd::Lost { reason } => AfterRun::Requeue { reason: reason.clone() },
         }
     }
+}
+
+/// The run's own end and that of what was to run whatever ends it, where that did not end well. The
+/// job is none the worse for it: what it has done it has done.
+fn unfinished(job: JobRef<'_>, state: &JobState, end: &RunEnd) -> Option<(RunEnd, ProgramEnd)> {
+    let RunEnd::ScriptFailed { script, ended, end } = *end else { return None };
+    if !script.is_at_any_end(&job.described()) {
+        return None;
+    }
+    let own = match (stop_cause(state), end) {
+        (Some(_), end) => RunEnd::Vacated { code: VacateCode::ScheddVacate, ended: end },
+        (None, Some(end)) => RunEnd::Program(end),
+        // Who has stopped it is not this schedd.
+        (None, None) => RunEnd::vacated(VacateCode::JobShouldRequeue),
+    };
+    Some((own, ended))
 }
 
 impl Core {

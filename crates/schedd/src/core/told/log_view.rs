@@ -36,7 +36,7 @@ impl Core {
                 RunFact::UsageSeen { usage } => self.log_usage(run.job, *usage, event.at, log),
                 RunFact::Disconnected => self.log_link(*run, event.at, log, disconnected),
                 RunFact::Reconnected => self.log_link(*run, event.at, log, reconnected),
-                RunFact::Placed { .. } => {}
+                RunFact::Placed { .. } | RunFact::Unfinished { .. } => {}
             },
             Fact::Claim(_)
             | Fact::Machine { .. }

@@ -69,6 +69,22 @@ pub(super) fn letters(core: &Core, job: JobRef<'_>, what: &JobEvent, at: &Event)
     letters
 }
 
+/// Some of what was to be staged out was not. OpenPBS 23.06 tells it whatever the job says of mail.
+pub(super) fn not_staged_out(core: &Core, job: JobRef<'_>, at: &Event) -> MailEntry {
+    let ad = ads::job_ad(job, at.at, core);
+    let is_array = text(&ad, attr::PBS_ARRAY_INDICES).is_some();
+    let index = ad.eval(attr::PBS_ARRAY_INDEX, None, &Env::at(0)).as_i64().filter(|_| is_array);
+    let host = ad.eval(attr::REMOTE_HOST, None, &Env::at(0));
+    let host = host.as_str().and_then(|slot| slot.rsplit('@').next());
+    let host =
+        host.map_or_else(|| core.host(), |host| host.split('.').next().unwrap_or(host).to_owned());
+    let mut entry = letter(&ad, job, at.at.wall, index, Vec::new());
+    if let MailNews::Pbs { id, lines, .. } = &mut entry.news {
+        lines.push(format!("Post job file processing error; job {id} on host {host}"));
+    }
+    entry
+}
+
 /// What becomes of reservations, to those who want to know (`pbs_rsub -m abce`; `ac` if they say
 /// nothing, and with `n` nothing at all).
 pub(super) fn of_reservations(core: &Core, after: &QueueSettings, at: Timestamp) -> Vec<MailEntry> {

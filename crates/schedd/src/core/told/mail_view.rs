@@ -11,7 +11,7 @@ use model::{
 use crate::core::ads;
 use crate::core::state::core::{Core, JobRef};
 use crate::core::told::mail_pbs;
-use crate::core::words::{Event, Fact, JobFact};
+use crate::core::words::{Event, Fact, JobFact, RunFact};
 
 /// A letter about a job.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,6 +83,10 @@ impl Core {
     pub(crate) fn mail_before(&self, event: &Event, mail: &mut Vec<MailEntry>) {
         if let Fact::Settings(after) = &event.fact {
             mail.extend(mail_pbs::of_reservations(self, after, event.at.wall));
+        }
+        if let Fact::Run { run, fact: RunFact::Unfinished { .. } } = &event.fact {
+            let job = self.job(run.job).filter(|job| job.has(attr::PBS_MAIL_POINTS));
+            mail.extend(job.map(|job| mail_pbs::not_staged_out(self, job, event)));
         }
         let Fact::Job { job, fact: JobFact::Happened(what) } = &event.fact else { return };
         let Some(job) = self.job(*job) else { return };

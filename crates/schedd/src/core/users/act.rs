@@ -238,7 +238,13 @@ impl<'a> Act<'a> {
                     Fact::Job { job: id, fact: JobFact::Left },
                     dropped(running.claim),
                 ];
-                Ok(others.chain(own).collect())
+                // At once: it had its grace.
+                let killed = self.core.claims.get(&running.claim).map(|claim| {
+                    let what = Repeat::StopRun(running.claim, StopHow::Fast);
+                    let machine = claim.record.machine.clone();
+                    Fact::Machine { machine, fact: MachineFact::Repeated { what } }
+                });
+                Ok(killed.into_iter().chain(others).chain(own).collect())
             }
             JobState::Removed { .. } => Ok(vec![Fact::Job { job: id, fact: JobFact::Left }]),
             JobState::Stopping { .. }

@@ -2,7 +2,7 @@
 //! are brought back, and what all that makes of the run's end. No copying is done here.
 
 use model::planted::{Bug, planted};
-use model::{ClaimId, Now, RunEnd, StartFailure, StartStage, Usage};
+use model::{ClaimId, Now, RunEnd, Script, StartFailure, StartStage, Usage, VacateCode};
 
 use crate::core::records::files::{
     BringBack, Cause, Fetched, FromCarrier, Over, Store, StoreFailure, Stored,
@@ -258,11 +258,17 @@ fn cut_off(end: &RunEnd, stop: Option<Stop>, usage: Usage) -> RunEnd {
 }
 
 /// It ended because it was told to, whatever it said in the end. One that was not executed has no
-/// end of its own.
+/// end of its own. What the machine itself has stopped runs again, so it does not matter what could
+/// not be done after its program.
 fn as_stopped(end: &RunEnd, stop: Option<Stop>, usage: Usage) -> RunEnd {
     match (end, stop) {
         (RunEnd::Program(program), Some(stop)) => {
             RunEnd::Vacated { code: stop.code, ended: usage.started.map(|_| *program) }
+        }
+        (RunEnd::ScriptFailed { script: Script::Post, end, .. }, Some(stop))
+            if stop.code != VacateCode::ScheddVacate =>
+        {
+            RunEnd::Vacated { code: stop.code, ended: *end }
         }
         (end, _) => end.clone(),
     }

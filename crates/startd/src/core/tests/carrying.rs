@@ -1,7 +1,7 @@
 //! Tables: runs whose files travel, or that wait for their time, through every phase, stopped and
 //! restarted in each.
 
-use model::{RunEnd, StartFailure, StartStage};
+use model::{RunEnd, Script, StartFailure, StartStage};
 
 use super::*;
 use crate::core::{DiskUsed, Fetched, FromCarrier, StoreFailure, Stored};
@@ -139,6 +139,36 @@ fn a_stop_in_any_phase_ends_in_what_it_was_stopped_for() {
     trial.orders(stop(1, StopHow::Fast));
     let still = StoreFailure::Lost { reason: "its output files were lost".to_owned() };
     assert_eq!(trial.brought_back(Err(still)), ["said vacated"]);
+}
+
+#[test]
+fn what_the_machine_stops_runs_again_whatever_could_not_be_done_after_its_program() {
+    let program = Some(ProgramEnd::Exited { code: 0 });
+    let failed = |script| RunEnd::ScriptFailed {
+        script,
+        ended: ProgramEnd::Signaled { signal: 9, core: false },
+        end: program,
+    };
+    let ordered = |message| {
+        let (schedd, fresh) = (schedd(), SECRET);
+        Some(Input::FromSchedd { schedd, message, fresh })
+    };
+    let shut_down = || Some(Input::Shutdown { graceful: false });
+    for (stopped, script, expected) in [
+        (None, Script::Post, "said otherwise"),
+        // Its schedd knows why.
+        (ordered(stop(1, StopHow::Fast)), Script::Post, "said otherwise"),
+        (shut_down(), Script::Post, "said vacated"),
+        (shut_down(), Script::Pre, "said otherwise"),
+    ] {
+        let mut trial = Trial::executing("ShouldTransferFiles = \"NO\"\n");
+        if let Some(input) = &stopped {
+            trial.take(std::slice::from_ref(input));
+        }
+        let (end, usage) = (failed(script), Usage::default());
+        let said = trial.reports(FromLauncher::Ended { key: key(1), end, usage });
+        assert!(said.iter().any(|said| said == expected), "{script} after {stopped:?}: {said:?}");
+    }
 }
 
 #[test]

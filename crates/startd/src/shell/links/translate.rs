@@ -21,8 +21,11 @@ pub(crate) fn core_key(key: &wire::RunKey) -> Option<RunKey> {
 /// How a run ended.
 pub(crate) fn run_end(end: &wire::End) -> RunEnd {
     match &end.failed {
-        Some(failed) => script_failed(failed, &end.outcome),
-        None => outcome_end(&end.outcome, end.killed_by),
+        // Somebody else may have the job by now.
+        Some(failed) if end.killed_by != Some(wire::KilledBy::Lease) => {
+            script_failed(failed, &end.outcome)
+        }
+        Some(_) | None => outcome_end(&end.outcome, end.killed_by),
     }
 }
 

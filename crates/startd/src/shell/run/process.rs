@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use classad::{ClassAd, Env, Value};
-use launcher::wire::{self, Limits, OsBytes, Resource, Rlimit, Start, Stdio, WriteMode};
+use launcher::wire::{self, Limits, OsBytes, Resource, Rlimit, Start, Stdio, TimeLimit, WriteMode};
 use model::cmdline::{CmdlineError, argv_of};
 use model::job_ad::{Checkpoint, Stream, Streams, Transfer, goes_on_behind, initial_directory};
 use model::{CheckpointEnd, Script, ScriptSuccess, StartFailure, StartStage, Universe, attr};
@@ -28,6 +28,14 @@ const OUTPUT_MODE: u32 = 0o644;
 /// What a job leaves running when its main process ends gets SIGTERM, and SIGKILL after this.
 /// (HTCondor kills at once.)
 const LEFTOVERS_GRACE_MS: u64 = 500;
+
+/// How long what a job says is to run at any end of it may take, if the machine's administrator
+/// does not say it (`STAGE_OUT_TIMEOUT`): an hour is long for copying, and short for having a
+/// machine to no use.
+const STAGE_OUT_TIMEOUT_MS: u64 = 3_600_000;
+
+/// How long it has when it is told that this is over, to put aside what it has not delivered.
+const STAGE_OUT_GRACE_MS: u64 = 30_000;
 
 /// What the nodes of a job of the parallel universe are told: which one it is, and of how many
 /// (HTCondor 25.14).
@@ -244,8 +252,17 @@ fn script_of(
                 CheckpointEnd::Signaled(signal) => wire::Success::Signal(signal),
             }),
             when_killed: wanted.at_any_end,
+            limit: wanted.at_any_end.then(|| limit_at_any_end(place.slot_ad)),
         })
     }))
+}
+
+/// How long what brings a run to its end may take here: what hangs would have the machine for ever.
+fn limit_at_any_end(machine: &ClassAd) -> TimeLimit {
+    let said = machine.literal(attr::STAGE_OUT_TIMEOUT).and_then(Value::as_i64);
+    let seconds = said.and_then(|seconds| u64::try_from(seconds).ok());
+    let after_ms = seconds.map_or(STAGE_OUT_TIMEOUT_MS, |seconds| seconds.saturating_mul(1000));
+    TimeLimit { after_ms, grace_ms: STAGE_OUT_GRACE_MS }
 }
 
 /// Variables as the launcher takes them.

@@ -12,6 +12,8 @@ mod limits;
 mod reservations;
 mod settings;
 
+use crate::attr;
+
 pub use admission::Applicant;
 pub use custom::{Custom, CustomKind};
 pub use denied::Denied;
@@ -42,10 +44,17 @@ pub const MOST_RUNNING: &str = "PbsMaxRunSubjobs";
 /// `Resource_List` of a job's ad: words `name=value` of form 2.
 pub const RESOURCES: &str = "PbsResources";
 
+/// What PBS's sites call the graphics processors of machines: the one resource that managers name
+/// and that machines have already.
+pub const GPUS: &str = "ngpus";
+
 /// What a machine's ad calls a resource that managers have named, and a limit of the pool: no
-/// other resource has a name like that.
+/// other resource has a name like that, but for [`GPUS`].
 pub fn custom_attribute(name: &str) -> String {
-    format!("PBS_{}", name.replace('-', "_"))
+    match name {
+        GPUS => attr::GPUS.to_owned(),
+        _ => format!("PBS_{}", name.replace('-', "_")),
+    }
 }
 
 /// The attribute of the group that a job's user submits for.

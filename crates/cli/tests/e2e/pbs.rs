@@ -158,6 +158,19 @@ fn a_job_has_its_script_as_it_was_and_finds_what_pbs_sets() {
     assert!(!pool.work().join(format!("envjob.e{}", number(id))).exists());
 }
 
+#[test]
+fn a_job_is_as_nice_as_it_asks_to_be_and_no_less_than_others() {
+    let pool = Pool::start(2);
+    let told = |nice: &str| -> i32 {
+        let of = format!("nice={nice}");
+        let id = run(&pool, 0, &["qsub", "-N", "n", "-l", &of, "--", "/usr/bin/nice"]);
+        until(&pool, id.trim(), "F");
+        written(&pool, &format!("n.o{}", number(&id))).trim().parse().unwrap()
+    };
+    let own = told("0");
+    assert_eq!((told("3"), told("-3")), ((own + 3).min(19), own));
+}
+
 /// What a subjob of OpenPBS 23.06 finds (golden/pbs/job-env.txt), without what its login shell and
 /// the machine's profile set.
 const OF_A_SUBJOB: &str = "ENVIRONMENT HOME LOGNAME NCPUS OMP_NUM_THREADS PATH PBS_ARRAY_ID \
@@ -291,7 +304,7 @@ fn what_is_not_built_is_refused_by_name() {
     let pool = Pool::start(1);
     for (words, told) in [
         (&["qsub", "-W", "stagein=a@elsewhere:b", "--", "/bin/true"][..], "stagein"),
-        (&["qsub", "-l", "nice=10", "--", "/bin/true"], "nice"),
+        (&["qsub", "-l", "aoe=linux", "--", "/bin/true"], "aoe"),
         (&["qstat", "-W", "x"], "-W"),
     ] {
         let out = pool.updraft(words);
@@ -529,11 +542,11 @@ fn what_holds_a_job_is_kept_apart_its_user_its_time_and_other_jobs() {
     let parent = submit(&pool, &["-h"], "true");
     let depend = format!("depend=afterany:{parent}");
     let later = submit(&pool, &["-h", "-a", "2359", "-W", &depend], "true");
-    assert_eq!(state(&later), "H us");
+    assert_eq!(state(&later), "H su");
     run(&pool, 0, &["qrls", &later]);
     assert_eq!(state(&later), "H s");
     run(&pool, 0, &["qhold", &later]);
-    assert_eq!(state(&later), "H us");
+    assert_eq!(state(&later), "H su");
     run(&pool, 0, &["qrls", &parent]);
     until(&pool, &parent, "F");
     eventually("only its user holds it", || state(&later) == "H u");

@@ -9,11 +9,11 @@ fn holds_of_managers_and_of_the_user_are_let_go_one_by_one() {
     let id = submit(&pool, &["-h"], "true");
     let holds = |id: &str| full(&pool, id)["Hold_Types"].as_str().unwrap().to_owned();
     run(&pool, 0, &["qhold", "-h", "o", &id]);
-    assert_eq!(holds(&id), "uo");
+    assert_eq!(holds(&id), "ou");
     assert_eq!(run(&pool, 0, &["qselect", "-h", "ou"]).trim(), id);
     run(&pool, 0, &["qhold", "-h", "s", &id]);
     run(&pool, 0, &["qrls", &id]);
-    assert_eq!(holds(&id), "os");
+    assert_eq!(holds(&id), "so");
     run(&pool, 0, &["qrls", "-h", "o", &id]);
     assert_eq!((holds(&id).as_str(), &full(&pool, &id)["job_state"]), ("s", &"H".into()));
     run(&pool, 0, &["qrls", "-h", "s", &id]);
@@ -25,7 +25,7 @@ fn holds_of_managers_and_of_the_user_are_let_go_one_by_one() {
     run(&pool, 0, &["qhold", "-h", "so", &running]);
     assert_eq!(
         (holds(&running).as_str(), &full(&pool, &running)["job_state"]),
-        ("os", &"R".into())
+        ("so", &"R".into())
     );
     run(&pool, 0, &["qrerun", &running]);
     until(&pool, &running, "H");

@@ -78,12 +78,7 @@ const ALL: &[Known<'static>] = &[
     known("naccelerators", ResourceKind::Count, true, Standing::Built),
     known("nchunk", ResourceKind::Count, true, Standing::ReadOnly),
     known("ncpus", ResourceKind::Count, true, Standing::Built),
-    known(
-        "nice",
-        ResourceKind::Integer,
-        false,
-        Standing::NotBuilt("say nice_user in a submit description"),
-    ),
+    known("nice", ResourceKind::Integer, false, Standing::Built),
     known("nodect", ResourceKind::Count, false, Standing::ReadOnly),
     known("nodemask", ResourceKind::Text, false, Standing::ReadOnly),
     known("ompthreads", ResourceKind::Count, true, Standing::Built),

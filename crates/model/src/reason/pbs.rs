@@ -2,6 +2,7 @@
 //! some, which portals and scripts look for, and else in ours behind its head.
 
 use super::{Cause, IdleReason, LimitOf, Verdict};
+use crate::{attr, queues};
 
 /// How a machine calls what managers have named.
 const CUSTOM: &str = "PBS_";
@@ -81,7 +82,7 @@ fn insufficient(resource: &str, requested: u64, available: u64, total: u64) -> S
         "Cpus" => ("ncpus".to_owned(), None),
         "Memory" => ("mem".to_owned(), Some(1024)),
         "Disk" => ("file".to_owned(), Some(1)),
-        "GPUs" => ("naccelerators".to_owned(), None),
+        attr::GPUS => (queues::GPUS.to_owned(), None),
         other => match other.strip_prefix(CUSTOM) {
             Some(name) => (name.to_owned(), None),
             None => (other.to_ascii_lowercase(), None),
@@ -117,7 +118,7 @@ mod tests {
             Cause::Busy { could_run: 1, short: resource, asked: 60, free: 1, total: 64 },
             "Not Running: Insufficient amount of resource: ncpus (R: 60 A: 1 T: 64)",
         );
-        let short = crate::queues::custom_attribute("lic");
+        let short = queues::custom_attribute("lic");
         check(
             NotYet,
             Cause::Busy { could_run: 1, short, asked: 2, free: 1, total: 3 },

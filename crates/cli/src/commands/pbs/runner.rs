@@ -214,6 +214,9 @@ fn prepare() -> Result<(Command, Vec<PathBuf>), Cannot> {
             command
         }
     };
+    if let Some(by) = niceness(&ad) {
+        command = niced(&command, by);
+    }
     environment(&mut command, &ad, &id, &cwd.to_string_lossy(), &nodes);
     if let Some(machines) = &machines {
         command.env("PBS_NODENUM", machines.here().to_string());
@@ -442,6 +445,20 @@ fn append_only() {
 fn cookie() -> Option<String> {
     let uuid = fs::read_to_string("/proc/sys/kernel/random/uuid").ok()?;
     Some(uuid.trim_end().replace('-', "").to_ascii_uppercase())
+}
+
+/// How much others' processes go before the job's (`-l nice`). Nobody gets more than others.
+fn niceness(ad: &ClassAd) -> Option<i64> {
+    let all = text(ad, attribute::RESOURCES).map(pairs).unwrap_or_default();
+    let (_, by) = all.into_iter().find(|(name, _)| name == "nice")?;
+    by.parse().ok().filter(|by| *by > 0)
+}
+
+/// The same program, as nice as that.
+fn niced(command: &Command, by: i64) -> Command {
+    let mut niced = Command::new("/usr/bin/nice");
+    niced.arg("-n").arg(by.to_string()).arg(command.get_program()).args(command.get_args());
+    niced
 }
 
 /// Limits of each process: what is asked for, or less where less is allowed. What is a limit of all

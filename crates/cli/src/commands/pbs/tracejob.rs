@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::str::FromStr;
 
 use client::{AskError, Home, Recorded, Select, Selector, Seq};
-use jobspec::pbs::code;
+use jobspec::pbs::{attribute, code};
 use model::ClusterId;
 use proto::client::Happening;
 
@@ -67,11 +67,12 @@ fn trace(here: &Here, text: &str, wanted: &Wanted) -> Result<(), u8> {
     let told = home.events(Seq(1), select, |events| {
         let is_wanted = |at: i64| wanted.since.is_none_or(|since| at >= since);
         let mut lines: Vec<(i64, String)> = Vec::new();
+        let told = accounting::told(&mut home.schedd()?, events, here)?;
         if wanted.server {
-            lines.extend(events.iter().map(|event| (event.at.as_secs(), entry(event, here))));
+            let job = told.first().map(|(_, _, job)| job);
+            lines.extend(events.iter().map(|event| (event.at.as_secs(), entry(event, job, here))));
         }
         if wanted.accounting {
-            let told = accounting::told(&mut home.schedd()?, events, here)?;
             let line = |(at, entry, job): &(i64, _, Job)| {
                 let stamp = render::pbs::accounting::stamp(*at, here);
                 let text = render::pbs::accounting::text(entry, *at, job, here);
@@ -90,14 +91,22 @@ fn trace(here: &Here, text: &str, wanted: &Wanted) -> Result<(), u8> {
     here.print(&out)
 }
 
-/// `11/22/2026 16:35:04  S    ...`.
-fn entry(event: &Recorded, here: &Here) -> String {
+/// `11/22/2026 16:35:04  S    ...`. The job is one of those that the event is about, if it is known.
+fn entry(event: &Recorded, job: Option<&Job>, here: &Here) -> String {
     let at = render::pbs::accounting::stamp(event.at.as_secs(), here);
     let said = match &event.what {
         Happening::ClusterSubmitted { owner, procs, .. } => {
             let server = &here.server;
             let subjobs = if *procs > 1 { format!(", {procs} subjobs") } else { String::new() };
-            format!("Job Queued at request of {owner}@{server}, owner = {owner}@{server}{subjobs}")
+            let said = |job: &Job| {
+                let text = |name| job.text(name).unwrap_or_default();
+                let (name, queue) = (text(attribute::NAME), text(attribute::QUEUE));
+                (!name.is_empty()).then(|| format!(", job name = {name}, queue = {queue}"))
+            };
+            let named = job.and_then(said).unwrap_or_default();
+            format!(
+                "Job Queued at request of {owner}@{server}, owner = {owner}@{server}{named}{subjobs}"
+            )
         }
         Happening::FactoryEnded { .. }
         | Happening::Job { .. }

@@ -340,8 +340,9 @@ pub fn holds(job: &Job) -> String {
         State::Finished | State::Expired => return "n".to_owned(),
         State::Queued | State::Waiting | State::Begun | State::Exiting => (false, false),
     };
+    // In OpenPBS 23.06's order.
     let kinds =
-        [('u', user), ('o', by_managers.contains('o')), ('s', system || by_managers.contains('s'))];
+        [('s', system || by_managers.contains('s')), ('o', by_managers.contains('o')), ('u', user)];
     let all: String = kinds.iter().filter(|(_, is)| *is).map(|(kind, _)| *kind).collect();
     if all.is_empty() { "n".to_owned() } else { all }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use classad::ClassAd;
 use model::attr;
-use model::queues::{QueueSettings, custom_attribute};
+use model::queues::{self, QueueSettings, custom_attribute};
 
 use crate::render::pbs::Here;
 use crate::render::pbs::full::date;
@@ -157,9 +157,10 @@ impl Node {
         ]);
         let mut assigned =
             parts(&[("mem", kib(self.memory_mib[0])), ("ncpus", self.cpus[0].to_string())]);
-        if self.gpus[1] > 0 {
-            available.push(("ngpus".to_owned(), self.gpus[1].to_string()));
-            assigned.push(("ngpus".to_owned(), self.gpus[0].to_string()));
+        let is_named = self.custom.iter().any(|(name, ..)| name == queues::GPUS);
+        if self.gpus[1] > 0 && !is_named {
+            available.push((queues::GPUS.to_owned(), self.gpus[1].to_string()));
+            assigned.push((queues::GPUS.to_owned(), self.gpus[0].to_string()));
         }
         for (name, value, used) in &self.custom {
             available.push((name.clone(), value.clone()));
@@ -170,7 +171,7 @@ impl Node {
         all.extend(Shown::parts("resources_available", available));
         all.extend(Shown::parts("resources_assigned", assigned));
         all.extend(self.comment.as_ref().map(|comment| Shown::one("comment", comment.clone())));
-        all.push(Shown::one("resv_enable", "False"));
+        all.push(Shown::one("resv_enable", "True"));
         all.push(Shown::one("sharing", "default_shared"));
         if let Some(since) = self.since {
             let since = if jobs_once { since.to_string() } else { date(since, &here.zone) };

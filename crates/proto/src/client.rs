@@ -16,7 +16,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::chirp::{ChirpAnswer, ChirpAsk};
-use crate::draining::DrainHow;
 use crate::files::Piece;
 use crate::frame::{Divide, halves};
 use crate::joining::{AskTrust, NodeLine};
@@ -26,6 +25,7 @@ pub mod bounds;
 mod forgotten;
 pub mod named;
 
+pub use crate::draining::DrainOrder;
 pub use forgotten::Forgotten;
 
 /// A numbered request.
@@ -179,13 +179,6 @@ pub enum AskNegotiator {
     },
 }
 
-/// How a machine is to be drained, as a client says it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DrainOrder {
-    pub how: DrainHow,
-    pub reason: String,
-}
-
 /// What a client may ask a startd.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum AskStartd {
@@ -241,6 +234,9 @@ pub enum Arrange {
     },
     /// A reservation is deleted, and its jobs with it.
     Unbook { queue: String },
+    /// A machine is to be given no new jobs, or is again: for those to whom the negotiator does not
+    /// listen and who manage queues. It is passed on to the negotiator.
+    Drain { machine: MachineName, order: Option<DrainOrder> },
 }
 
 /// An advance reservation that is asked for.

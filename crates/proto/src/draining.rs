@@ -37,5 +37,12 @@ pub struct Drain {
     pub since: Timestamp,
 }
 
+/// The same, as a client says it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrainOrder {
+    pub how: DrainHow,
+    pub reason: String,
+}
+
 /// All machines that are drained.
 pub type Drains = BTreeMap<MachineName, Drain>;

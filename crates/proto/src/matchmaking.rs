@@ -13,6 +13,7 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::draining::Drain;
 use crate::frame::{Divide, halves};
 
 /// From a schedd to the negotiator.
@@ -53,6 +54,9 @@ pub enum FromSchedd {
     /// These machines cannot be called and are to call the schedd there
     /// ([`crate::net::address::Reach::Calls`]). Passed on; nothing is decided about it.
     Call { machines: Vec<MachineName>, address: String },
+    /// Who manages its queues says whether a machine is to be given no new jobs. The schedd knows
+    /// who that is.
+    Drain { machine: MachineName, drain: Option<Drain> },
 }
 
 impl Divide for FromSchedd {
@@ -76,7 +80,7 @@ impl Divide for FromSchedd {
                 let call = |machines| Self::Call { machines, address: address.clone() };
                 Some((call(machines), call(rest)))
             }
-            Self::Declined { .. } => None,
+            Self::Declined { .. } | Self::Drain { .. } => None,
         }
     }
 }

@@ -55,7 +55,10 @@ impl Told {
             | Input::MachineDown { machine } => {
                 self.ads.remove(machine);
             }
-            Input::FromSchedd { message: FromSchedd::Call { .. }, .. }
+            Input::FromSchedd {
+                message: FromSchedd::Call { .. } | FromSchedd::Drain { .. },
+                ..
+            }
             | Input::ScheddDown { .. }
             | Input::Drain { .. }
             | Input::EditAccounts { .. }

@@ -17,6 +17,9 @@ impl Core {
     /// If the input must be dropped: it is late, or out of order.
     pub fn decide(&self, now: Now, input: &Input) -> Result<Decision, Rejection> {
         let facts = match input {
+            Input::FromSchedd { message: FromSchedd::Drain { machine, drain }, .. } => {
+                self.decide_drain(machine, false, drain.as_ref())?
+            }
             Input::FromSchedd { schedd, message } => vec![self.decide_schedd(schedd, message)?],
             Input::ScheddDown { schedd } => vec![Fact::ScheddLeft { schedd: schedd.clone() }],
             Input::FromMachine(FromMachine::Advertise(state)) => vec![self.decide_ad(state)?],
@@ -51,7 +54,9 @@ impl Core {
                     bookings: bookings.clone(),
                 })
             }
-            FromSchedd::Call { .. } => Err(Rejection::PassedOn { schedd: schedd.clone() }),
+            FromSchedd::Call { .. } | FromSchedd::Drain { .. } => {
+                Err(Rejection::PassedOn { schedd: schedd.clone() })
+            }
             FromSchedd::Declined { matched, reason, blameless } => {
                 let offer = self.pool.offer(matched.number).filter(|offer| offer.schedd == *schedd);
                 let outstanding = matched.life == self.life && offer.is_some();

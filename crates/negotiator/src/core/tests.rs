@@ -148,6 +148,13 @@ impl World {
             }
             "drain" => self.drain(rest[0], Some(rest[1..].join(" "))),
             "resume" => self.drain(rest[0], None),
+            // By who manages the schedd's queues.
+            "offline" => {
+                let (how, since) = (DrainHow::Finish, self.now.wall);
+                let drain = Some(Drain { how, reason: rest[1..].join(" "), since });
+                let message = FromSchedd::Drain { machine: MachineName::new(rest[0]), drain };
+                self.input(&Input::FromSchedd { schedd: schedd(), message });
+            }
             "book" => self.book(&rest),
             "rebook" => {
                 let booking = self.bookings.get_mut(rest[0]).unwrap();

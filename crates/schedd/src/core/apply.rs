@@ -157,6 +157,7 @@ impl Core {
                 change.claims = self.sort_anew(names.iter().cloned().collect());
             }
             NegotiatorFact::ReasonsHeard(reasons) => self.reasons_heard(at, reasons),
+            NegotiatorFact::Drains { .. } => {}
             NegotiatorFact::MatchSeen { matched } => self.match_seen(*matched),
             NegotiatorFact::MatchDeclined { class, .. } => self.doubt(*class),
         }

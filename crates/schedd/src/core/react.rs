@@ -353,6 +353,10 @@ fn of_cluster(fact: &ClusterFact) -> Option<Effect> {
 fn of_negotiator(fact: &NegotiatorFact) -> Option<Effect> {
     match fact {
         NegotiatorFact::Told(message) => Some(Effect::ToNegotiator(message.clone())),
+        NegotiatorFact::Drains { machine, drain } => {
+            let (machine, drain) = (machine.clone(), drain.clone());
+            Some(Effect::ToNegotiator(FromSchedd::Drain { machine, drain }))
+        }
         NegotiatorFact::MatchDeclined { matched, reason, .. } => {
             Some(declined(*matched, reason, false))
         }

@@ -12,6 +12,7 @@ use model::{
 use proto::chirp::ChirpAsk;
 use proto::claiming::{FromStartd, StopHow, ToStartd};
 use proto::client::{Action, Answer, Arrange, FrontEnd, Recorded, Select};
+use proto::draining::Drain;
 use proto::matchmaking::{FromSchedd, Match, ToSchedd};
 
 use crate::core::records::acts::{LongAct, Reached, Target};
@@ -331,6 +332,8 @@ pub enum NegotiatorFact {
     Went,
     /// It was told what the idle jobs need.
     Told(FromSchedd),
+    /// It is told that a machine is to be given no new jobs, or is again.
+    Drains { machine: MachineName, drain: Option<Drain> },
     /// It named attributes that tell classes apart.
     SignificantHeard(Vec<AttrName>),
     /// It said which machines are drained.

@@ -2,10 +2,10 @@
 //! be given no jobs, the schedd.
 
 use classad::{AttrName, Expr};
-use client::{Home, Query, Select};
+use client::{AskError, Home, Query, Schedd, Select};
 use jobspec::pbs::code;
 use model::queues::{Change, Denied, Edit, Object};
-use model::{JobStatus, attr};
+use model::{JobStatus, MachineName, attr};
 use proto::client::{Arrange, DrainOrder};
 use proto::draining::DrainHow;
 
@@ -39,7 +39,7 @@ pub(super) fn run(words: &[String], here: &Here) -> u8 {
         Err(exit) => return exit,
     };
     if line.any("orC") {
-        return set(here, &line, &nodes);
+        return set(here, &line, &nodes).unwrap_or_else(|exit| exit);
     }
     let mut exit = 0;
     let mut shown: Vec<Node> = Vec::new();
@@ -69,7 +69,7 @@ fn usage(here: &Here) -> u8 {
 
 /// All machines, and the jobs of this queue on them.
 pub(super) fn look(here: &Here) -> Result<Vec<Node>, u8> {
-    let cannot = |error: &client::AskError| here.cannot_connect(error);
+    let cannot = |error: &AskError| here.cannot_connect(error);
     let mut negotiator = Home::from_environment().negotiator().map_err(|error| cannot(&error))?;
     let slots = negotiator.machines(Query::of(Select::All)).map_err(|error| cannot(&error))?;
     let mut schedd = here.connect()?;
@@ -84,7 +84,7 @@ pub(super) fn look(here: &Here) -> Result<Vec<Node>, u8> {
     let mut jobs: Vec<Job> = Vec::new();
     let looked = schedd.each_job(query, |ad| {
         jobs.extend(Job::of_ad(ad, here.now).map(|(_, job)| job));
-        Ok::<_, client::AskError>(())
+        Ok::<_, AskError>(())
     });
     looked.map_err(|error| cannot(&error))?;
     Ok(nodes::nodes(&slots, &jobs, &settings, here))
@@ -113,11 +113,8 @@ fn show(here: &Here, line: &Line, nodes: &[Node]) -> String {
 }
 
 /// `-o` and `-r`: no new jobs start there, or may again; `-C`: why.
-fn set(here: &Here, line: &Line, nodes: &[Node]) -> u8 {
-    let mut schedd = match here.connect() {
-        Ok(schedd) => schedd,
-        Err(exit) => return exit,
-    };
+fn set(here: &Here, line: &Line, nodes: &[Node]) -> Result<u8, u8> {
+    let mut schedd = here.connect()?;
     let mut exit = 0;
     for name in &line.operands {
         let Some(node) = find(nodes, name) else {
@@ -126,9 +123,10 @@ fn set(here: &Here, line: &Line, nodes: &[Node]) -> u8 {
             continue;
         };
         if line.any("or")
-            && let Err(exit) = set_state(here, &node.name, line.has('o'), line.value('C'))
+            && let Err(error) = set_state(&mut schedd, (&node.name, line.has('o')), line.value('C'))
         {
-            return exit;
+            exit = not_marked(here, name, &error)?;
+            continue;
         }
         let name_of = || "comment".to_owned();
         let change = match line.value('C') {
@@ -138,29 +136,34 @@ fn set(here: &Here, line: &Line, nodes: &[Node]) -> u8 {
         };
         let edit = Edit { object: Object::Node(node.name.clone()), change };
         if let Err(error) = schedd.arrange(Arrange::Settings(vec![edit])) {
-            match denied(&error) {
-                Some(denied) => complain(&format!("Error marking node {name} - {denied}\n")),
-                None => return here.cannot_connect(&error),
-            }
-            exit = code::FAILED;
+            exit = not_marked(here, name, &error)?;
         }
     }
-    exit
+    Ok(exit)
 }
 
-/// Whether a machine is to be given no new jobs: as `updraft pool drain` and `resume` say it.
+/// The exit code where somebody may not, if others are still to be tried.
+fn not_marked(here: &Here, name: &str, error: &AskError) -> Result<u8, u8> {
+    let denied = denied(error).ok_or_else(|| here.cannot_connect(error))?;
+    complain(&format!("Error marking node {name} - {denied}\n"));
+    Ok(code::FAILED)
+}
+
+/// Whether a machine is to be given no new jobs: as `updraft pool drain` and `resume` say it, and
+/// where the negotiator does not listen to this user, as the schedd's managers and operators do.
 pub(super) fn set_state(
-    here: &Here,
-    node: &str,
-    is_offline: bool,
+    schedd: &mut Schedd,
+    (node, is_offline): (&str, bool),
     why: Option<&str>,
-) -> Result<(), u8> {
+) -> Result<(), AskError> {
     let order = is_offline.then(|| {
         let reason = why.unwrap_or("offline").to_owned();
         DrainOrder { how: DrainHow::Finish, reason }
     });
-    let mut negotiator =
-        Home::from_environment().negotiator().map_err(|error| here.cannot_connect(&error))?;
-    let set = negotiator.drain(node.to_owned(), order);
-    set.map(drop).map_err(|error| here.cannot_connect(&error))
+    match Home::from_environment().negotiator()?.drain(node.to_owned(), order.clone()) {
+        Err(AskError::Refused(_)) => {
+            schedd.arrange(Arrange::Drain { machine: MachineName::new(node), order })
+        }
+        set => set.map(drop),
+    }
 }

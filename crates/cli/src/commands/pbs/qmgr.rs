@@ -249,7 +249,7 @@ impl<'a> Manager<'a> {
 
     /// Carries out a change of whether a node is offline, which the negotiator keeps; whether it is
     /// one.
-    fn is_state(&self, node: &str, change: &Change) -> Result<bool, u8> {
+    fn is_state(&mut self, node: &str, change: &Change) -> Result<bool, u8> {
         let is_offline = match change {
             Change::Set { name, value } if name == "state" && value == "offline" => true,
             Change::Set { name, value } if name == "state" && value == "free" => false,
@@ -261,7 +261,13 @@ impl<'a> Manager<'a> {
             | Change::Add { .. }
             | Change::Remove { .. } => return Ok(false),
         };
-        super::pbsnodes::set_state(self.here, node, is_offline, None)?;
+        match super::pbsnodes::set_state(&mut self.schedd, (node, is_offline), None) {
+            Ok(()) => {}
+            Err(error) => match denied(&error) {
+                Some(denied) => self.told(node, denied)?,
+                None => return Err(self.here.cannot_connect(&error)),
+            },
+        }
         Ok(true)
     }
 

@@ -30,7 +30,7 @@ fn only_what_could_run_nowhere_else_waits_for_it() {
     check(
         "machine m.domain cpus=4 memory=1000
          machine n cpus=1 memory=1000
-         drain m new disk
+         offline m new disk
          job ann 1 1 cpus=1
          job ann 2 1 cpus=2
          job ann 3 1 cpus=8

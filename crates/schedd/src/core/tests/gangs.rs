@@ -139,7 +139,7 @@ fn a_gang_of_which_a_part_is_refused_gives_all_back() {
     assert_eq!(told(&batch).iter().filter(declined).count(), 2, "the negotiator hears of both");
     let blameless = |message: &&FromSchedd| match message {
         FromSchedd::Declined { matched, blameless, .. } => Some((*matched, *blameless)),
-        FromSchedd::Requests { .. } | FromSchedd::Call { .. } => None,
+        FromSchedd::Requests { .. } | FromSchedd::Call { .. } | FromSchedd::Drain { .. } => None,
     };
     let blameless: Vec<_> = told(&batch).iter().filter_map(blameless).collect();
     assert_eq!(blameless, [(SECOND_MATCH, false), (MATCH, true)], "and which one is to blame");

@@ -1,8 +1,9 @@
 //! What PBS's operators and managers may that users may not, and what nobody may by a submission.
 
 use model::queues::{Change, Denied, Edit, Object};
-use model::{Piece, ProcTemplate};
-use proto::client::Arrange;
+use model::{MachineName, Piece, ProcTemplate};
+use proto::client::{Arrange, DrainOrder};
+use proto::draining::DrainHow;
 
 use crate::core::tests::*;
 
@@ -167,4 +168,26 @@ fn jobs_are_counted_by_groups_and_by_projects() {
     assert_eq!(of.map(|(group, project)| takes(group, project)), [true, true, false, false]);
     let of = [("staff", "sun"), ("staff", "sun"), ("other", "sun"), ("other", "sun")];
     assert_eq!(of.map(|(group, project)| takes(group, project)), [true, false, true, false]);
+}
+
+#[test]
+fn operators_and_managers_say_which_machines_get_no_jobs_and_the_negotiator_is_told() {
+    let mut trial = with_managers("");
+    let machine = || MachineName::new("m1");
+    let order = DrainOrder { how: DrainHow::Finish, reason: "new disk".to_owned() };
+    for (by, order, expected) in [
+        ("alice", Some(order.clone()), denied(Denied::NotPermitted)),
+        ("olga", Some(order.clone()), Answer::Done),
+        ("mara", None, Answer::Done),
+    ] {
+        let what = Arrange::Drain { machine: machine(), order: order.clone() };
+        let mut batch = trial.take(&[Input::Arrange { by: user(by), what }]);
+        let reason = order.map(|order| order.reason);
+        let said = told(&batch).into_iter().any(|message| {
+            matches!(message, FromSchedd::Drain { machine: named, drain }
+                if *named == machine() && drain.as_ref().map(|drain| drain.reason.clone()) == reason)
+        });
+        assert_eq!(said, expected == Answer::Done, "{by}");
+        assert_eq!(batch.answers.remove(0).unwrap(), expected, "{by}");
+    }
 }

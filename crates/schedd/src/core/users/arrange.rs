@@ -8,17 +8,19 @@ use std::sync::Arc;
 use classad::{AttrName, ClassAd, Value, words};
 use model::queues::{self, Applicant, Change, Denied, Edit, Entity, Object};
 use model::{
-    ClusterId, ClusterSpec, HoldCode, JobEvent, JobState, Now, Procs, attr, is_exclusive,
+    ClusterId, ClusterSpec, HoldCode, JobEvent, JobState, MachineName, Now, Procs, attr,
+    is_exclusive,
     planted::{Bug, planted},
 };
-use proto::client::{Answer, Arrange, FrontEnd, Refusal, Selector};
+use proto::client::{Answer, Arrange, DrainOrder, FrontEnd, Refusal, Selector};
+use proto::draining::Drain;
 
 use crate::core::policy::holds;
 use crate::core::state::core::{Cluster, Core, JobRef};
 use crate::core::state::index::{parties_of, queue_of};
 use crate::core::state::parties::{Parties, Party};
 use crate::core::users::edit::OF_QUEUES;
-use crate::core::words::{Actor, ClusterFact, Fact, FactoryStep, JobFact};
+use crate::core::words::{Actor, ClusterFact, Fact, FactoryStep, JobFact, NegotiatorFact};
 
 impl Core {
     pub(crate) fn arrange(&self, now: Now, by: &Actor, what: &Arrange) -> (Vec<Fact>, Answer) {
@@ -34,6 +36,7 @@ impl Core {
                 self.rebook(now, by, (queue, *window), (shown, users.as_deref()))
             }
             Arrange::Unbook { queue } => self.unbook(by, queue),
+            Arrange::Drain { machine, order } => self.drain(now, by, machine, order.as_ref()),
         };
         match arranged {
             Ok(facts) => (facts, Answer::Done),
@@ -80,6 +83,24 @@ impl Core {
         }
         let settings = Arc::new(self.settings.changed(edits)?);
         Ok(vec![Fact::Settings(settings)])
+    }
+
+    fn drain(
+        &self,
+        now: Now,
+        by: &Actor,
+        machine: &MachineName,
+        order: Option<&DrainOrder>,
+    ) -> Result<Vec<Fact>, Denied> {
+        if !self.is_operator(by) {
+            return Err(Denied::NotPermitted);
+        }
+        if self.negotiator.is_none() {
+            return Err(Denied::UnknownNode);
+        }
+        let drain = |DrainOrder { how, reason }: DrainOrder| Drain { how, reason, since: now.wall };
+        let (machine, drain) = (machine.clone(), order.cloned().map(drain));
+        Ok(vec![Fact::Negotiator(NegotiatorFact::Drains { machine, drain })])
     }
 
     /// The cluster, if this user may change its place.

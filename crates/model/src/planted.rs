@@ -58,6 +58,8 @@ pub enum Bug {
     /// The negotiator gives a job what is left of a machine, where that is not all that it asks
     /// for.
     GangCutToFit,
+    /// The negotiator gives a job that is to be alone on a machine what it asks for of it.
+    ExclusiveShared,
     /// The schedd starts a job that needs several claims when it has the first.
     GangHalfStarted,
     /// The schedd starts a job that needs several claims when one of them may begin nothing any
@@ -127,7 +129,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 55] = [
+    pub const ALL: [Self; 56] = [
         Self::NoMargin,
         Self::LostRequeue,
         Self::AttemptNotCounted,
@@ -152,6 +154,7 @@ impl Bug {
         Self::OfferForgotten,
         Self::GangOnOneMachine,
         Self::GangCutToFit,
+        Self::ExclusiveShared,
         Self::GangHalfStarted,
         Self::GangBeginsLate,
         Self::PartLeftRunning,

@@ -111,6 +111,9 @@ pub(crate) struct Parts {
     live: BTreeMap<(RunId, u32), Part>,
     /// All that ever were.
     seen: BTreeSet<RunKey>,
+    /// Where the runs are that are executed, or the first parts of them, and whether that is theirs
+    /// alone.
+    firsts: BTreeMap<RunId, (usize, bool)>,
     /// The claims that are for other parts.
     claims: BTreeSet<ClaimId>,
     /// When each claim of a job with several was written down, while no run was on it.
@@ -122,6 +125,8 @@ pub(crate) struct Part {
     pub(crate) machine: usize,
     pub(crate) slot: String,
     pub(crate) resources: Resources,
+    /// Whether its machine is its run's alone.
+    pub(crate) is_alone: bool,
 }
 
 impl Parts {
@@ -138,7 +143,8 @@ impl Parts {
             return Err(format!("part {part} of run {run} is executed again"));
         }
         let (slot, resources) = (start.slot.clone(), start.resources.clone());
-        self.live.insert((run, part), Part { machine, slot, resources });
+        let is_alone = model::is_exclusive(&start.job);
+        self.live.insert((run, part), Part { machine, slot, resources, is_alone });
         Ok(())
     }
 
@@ -149,6 +155,37 @@ impl Parts {
     /// What lives on a machine.
     pub(crate) fn on(&self, machine: usize) -> impl Iterator<Item = &Part> {
         self.live.values().filter(move |part| part.machine == machine)
+    }
+
+    /// A program is executed: if its job is to have its machines for itself it has this one, and so
+    /// have those that are there. What runs beside the schedd does not count.
+    pub(crate) fn are_left_alone(
+        &mut self,
+        machine: usize,
+        start: &StartProcess,
+    ) -> Result<(), String> {
+        if start.universe.is_beside() {
+            return Ok(());
+        }
+        let (run, is_alone) = (start.run, model::is_exclusive(&start.job));
+        let firsts = self.firsts.iter().map(|(run, (at, is_alone))| (*run, *at, *is_alone));
+        let others = self.live.iter().map(|((run, _), part)| (*run, part.machine, part.is_alone));
+        let mut others =
+            firsts.chain(others).filter(|(other, at, _)| *other != run && *at == machine);
+        if let Some((other, ..)) = others.find(|(_, _, other)| *other || is_alone) {
+            return Err(format!(
+                "runs {other} and {run} are on machine {machine}, and one of them is to be alone there"
+            ));
+        }
+        if other_part(&start.job).is_none() {
+            self.firsts.insert(run, (machine, is_alone));
+        }
+        Ok(())
+    }
+
+    /// Nothing is left of a run, or of its first part.
+    pub(crate) fn first_ended(&mut self, run: RunId) {
+        self.firsts.remove(&run);
     }
 
     pub(crate) fn first(&self) -> Option<RunId> {

@@ -187,6 +187,7 @@ impl Oracle {
         self.is_where_it_belongs(machine, start)?;
         gangs::is_whole(start)?;
         self.fits(machine, start)?;
+        self.parts.are_left_alone(machine, start)?;
         if let Some(part) = part {
             return self.parts.executed(machine, start, part);
         }
@@ -277,6 +278,7 @@ impl Oracle {
     /// Nothing is left of a run, that ended so; `by_itself` if nobody had made it end.
     pub(crate) fn ended(&mut self, machine: usize, run: RunId, end: &RunEnd, by_itself: bool) {
         self.live.remove(&run);
+        self.parts.first_ended(run);
         if self.lost.remove(&run) {
             self.executions.remove(&run);
             return;

@@ -206,6 +206,7 @@ fn steps_for(bug: Bug) -> Vec<(When, Deed)> {
         Bug::LimitNotCounted => two_of_one_limit(),
         Bug::GangOnOneMachine
         | Bug::GangCutToFit
+        | Bug::ExclusiveShared
         | Bug::GangHalfStarted
         | Bug::GangBeginsLate
         | Bug::PartLeftRunning => steps_of_parts_for(bug),
@@ -291,7 +292,11 @@ fn steps_of_parts_for(bug: Bug) -> Vec<(When, Deed)> {
         Bug::GangCutToFit => {
             vec![submit(job(20_000).parts(2, 1)), (Live(1), submit(job(500).parts(4, 1)).1)]
         }
-        other => panic!("{other:?} is no bug about jobs with several parts"),
+        Bug::ExclusiveShared => {
+            let alone = submit(job(20_000).with(attr::EXCLUSIVE, true));
+            vec![alone, (Live(1), submit(job(500)).1)]
+        }
+        other => panic!("{other:?} is no bug about jobs with several parts, or machines to itself"),
     }
 }
 

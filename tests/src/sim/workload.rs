@@ -219,6 +219,9 @@ fn shared_ad(rng: &mut Rng) -> ClassAd {
         gangs::draw(rng, &mut ad);
     }
     if rng.percent(5) {
+        ad.set(attr::EXCLUSIVE, true);
+    }
+    if rng.percent(5) {
         ad.set(attr::DEFERRAL_TIME, expr(rng.pick(&[attr::Q_DATE, "QDate + 5", "QDate + 30"])));
         ad.set(attr::DEFERRAL_WINDOW, rng.pick(&[1_000_000, 1_000_000, 10]));
     }

@@ -681,7 +681,7 @@ impl<'a> Pass<'a> {
     ) -> Option<Resources> {
         let nature = self.snapshot.pool.nature(number);
         let part = nature.grant(asked, left)?;
-        if !class.is_exclusive {
+        if !class.is_exclusive || planted(Bug::ExclusiveShared) {
             return Some(part);
         }
         nature.is_whole(left).then(|| nature.whole(&part))

@@ -80,6 +80,7 @@ const INSIDE: &[(Bug, u64, &str)] = &[
     (Bug::LimitNotCounted, 3, "of its limit"),
     (Bug::OfferForgotten, 3, "of its limit"),
     (Bug::GangOnOneMachine, 3, "that needs 2 machines is executed on one"),
+    (Bug::ExclusiveShared, 10, "is to be alone there"),
     (Bug::GangCutToFit, 3, "with 2 processors, and its job has 4 parts"),
     (Bug::GangHalfStarted, 3, "that needs 2 machines is executed on one|and its first has"),
     (Bug::GangBeginsLate, 3, "its term allows"),

@@ -270,6 +270,7 @@ impl Keeper {
             at_once: false,
             main: None,
             started_boot_ms: 0,
+            main_ended_ms: None,
             reaped: Rusage { user_us: 0, sys_us: 0, max_rss_kib: 0 },
             sampled: Sampled::default(),
         };

@@ -570,6 +570,9 @@ pub struct Usage {
     pub peak_vmem_kib: u64,
     /// Processes alive now; 0 once ended.
     pub processes: u32,
+    /// When the program ended, if the run is not over yet, in milliseconds of Unix time.
+    #[serde(default)]
+    pub program_ended_ms: Option<u64>,
 }
 
 /// A run in a list.

@@ -224,7 +224,8 @@ pub struct Usage {
     pub sent_bytes: u64,
     /// When the program was executed, if it was.
     pub started: Option<Timestamp>,
-    /// When the last process of the run was gone.
+    /// When the last process of the run was gone. While it runs: when its program ended, if only
+    /// something after that keeps it.
     pub ended: Option<Timestamp>,
 }
 

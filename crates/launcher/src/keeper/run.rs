@@ -38,6 +38,8 @@ pub(super) struct Run {
     /// The main process, and when it began to execute, if it has.
     pub(super) main: Option<Main>,
     pub(super) started_boot_ms: u64,
+    /// When the main process ended, if it has, in milliseconds of Unix time.
+    pub(super) main_ended_ms: Option<u64>,
     /// Of everything reaped so far.
     pub(super) reaped: Rusage,
     pub(super) sampled: Sampled,
@@ -129,6 +131,9 @@ impl Run {
         self.reaped.max_rss_kib = self.reaped.max_rss_kib.max(rusage.max_rss_kib);
         if matches!(self.current, Current::Alive { pid: current } if current == pid) {
             self.current = Current::Gone;
+            if matches!(self.steps.current(), Step::Main) {
+                self.main_ended_ms = Some(sys::wall_clock_ms());
+            }
             let outcome = match status {
                 Status::Exited { code } => Outcome::Exited { code },
                 Status::Signaled { signal, core } => Outcome::Signaled { signal, core },
@@ -293,6 +298,7 @@ impl Run {
             sys_us: self.reaped.sys_us + sys_ticks * tick_us,
             wall_ms: now.saturating_sub(self.started_boot_ms),
             processes: u32::try_from(living.len()).unwrap_or(u32::MAX),
+            program_ended_ms: self.main_ended_ms,
             ..Usage::default()
         })
     }

@@ -214,6 +214,8 @@ fn a_script_for_every_end_runs_where_the_program_never_did_and_is_not_ended_by_w
     host.line("before.pid");
     assert_eq!(host.client.ask(kill.clone()), Ok(Answer::Done));
     let pid = host.pid("after.pid");
+    let usage = host.client.ask(RequestBody::Usage { run_key: key("before") });
+    assert!(matches!(usage, Ok(Answer::Usage(usage)) if usage.program_ended_ms.is_none()));
     for _ in 0..3 {
         assert_eq!(host.client.ask(kill.clone()), Ok(Answer::Done));
         host.kill_launcher();
@@ -237,17 +239,17 @@ fn a_script_for_every_end_fails_by_its_limit_and_by_a_kill_at_once() {
     let signaled = |signal| Outcome::Signaled { signal, core: false };
     let request = Some(KilledBy::Request);
     for (name, text, limit, success, outcome, killed_by) in [
-        ("heeds", gated("after"), limit(20_000), None, signaled(15), None),
-        ("ignores", deaf.clone(), limit(50), None, signaled(9), None),
+        ("cut-heeds", gated("after"), limit(20_000), None, signaled(15), None),
+        ("cut-ignores", deaf.clone(), limit(50), None, signaled(9), None),
         (
-            "tells",
+            "cut-tells",
             says,
             limit(20_000),
             Some(Success::ExitCode(0)),
             Outcome::Exited { code: 3 },
             None,
         ),
-        ("at-once", deaf, None, None, signaled(9), request),
+        ("cut-at-once", deaf, None, None, signaled(9), request),
     ] {
         let mut start = host.script(name, "exit 7");
         start.after = at_any_end(&text);
@@ -256,6 +258,9 @@ fn a_script_for_every_end_fails_by_its_limit_and_by_a_kill_at_once() {
         host.client.start(start);
         host.line("after.pid");
         if killed_by.is_some() {
+            let usage = host.client.ask(RequestBody::Usage { run_key: key(name) });
+            let Ok(Answer::Usage(usage)) = usage else { panic!("{usage:?}") };
+            assert!(usage.program_ended_ms.is_some(), "{usage:?}");
             let kill = RequestBody::Kill { run_key: key(name), signal: 9, grace_ms: 0 };
             assert_eq!(host.client.ask(kill), Ok(Answer::Done));
         }

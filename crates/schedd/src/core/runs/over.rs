@@ -121,8 +121,13 @@ impl Core {
         let record = &claim.record;
         let run = record.run.filter(|_| !record.has_ended()).ok_or(Rejection::Stale)?;
         let part = record.gang.as_ref().map(|gang| self.used_together(gang, record.claim, own));
-        let usage = part.unwrap_or(own);
         let known = self.job(run.job).map(|job| job.record().tally.last_usage);
+        // The first part's program is the run's.
+        let ended = match record.is_other_part() {
+            true => known.and_then(|known| known.ended),
+            false => own.ended,
+        };
+        let usage = Usage { ended, ..part.unwrap_or(own) };
         if known == Some(usage) {
             return Err(Rejection::Stale);
         }

@@ -102,6 +102,17 @@ fn a_policy_that_becomes_true_is_followed_within_five_seconds() {
 }
 
 #[test]
+fn a_program_that_has_ended_in_time_is_not_late_whatever_is_done_after_it() {
+    for (ended, expected) in [(false, 3), (true, 2)] {
+        let mut trial = Trial::executing("PbsWalltime = 4");
+        let usage = Usage { ended: ended.then_some(trial.now.wall), ..Usage::default() };
+        trial.hears(FromStartd::RunUsage { claim: CLAIM, run: RAN, usage });
+        trial.waits(5);
+        assert_eq!(trial.stands().0, expected, "its program has ended: {ended}");
+    }
+}
+
+#[test]
 fn a_policy_says_why_in_the_jobs_words_or_in_htcondors() {
     let hold = |lines: &str| {
         let mut trial = begin(Start::Idle, lines);

@@ -41,8 +41,11 @@ impl Core {
 
 /// The walltime of a running job whose time is over, if it is that which is over: the clock of the
 /// machine has said so, and the wall clock, which may have been set meanwhile, only says what is
-/// told.
+/// told. A program that has ended in time is not late, whatever is done after it (OpenPBS 23.06).
 fn walltime_over(now: Now, job: JobRef<'_>) -> Option<Exceeded> {
+    if job.record().tally.last_usage.ended.is_some() {
+        return None;
+    }
     let ad = job.described();
     let most = seconds(&ad, attr::PBS_WALLTIME)?;
     let is_first = seconds(&ad, attr::ALLOWED_EXECUTE_DURATION).is_none_or(|other| most <= other);

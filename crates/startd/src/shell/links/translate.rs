@@ -143,6 +143,7 @@ pub(crate) fn usage(usage: &wire::Usage) -> Usage {
         peak_rss_kib: usage.peak_rss_kib,
         peak_vmem_kib: u32::try_from(usage.peak_vmem_kib).unwrap_or(u32::MAX),
         peak_process_kib: u32::try_from(usage.peak_process_kib).unwrap_or(u32::MAX),
+        ended: usage.program_ended_ms.map(timestamp),
         ..Usage::default()
     }
 }

@@ -11,8 +11,9 @@
 //! A run may have a script before its program and one after it (`steps.rs`): each is *the current
 //! process* in its turn, and all of this holds for it. What the script before leaves running stays
 //! while the program runs; the script after begins when nothing is left, and if it says so also
-//! where the run was asked to end: then it runs as if nobody had asked, however often, up to a limit
-//! of its own. Between two of them a suspended run waits, without a process, until it may go on.
+//! where the run was asked to end: then it runs as if nobody had asked, however often, up to a
+//! limit of its own. Between two of them a suspended run waits, without a process, until it may go
+//! on.
 //!
 //! A keeper trusts the launcher's orders; who may give them was checked there. It outlives the
 //! launcher: without one it goes on reaping and enforcing lease and grace, writes the end into the

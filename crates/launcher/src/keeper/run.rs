@@ -1,5 +1,5 @@
-//! The run that a keeper keeps: what of it is alive, how far its end has come, and what is done to its
-//! processes. Starts nothing, and knows nothing of the launcher.
+//! The run that a keeper keeps: what of it is alive, how far its end has come, and what is done to
+//! its processes. Starts nothing, and knows nothing of the launcher.
 
 use std::mem;
 

@@ -319,8 +319,8 @@ fn keep(from: &Path, to: &Path) -> Result<(), String> {
     fs::rename(from, to).or_else(|_| copy(from, to, &Patience::for_ever()))
 }
 
-/// Copies a file, or a folder with all that is in it. `cp` knows how. A folder that is there already
-/// under the same name is what an earlier run has left: it is written over, not into.
+/// Copies a file, or a folder with all that is in it. `cp` knows how. A folder that is there
+/// already under the same name is what an earlier run has left: it is written over, not into.
 fn copy(from: &Path, to: &Path, patience: &Patience) -> Result<(), String> {
     const TOO_LONG: &str = "it took longer than STAGE_OUT_TIMEOUT allows";
     if patience.is_over.get() {

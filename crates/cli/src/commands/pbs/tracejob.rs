@@ -91,7 +91,7 @@ fn trace(here: &Here, text: &str, wanted: &Wanted) -> Result<(), u8> {
     here.print(&out)
 }
 
-/// `11/22/2026 16:35:04  S    ...`. The job is one of those that the event is about, if it is known.
+/// `11/22/2026 16:35:04  S    ...`. The job is one of those that the event is about, if known.
 fn entry(event: &Recorded, job: Option<&Job>, here: &Here) -> String {
     let at = render::pbs::accounting::stamp(event.at.as_secs(), here);
     let said = match &event.what {

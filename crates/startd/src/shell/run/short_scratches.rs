@@ -36,24 +36,27 @@ const MODE: u32 = 0o700;
 pub(crate) struct ShortScratches {
     /// Where they are; nowhere if no scratch folder needs one, or none can be had.
     base: Option<PathBuf>,
+    /// The link beside the scratch folders that leads there.
+    note: PathBuf,
 }
 
 impl ShortScratches {
     /// Where no scratch folder has one.
     pub(crate) const fn none() -> Self {
-        Self { base: None }
+        Self { base: None, note: PathBuf::new() }
     }
 
     /// For scratch folders below this one.
     pub(crate) fn new(folder: &Path) -> Self {
         if folder.as_os_str().len() + NAME_BYTES <= LONG_BYTES {
-            return Self { base: None };
+            return Self::none();
         }
-        let base = found_again(folder).map_or_else(|| make(folder), Ok);
+        let note = folder.join(NOTE);
+        let base = found_again(&note).map_or_else(|| make(&note), Ok);
         if let Err(error) = &base {
             tracing::warn!(%error, "cannot make short names in /tmp: TMPDIR of jobs is long");
         }
-        Self { base: base.ok() }
+        Self { base: base.ok(), note }
     }
 
     /// A name for a run's scratch folder: a short one where it needs one, or else its own. Said
@@ -92,10 +95,12 @@ impl ShortScratches {
         }
     }
 
-    /// Removes the folder, if no run has a short name in it.
+    /// Removes the folder and what leads there, if no run has a short name in it.
     pub(crate) fn close(&self) {
-        if let Some(base) = &self.base {
-            let _ = fs::remove_dir(base);
+        let Some(base) = &self.base else { return };
+        let is_its = || fs::read_link(&self.note).is_ok_and(|target| target == *base);
+        if fs::remove_dir(base).is_ok() && is_its() {
+            let _ = fs::remove_file(&self.note);
         }
     }
 
@@ -107,22 +112,21 @@ impl ShortScratches {
 }
 
 /// The folder that an earlier life of this startd has made, if it is still what it was.
-fn found_again(folder: &Path) -> Option<PathBuf> {
-    let base = fs::read_link(folder.join(NOTE)).ok()?;
+fn found_again(note: &Path) -> Option<PathBuf> {
+    let base = fs::read_link(note).ok()?;
     let found = fs::symlink_metadata(&base).ok()?;
     let ours = found.is_dir() && found.uid() == Uid::effective().as_raw();
     (ours && found.mode() & 0o777 == MODE).then_some(base)
 }
 
-fn make(folder: &Path) -> io::Result<PathBuf> {
-    let note = folder.join(NOTE);
-    match fs::remove_file(&note) {
+fn make(note: &Path) -> io::Result<PathBuf> {
+    match fs::remove_file(note) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
     }
     // `mkdtemp` makes it with mode 0700, or not at all if anything of the name is there.
     let base = mkdtemp(TEMPLATE)?;
-    symlink(&base, &note)?;
+    symlink(&base, note)?;
     Ok(base)
 }
 
@@ -159,10 +163,10 @@ mod tests {
         again.forget_all_but(&[key(2)].into());
         assert!(!short.is_symlink() && other.is_symlink());
         again.close();
-        assert!(base.exists(), "somebody still has a name in it");
+        assert!(base.exists() && names.note.is_symlink(), "somebody still has a name in it");
         again.forget(key(2));
         again.close();
-        assert!(!base.exists());
+        assert!(!base.exists() && !names.note.is_symlink());
 
         // What others may write to is not taken.
         let names = ShortScratches::new(&deep);
@@ -171,6 +175,7 @@ mod tests {
         let careful = ShortScratches::new(&deep);
         assert_ne!(careful.base, names.base);
         names.close();
+        assert!(careful.note.is_symlink(), "it leads to another");
         careful.close();
     }
 

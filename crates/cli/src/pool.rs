@@ -3,6 +3,7 @@
 //! and `run` are thin callers of this.
 
 pub mod answering;
+pub mod as_daemons;
 pub mod configuration;
 pub mod doctor;
 mod failure;
@@ -36,6 +37,7 @@ use client::home::{DaemonRole, Home, ROOT_SUPERVISOR};
 use client::lock;
 use client::{AskError, Negotiator, Schedd, Startd};
 
+pub use as_daemons::NAME as MEMBER;
 pub use client::lock::{Lock, take as take_lock};
 pub use guard::{NAME as GUARD, own, run as guard};
 pub use restore::{backup, restore};
@@ -271,7 +273,7 @@ pub fn join(
     wanted: &PoolSettings,
     program: &Path,
 ) -> Result<(String, Joined), PoolError> {
-    make_folders(home, None)?;
+    make_folders(home, wanted.many_users)?;
     failure::forget(home);
     let name = name_to_join(home, token, name)?;
     let joined = membership::join(home, token, &name)?;
@@ -323,6 +325,7 @@ pub enum Runs {
 /// If a process can neither be asked nor made to end.
 pub fn stop(home: &Home, runs: Runs) -> Result<bool, PoolError> {
     only_root_where_many(home, "stop")?;
+    not_systemds(home)?;
     let mut any = false;
     for name in supervisors(home) {
         any |= end_process(home, name)?;
@@ -338,6 +341,19 @@ pub fn stop(home: &Home, runs: Runs) -> Result<bool, PoolError> {
         any |= end_process(home, role.name())?;
     }
     Ok(any)
+}
+
+/// Refuses to end what would be there again in a second.
+fn not_systemds(home: &Home) -> Result<(), PoolError> {
+    if !home.is_of_many_users() {
+        return Ok(());
+    }
+    for name in [SUPERVISOR, DaemonRole::Launcher.name()] {
+        if let Some(unit) = holder(home, name)?.and_then(units::keeps) {
+            return Err(ManyUsersError::Systemds { dir: home.dir().to_owned(), unit }.into());
+        }
+    }
+    Ok(())
 }
 
 /// What reconfiguring came to.
@@ -414,7 +430,7 @@ fn kill_daemon(home: &Home, role: DaemonRole) -> Result<(), PoolError> {
 /// If a lock cannot be read.
 pub fn status(home: &Home) -> Result<Vec<ProcessStatus>, PoolError> {
     if home.is_of_many_users() && !many_users::are_root() {
-        return Ok(answering(home));
+        return Ok(answering(home, settings(home)?.standing.daemons()));
     }
     let mut all = Vec::new();
     let launcher = holder(home, DaemonRole::Launcher.name())?;
@@ -435,14 +451,14 @@ pub fn status(home: &Home) -> Result<Vec<ProcessStatus>, PoolError> {
 
 /// Those daemons of a pool of many users that a user can ask how they are: locks are not his to
 /// see.
-fn answering(home: &Home) -> Vec<ProcessStatus> {
-    let asked = [DaemonRole::Negotiator, DaemonRole::Startd, DaemonRole::Schedd];
+fn answering(home: &Home, all: &[DaemonRole]) -> Vec<ProcessStatus> {
+    let asked = all.iter().copied().filter(|role| *role != DaemonRole::Launcher);
     let status = |role: DaemonRole| {
         let identity = identify(home, role).ok().flatten();
         let pid = identity.as_ref().and_then(|identity| i32::try_from(identity.pid).ok());
         ProcessStatus { name: role.name(), pid, identity }
     };
-    asked.map(status).into()
+    asked.map(status).collect()
 }
 
 /// The settings that the pool was started with.
@@ -484,9 +500,6 @@ fn keep_settings(home: &Home, wanted: &PoolSettings, runs: bool) -> Result<(), P
     new.cpus = wanted.cpus.or(new.cpus);
     new.memory_mib = wanted.memory_mib.or(new.memory_mib);
     new.many_users = wanted.many_users.or(new.many_users);
-    if new.many_users.is_some() && !matches!(wanted.standing, Standing::Alone) {
-        return Err(ManyUsersError::Listens.into());
-    }
     match (&wanted.standing, &new.standing) {
         (Standing::Alone, _) => {}
         (Standing::Listens { .. }, Standing::Joined { .. }) => {

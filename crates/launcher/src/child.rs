@@ -4,11 +4,13 @@
 
 use std::ffi::{CString, c_int};
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::unistd::{Gid, Uid, User, getgrouplist};
 
 use crate::config::RunAs;
+use crate::folders::UsersDir;
 use crate::sys::SpawnError;
 use crate::wire::{OsBytes, RUN_TAG, Resource, Stage, Start, Stdio, WriteMode};
 
@@ -44,6 +46,16 @@ pub(crate) struct UserIds {
     pub(crate) uid: libc::uid_t,
     pub(crate) gid: libc::gid_t,
     pub(crate) groups: Vec<libc::gid_t>,
+}
+
+impl UserIds {
+    /// Makes the user's own directory in this one, if he has none: by now the system has said that
+    /// there is such a user, in that group.
+    pub(crate) fn has_a_directory(&self, users_dir: &Option<PathBuf>) -> Result<(), SpawnError> {
+        let Some(dir) = users_dir else { return Ok(()) };
+        let made = UsersDir::open(dir).and_then(|dir| dir.ensure(self.uid, self.gid));
+        made.map_err(|error| SpawnError::at(Stage::User, &error))
+    }
 }
 
 impl ProcessPlan {

@@ -34,9 +34,42 @@ pub enum RunAs {
         /// The uid of the daemon that may ask, besides root. Nothing is started as this uid: what
         /// ran as it could speak for the daemon.
         client_uid: u32,
-        /// The smallest uid that a process may run as; uid 0 is refused whatever this says.
+        /// The smallest uid that a process may run as; uid 0 is refused whatever this says, and so
+        /// are others of the system's ([`is_of_system`]).
         uid_min: u32,
     },
+}
+
+/// Numbers that systemd gives to services while they run, `nobody`'s, and those that mean nobody in
+/// system calls of 16 bits.
+const OF_SERVICES: std::ops::RangeInclusive<u32> = 61_184..=65_535;
+
+/// Whether a uid is the system's, and nobody's who could have a job. There is no largest one:
+/// directories give numbers of their own, far above those that `useradd` does (`UID_MAX`).
+pub fn is_of_system(uid: u32, uid_min: u32) -> bool {
+    uid < uid_min || OF_SERVICES.contains(&uid) || uid == u32::MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_s_number_is_above_the_system_s_and_not_among_those_of_services() {
+        for (uid, expected) in [
+            (0, true),
+            (999, true),
+            (1000, false),
+            (60_513, false),
+            (61_184, true),
+            (65_534, true),
+            (65_536, false),
+            (1_400_001_234, false),
+            (u32::MAX, true),
+        ] {
+            assert_eq!(is_of_system(uid, 1000), expected, "{uid}");
+        }
+    }
 }
 
 /// Whether runs are put into cgroups.

@@ -2,7 +2,6 @@
 //! path, and one directory for each user below such a one. A name here is a uid and nothing else:
 //! no client chooses a path that root follows.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::AsFd;
@@ -37,11 +36,7 @@ fn judge(found: &fs::Metadata) -> io::Result<()> {
 
 /// The directory below which each user has one of his own.
 #[derive(Debug)]
-pub(crate) struct UsersDir {
-    dir: File,
-    /// The users whose directory was looked at by this launcher.
-    known: BTreeSet<u32>,
-}
+pub(crate) struct UsersDir(File);
 
 impl UsersDir {
     /// Opens the directory, which must be ours alone: what is in it was then made by us.
@@ -53,7 +48,7 @@ impl UsersDir {
         let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW;
         let dir = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
         judge(&dir.metadata()?)?;
-        Ok(Self { dir, known: BTreeSet::new() })
+        Ok(Self(dir))
     }
 
     /// Makes a user's directory, if he has none.
@@ -61,11 +56,8 @@ impl UsersDir {
     /// # Errors
     ///
     /// If it cannot be made, or what has its name is not his.
-    pub(crate) fn ensure(&mut self, uid: u32, gid: u32) -> io::Result<()> {
-        if self.known.contains(&uid) {
-            return Ok(());
-        }
-        let (dir, name) = (self.dir.as_fd(), uid.to_string());
+    pub(crate) fn ensure(&self, uid: u32, gid: u32) -> io::Result<()> {
+        let (dir, name) = (self.0.as_fd(), uid.to_string());
         match mkdirat(dir, name.as_str(), Mode::S_IRWXU) {
             Ok(()) | Err(Errno::EEXIST) => {}
             Err(errno) => return Err(errno.into()),
@@ -81,7 +73,6 @@ impl UsersDir {
             let why = format!("{name} in it belongs to uid {}, not to {uid}", found.st_uid);
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
         }
-        self.known.insert(uid);
         Ok(())
     }
 }
@@ -105,12 +96,11 @@ mod tests {
     #[test]
     fn a_user_has_a_directory_of_his_own_and_nothing_else_passes_for_it() {
         let (dir, us, group) = (tempfile::tempdir().unwrap(), geteuid(), nix::unistd::getegid());
-        let mut users = UsersDir::open(dir.path()).unwrap();
+        let users = UsersDir::open(dir.path()).unwrap();
         for _ in 0..2 {
             users.ensure(us.as_raw(), group.as_raw()).unwrap();
             let made = fs::metadata(dir.path().join(us.to_string())).unwrap();
             assert_eq!((made.uid(), made.mode() & 0o777), (us.as_raw(), 0o700));
-            users = UsersDir::open(dir.path()).unwrap();
         }
         if !us.is_root() {
             eprintln!("not shown: only root can give a directory away");

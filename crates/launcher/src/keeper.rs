@@ -90,6 +90,7 @@ pub(crate) struct KeeperContext {
     pub(crate) state_dir: PathBuf,
     pub(crate) records: Records,
     pub(crate) identity: RunAs,
+    pub(crate) users_dir: Option<PathBuf>,
     pub(crate) cgroups: Option<Cgroups>,
     /// The limit that the launcher found, and its jobs have.
     pub(crate) descriptors: Descriptors,
@@ -375,11 +376,9 @@ impl Keeper {
         let procs = cgroup
             .map(|cgroup| cgroup.make(&start.limits).and_then(|()| cgroup.open_procs()))
             .transpose()
-            .map_err(|error| SpawnError {
-                stage: Stage::Cgroup,
-                errno: error.raw_os_error().unwrap_or(libc::EIO),
-            })?;
+            .map_err(|error| SpawnError::at(Stage::Cgroup, &error))?;
         let plan = ProcessPlan::new(start, self.context.identity, procs)?;
+        plan.user.iter().try_for_each(|user| user.has_a_directory(&self.context.users_dir))?;
         sys::spawn(&plan, &mut self.stack)
     }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use crate::cgroup::Cgroups;
-use crate::config::RunAs;
+use crate::config::{RunAs, is_of_system};
 use crate::keeper::Report;
 use crate::record::{ProcessId, RecordEntry, Records};
 use crate::sys;
@@ -315,8 +315,8 @@ fn check_identity(start: &Start, identity: RunAs) -> Result<(), Refusal> {
         RunAs::Users { client_uid, .. } if uid == client_uid => {
             return refuse("it is the pool's own user, whose processes speak for the pool");
         }
-        RunAs::Users { uid_min, .. } if uid < uid_min => {
-            return refuse(&format!("uids below {uid_min} are the system's"));
+        RunAs::Users { uid_min, .. } if is_of_system(uid, uid_min) => {
+            return refuse(&format!("uids below {uid_min} and those of services are the system's"));
         }
         RunAs::Users { .. } => {}
     }

@@ -122,7 +122,6 @@ struct Server {
     next_client: u64,
     fleet: Fleet,
     runs: Runs,
-    users_dir: Option<UsersDir>,
     /// Usage requests that a keeper is to answer, by the token it was given.
     asked: BTreeMap<u64, Asked>,
     next_token: u64,
@@ -168,7 +167,7 @@ impl Server {
             sys::join_session_keyring();
         }
         let (lock, state_dir) = occupy(&config.state_dir)?;
-        let users_dir = check_directories(&config, &state_dir)?;
+        check_directories(&config, &state_dir)?;
         let mode = Mode::choose(&config.containment).map_err(kernel("prepare cgroups"))?;
         prctl::set_child_subreaper(true).map_err(kernel("become a subreaper"))?;
         let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id")
@@ -180,6 +179,7 @@ impl Server {
             state_dir: state_dir.clone(),
             records: records.clone(),
             identity: config.identity,
+            users_dir: config.users_dir.clone(),
             cgroups: mode.cgroups().cloned(),
             descriptors: raise_descriptors().map_err(kernel("raise the limit of descriptors"))?,
         };
@@ -191,7 +191,6 @@ impl Server {
             next_client: 0,
             fleet: Fleet::new(context),
             runs: Runs::new(records, boot_id.clone(), config.runs_max),
-            users_dir,
             asked: BTreeMap::new(),
             next_token: 0,
             stuck: BTreeMap::new(),
@@ -509,10 +508,6 @@ impl Server {
     fn start_run(&mut self, start: Box<Start>) -> Result<(), Refusal> {
         self.runs.check(&start, self.config.identity, self.mode.cgroups())?;
         let run_key = start.run_key.clone();
-        if let Some(users_dir) = &mut self.users_dir {
-            let made = users_dir.ensure(start.uid, start.gid);
-            made.map_err(failed("make the user's directory"))?;
-        }
         let keeper = self.fleet.engage(&run_key).map_err(failed("fork a keeper"))?;
         if let Err(error) = self.runs.assign(&start, keeper) {
             self.fleet.release(keeper.pid);
@@ -655,14 +650,16 @@ fn occupy(state_dir: &Path) -> Result<(File, PathBuf), Error> {
 }
 
 /// A launcher for other users opens nothing by path where somebody else could put another thing in
-/// its place. Gives the directory of users' own, if there is one.
-fn check_directories(config: &Config, state_dir: &Path) -> Result<Option<UsersDir>, Error> {
-    let RunAs::Users { .. } = config.identity else { return Ok(None) };
+/// its place.
+fn check_directories(config: &Config, state_dir: &Path) -> Result<(), Error> {
+    let RunAs::Users { .. } = config.identity else { return Ok(()) };
     for dir in config.socket.parent().into_iter().chain([state_dir]) {
         check_ours_alone(dir).map_err(start_up("trust", dir))?;
     }
-    let open = |dir: &PathBuf| UsersDir::open(dir).map_err(start_up("trust", dir));
-    config.users_dir.as_ref().map(open).transpose()
+    match &config.users_dir {
+        Some(dir) => UsersDir::open(dir).map(drop).map_err(start_up("trust", dir)),
+        None => Ok(()),
+    }
 }
 
 /// Listens in a directory of any length: a socket's own path may be 107 bytes at most.

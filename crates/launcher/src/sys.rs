@@ -293,6 +293,12 @@ pub(crate) struct SpawnError {
     pub(crate) errno: c_int,
 }
 
+impl SpawnError {
+    pub(crate) fn at(stage: Stage, error: &io::Error) -> Self {
+        Self { stage, errno: error.raw_os_error().unwrap_or(libc::EIO) }
+    }
+}
+
 /// What the parent lends to the child while it is suspended.
 struct Loan<'a> {
     plan: &'a ProcessPlan,

@@ -23,7 +23,7 @@ pub use streams::{NULL, Stream, Streams};
 pub use tool::Tool;
 pub use transfer::{
     FileLimits, Input, OnEvict, OwnPlugin, Transfer, files_travel, goes_on_behind,
-    initial_directory, keeps_files, on_evict, skips_if_up_to_date,
+    initial_directory, keep_nothing, keeps_files, on_evict, skips_if_up_to_date,
 };
 
 /// The condition on a job's ad that it is of a node of this DAG.

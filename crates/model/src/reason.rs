@@ -133,6 +133,15 @@ pub enum Cause {
         /// Why, as it is said of the first.
         reason: String,
     },
+    /// Machines have room for it, and do not take it: not from this user, or not just now.
+    Declined {
+        /// How many do so.
+        machines: u32,
+        /// One of them.
+        machine: String,
+        /// Why, as it says.
+        reason: String,
+    },
     /// The machines that could run it are full.
     Busy {
         /// How many machines could run it when they are free.
@@ -314,6 +323,9 @@ impl fmt::Display for Cause {
                 )
             }
             Self::Drained { machines, reason } => f.write_str(&drained(*machines, reason)),
+            Self::Declined { machines, machine, reason } => {
+                write!(f, "{} refused it: {machine} says: {reason}", plural(*machines, "machine"))
+            }
             Self::Busy { could_run, short, .. } => {
                 write!(
                     f,

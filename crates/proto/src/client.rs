@@ -589,12 +589,13 @@ pub enum Edited {
     NotThisJob(JobId),
     /// The schedd keeps this attribute itself: nothing was set.
     Immutable(AttrName),
+    /// A job would keep files by it, which those of many users do not yet: nothing was set.
+    KeepsFiles(AttrName),
     /// This attribute orders its owner's jobs, and such a value cannot: nothing was set.
     NoPriority(AttrName),
     /// The value of this attribute is longer than so many bytes: nothing was set.
     TooLong { name: AttrName, limit: usize },
-    /// So many bytes are more than may be set in a job at once, or, of this job, in all. Of very
-    /// many jobs, others may have been set.
+    /// More than so many bytes of a job, at once or in all. Of very many, others may have been set.
     TooMuch { job: Option<JobId>, limit: usize },
 }
 

@@ -157,6 +157,28 @@ impl Called {
         }
     }
 
+    /// Connects to a daemon of this machine, as `role`. Each step from then on may take
+    /// `patience`, or for ever.
+    ///
+    /// # Errors
+    ///
+    /// If nobody listens there, it is not one of ours, or takes too long.
+    pub fn here(socket: &Path, role: Role, patience: Option<Duration>) -> Result<Self, NetError> {
+        let wire = Wire::greeted(&Address::unix(socket), role)?;
+        wire.0.read_within(patience)?;
+        wire.0.write_within(patience)?;
+        Ok(Self(wire))
+    }
+
+    /// Says something.
+    ///
+    /// # Errors
+    ///
+    /// If the connection fails.
+    pub fn say<T: Serialize>(&mut self, message: &T) -> Result<(), NetError> {
+        self.0.write(message)
+    }
+
     /// Says something and hears what is answered.
     ///
     /// # Errors
@@ -229,6 +251,13 @@ impl Stream {
         match self {
             Self::Unix(stream) => stream.set_read_timeout(limit),
             Self::Tls(stream) => stream.sock.set_read_timeout(limit),
+        }
+    }
+
+    fn write_within(&self, limit: Option<Duration>) -> io::Result<()> {
+        match self {
+            Self::Unix(stream) => stream.set_write_timeout(limit),
+            Self::Tls(stream) => stream.sock.set_write_timeout(limit),
         }
     }
 }

@@ -19,6 +19,9 @@ pub enum AskPool {
         name: String,
         /// What it is to be.
         role: NodeRole,
+        /// Whether it runs each job as its owner, and not all as one user: as the pool does.
+        #[serde(default)]
+        many_users: bool,
     },
     /// Whether his machine can be used by now.
     AmIThere,

@@ -15,7 +15,7 @@
 //! - [`terminal`]: a user's terminal and the program that a job runs under it. [`visit`]: a command
 //!   and the machine of a job that cannot be called.
 //! - [`parts`]: the processes of a run on several machines. [`user_helper`]: processes of users
-//!   that touch those users' files for a daemon.
+//!   that touch those users' files for a daemon; [`lending`]: those by which files cross.
 //! - [`clock`]: reading the clocks, for the shells. [`plain_file`]: opening what a user has named.
 //!   [`whole_file`]: replacing files of ours.
 //!
@@ -30,6 +30,7 @@ pub mod draining;
 pub mod files;
 pub mod frame;
 pub mod joining;
+pub mod lending;
 pub mod lock;
 pub mod matchmaking;
 pub mod net;

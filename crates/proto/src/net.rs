@@ -12,6 +12,7 @@
 pub mod address;
 pub(crate) mod error;
 pub mod keep;
+mod passing;
 pub(crate) mod peer;
 pub(crate) mod stream;
 pub mod tls;
@@ -30,13 +31,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
-use tokio_util::codec::{Framed, FramedRead, FramedWrite, LengthDelimitedCodec};
+use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
 
 pub use self::address::Address;
 pub(crate) use self::error::{GREETING, in_time};
 pub use self::error::{NetError, chain};
 pub use self::keep::{BackOff, Reconnecting};
+pub use self::passing::{Process, join, join_process, pass_on};
 pub(crate) use self::peer::hello;
 pub use self::peer::{Hello, PROTOCOL, Peer, PeerIdentity, Role, named_by_number, user_name};
 pub(crate) use self::stream::ShortPath;
@@ -113,9 +116,7 @@ impl Admission {
             _ if !identity.may_be(role, self.uid()) => {
                 Err(NetError::Impostor { identity: Box::new(identity.clone()), role: role.clone() })
             }
-            Self::Pool { daemons, .. } | Self::Everybody { daemons, .. }
-                if !matches!(role, Role::Command | Role::Visitor | Role::Task | Role::Helper) =>
-            {
+            Self::Pool { daemons, .. } | Self::Everybody { daemons, .. } if role.is_a_daemon() => {
                 // What passes on for a startd is that startd.
                 let holder_of = match role {
                     Role::Part(machine) => Role::Startd(machine.clone()),
@@ -281,7 +282,8 @@ impl Incoming {
         let (stream, identity, pid, membered, guest) = match (arrived, &admission) {
             (Arrived::Unix(stream), _) => {
                 let who = stream.peer_cred()?;
-                (Stream::Unix(stream), PeerIdentity::of(who.uid()), who.pid(), None, None)
+                let identity = looked_up(who.uid()).await?;
+                (Stream::Unix(stream), identity, who.pid(), None, None)
             }
             (Arrived::Tcp(stream), Admission::Nodes(gate)) => {
                 let (stream, identity, guest) = gate.accept(stream).await?;
@@ -306,6 +308,14 @@ impl Incoming {
     }
 }
 
+/// Who a process of this user is. Where names are kept may be another machine that does not
+/// answer, which keeps who waits for it and nobody else.
+async fn looked_up(uid: u32) -> Result<PeerIdentity, NetError> {
+    let known = spawn_blocking(move || PeerIdentity::of(uid));
+    let known = async { Ok(known.await.map_err(io::Error::other)?) };
+    in_time(GREETING, "ask the system who a user is", known).await
+}
+
 /// Connects to the daemon at `address`, as `role`.
 ///
 /// # Errors
@@ -320,7 +330,7 @@ async fn greet_here(address: &Address, ours: &Hello) -> Result<Connection, NetEr
         return Err(NetError::Unauthenticated(address.clone()));
     };
     let stream = in_time(GREETING, "connect", stream::connect_unix(path)).await?;
-    let identity = PeerIdentity::of(stream.peer_cred()?.uid());
+    let identity = looked_up(stream.peer_cred()?.uid()).await?;
     shake(Stream::Unix(stream), identity, ours).await
 }
 
@@ -394,111 +404,6 @@ impl fmt::Display for Way {
 /// If nobody listens there.
 pub async fn connect_plain(path: &Path) -> Result<UnixStream, NetError> {
     stream::connect_unix(path).await
-}
-
-/// Passes frames on between a connection and a process of this machine, behind what is said to the
-/// process first, until either ends. Each time that nothing has passed for so long, the peer hears
-/// that the connection lives, and `stands_still` (with how often that was in a row) says whether it
-/// is to be waited for.
-///
-/// # Errors
-///
-/// If one of them breaks, or stands still for too long.
-pub async fn pass_on(
-    connection: Connection,
-    to: std::os::unix::net::UnixStream,
-    first: Bytes,
-    so_long: Duration,
-    mut stands_still: impl FnMut(u32) -> bool,
-) -> Result<(), NetError> {
-    let Connection { mut sender, mut receiver, .. } = connection;
-    to.set_nonblocking(true)?;
-    let mut process = Framed::new(UnixStream::from_std(to)?, frame::codec());
-    process.send(first).await?;
-    let mut times = 0;
-    loop {
-        tokio::select! {
-            frame = receiver.next_frame() => match frame? {
-                Some(frame) => {
-                    let sent = async { Ok(process.send(frame.freeze()).await?) };
-                    in_time(PROCESS_READS, "read what a peer asks", sent).await?;
-                }
-                None => return Ok(()),
-            },
-            frame = process.next() => match frame.transpose()? {
-                Some(frame) => sender.pass_on(frame.freeze()).await?,
-                None => return Ok(()),
-            },
-            () = sleep(so_long) => {
-                times += 1;
-                if !stands_still(times) {
-                    let limit = so_long * times;
-                    return Err(NetError::TooSlow { what: "pass something on", limit });
-                }
-                sender.still_here().await?;
-                continue;
-            }
-        }
-        times = 0;
-    }
-}
-
-/// Passes frames on between two connections until either ends. What one does not read, the other
-/// waits with.
-///
-/// # Errors
-///
-/// If one of them breaks.
-pub async fn join(one: Connection, other: Connection) -> Result<(), NetError> {
-    let [mut one, mut other] = [one, other];
-    // The peers' patience is that of who reads what users' programs say.
-    (one.sender.patience, other.sender.patience) = (PARTS_READ, PARTS_READ);
-    let there = flow(&mut one.receiver, &mut other.sender);
-    let back = flow(&mut other.receiver, &mut one.sender);
-    tokio::select! {
-        ended = there => ended,
-        ended = back => ended,
-    }
-}
-
-async fn flow(from: &mut Receiver, to: &mut Sender) -> Result<(), NetError> {
-    while let Some(frame) = from.next_frame().await? {
-        to.pass_on(frame.freeze()).await?;
-    }
-    Ok(())
-}
-
-/// As [`join`], between a connection and a process of this machine.
-///
-/// # Errors
-///
-/// As [`join`].
-pub async fn join_process(
-    connection: Connection,
-    to: std::os::unix::net::UnixStream,
-) -> Result<(), NetError> {
-    let Connection { mut sender, mut receiver, .. } = connection;
-    to.set_nonblocking(true)?;
-    let (read, write) = UnixStream::from_std(to)?.into_split();
-    let mut said = FramedRead::new(read, frame::codec());
-    let mut told = FramedWrite::new(write, frame::codec());
-    let in_way = async {
-        while let Some(frame) = receiver.next_frame().await? {
-            let sent = async { Ok(told.send(frame.freeze()).await?) };
-            in_time(PROCESS_READS, "read what a peer says", sent).await?;
-        }
-        Ok(())
-    };
-    let out_way = async {
-        while let Some(frame) = said.next().await {
-            sender.pass_on(frame?.freeze()).await?;
-        }
-        Ok(())
-    };
-    tokio::select! {
-        ended = in_way => ended,
-        ended = out_way => ended,
-    }
 }
 
 /// A greeted connection.
@@ -689,6 +594,8 @@ async fn shake(
         | Role::Files(_)
         | Role::Newcomer
         | Role::Helper => DAEMON_READS,
+        // They read and write files, on disks that may be slow.
+        Role::Lender | Role::Carrier => PROCESS_READS,
     };
     Ok(Connection { peer: Peer { identity, role, generation }, sender, receiver })
 }
@@ -747,6 +654,12 @@ mod tests {
             (PeerIdentity::of(7), &Role::Helper, false),
             (PeerIdentity::of(0), &Role::Helper, false),
             (node(NodeRole::Execute), &Role::Helper, false),
+            (PeerIdentity::of(8), &Role::Lender, true),
+            (PeerIdentity::of(7), &Role::Lender, false),
+            (node(NodeRole::Execute), &Role::Lender, false),
+            (PeerIdentity::of(8), &Role::Carrier, true),
+            (PeerIdentity::of(0), &Role::Carrier, false),
+            (node(NodeRole::Execute), &Role::Carrier, false),
             (node(NodeRole::Execute), &Role::Startd("n".to_owned()), false),
             (node(NodeRole::Execute), &Role::Schedd("m".to_owned()), false),
             (node(NodeRole::Execute), &Role::Negotiator, false),

@@ -9,7 +9,7 @@
 //! - `history`: reading finished jobs and the record beside the engine.
 //! - `links`: connections to the negotiator and to startds.
 //! - `machines`: the port for machines elsewhere, and the files of their runs; `turns`: how many of
-//!   them at a time.
+//!   them at a time; `lending`: processes of users that read and write them.
 //! - `userlog`, `logtext`: the users' event logs, and what stands in them.
 //! - [`mail`], `mail_text`: the letters that jobs ask for, and what stands in them.
 //! - `spool`: the folder of what evicted jobs keep and of the files of spooled jobs; `files`: these
@@ -27,6 +27,7 @@ mod files;
 mod groups;
 mod history;
 mod ledger;
+mod lending;
 mod links;
 mod logtext;
 mod machines;

@@ -22,6 +22,7 @@ mod owners;
 mod run;
 pub mod server;
 
+pub use files::lender::lend;
 pub use files::wire::serve_stdin;
 pub use helper::{HelperConfig, HelperError, help};
 pub use machine::detect::submit_machine;

@@ -44,7 +44,7 @@ const LOOK: (u64, u64) = (20, 1000);
 const AGAIN: Micros = SECOND;
 
 fn actor() -> Actor {
-    Actor { user: UserName::new(OWNER), superuser: false }
+    Actor { user: UserName::new(OWNER), superuser: false, uid: None }
 }
 
 impl World {

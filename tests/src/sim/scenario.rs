@@ -522,7 +522,7 @@ impl World {
             Act(action) => self.act_on_all(action),
             RunNow => self.run_now(first_cluster(0)),
             Book(wanted) => {
-                let by = Actor { user: UserName::new("alice"), superuser: false };
+                let by = Actor { user: UserName::new("alice"), superuser: false, uid: None };
                 self.book(0, by, wanted);
             }
             Rebook(wanted) => self.rebook(0, format!("R{}", first_cluster(0)), wanted),

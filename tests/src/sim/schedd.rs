@@ -159,6 +159,7 @@ fn config(s: usize, beside: Beside) -> CoreConfig {
         event_log: None,
         system: vec![gives_up()],
         jobs_of_a_user: None,
+        keeps_nothing: false,
         slice: SLICE,
         generation: 1,
         ran_on: None,

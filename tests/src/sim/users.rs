@@ -193,15 +193,16 @@ impl World {
     }
 
     fn actor_of(&self, nth: usize) -> Actor {
-        Actor { user: self.users.submissions[nth].by.clone(), superuser: false }
+        Actor { user: self.users.submissions[nth].by.clone(), superuser: false, uid: None }
     }
 
     fn act_on_some(&mut self) {
         let by = match self.rng.below(6) {
-            0 => Actor { user: UserName::new("root"), superuser: true },
+            0 => Actor { user: UserName::new("root"), superuser: true, uid: None },
             n => Actor {
                 user: UserName::new(NAMES[usize::try_from(n).unwrap_or(0) % NAMES.len()]),
                 superuser: false,
+                uid: None,
             },
         };
         let action = self.action();
@@ -219,7 +220,7 @@ impl World {
 
     /// The administrator of the first schedd does something to every job.
     pub(crate) fn act_on_all(&mut self, action: Action) {
-        let by = Actor { user: UserName::new("root"), superuser: true };
+        let by = Actor { user: UserName::new("root"), superuser: true, uid: None };
         let selected = Select::All;
         let purpose =
             Purpose::Act { by: by.clone(), action: action.clone(), selected: selected.clone() };
@@ -234,7 +235,7 @@ impl World {
 
     /// Somebody asks for more or less than before, or for what no machine has.
     fn edit_some(&mut self) {
-        let by = Actor { user: UserName::new(self.rng.pick(&NAMES)), superuser: false };
+        let by = Actor { user: UserName::new(self.rng.pick(&NAMES)), superuser: false, uid: None };
         let (s, select) = self.selection();
         let (name, value) = self.rng.pick(&[
             (attr::REQUEST_CPUS, "1"),
@@ -263,8 +264,8 @@ impl World {
         let Some((cluster, procs)) = self.users.known_cluster(&mut self.rng) else { return };
         let other = self.users.known_cluster(&mut self.rng).map_or(cluster, |(other, _)| other);
         let user = UserName::new(self.rng.pick(&NAMES));
-        let root = Actor { user: UserName::new("root"), superuser: true };
-        let own = Actor { user, superuser: false };
+        let root = Actor { user: UserName::new("root"), superuser: true, uid: None };
+        let own = Actor { user, superuser: false, uid: None };
         let (by, what) = match self.rng.below(4) {
             0 => {
                 let queue = self.rng.pick(&[queues::SMALL, FIRST_QUEUE]).to_owned();
@@ -286,14 +287,14 @@ impl World {
     /// Somebody wants a part of a machine for a while, moves its window, or gives it up.
     fn book_some(&mut self) {
         let schedd = self.rng.index(self.schedds.len());
-        let by = Actor { user: UserName::new(self.rng.pick(&NAMES)), superuser: false };
+        let by = Actor { user: UserName::new(self.rng.pick(&NAMES)), superuser: false, uid: None };
         let core = self.schedds[schedd].core.as_ref();
         let known: Vec<String> = core
             .map(|core| core.queue_settings().reservations.keys().cloned().collect())
             .unwrap_or_default();
         if !known.is_empty() && self.rng.percent(30) {
             let queue = known[self.rng.index(known.len())].clone();
-            let root = Actor { user: UserName::new("root"), superuser: true };
+            let root = Actor { user: UserName::new("root"), superuser: true, uid: None };
             let what = match self.rng.below(3) {
                 0 => Arrange::Unbook { queue },
                 _ => {
@@ -323,7 +324,7 @@ impl World {
     /// Another window is asked for, for a reservation of this schedd's.
     pub(crate) fn rebook(&mut self, schedd: usize, queue: String, wanted: Wanted) {
         let window = self.window(schedd, wanted.in_s, wanted.for_s);
-        let root = Actor { user: UserName::new("root"), superuser: true };
+        let root = Actor { user: UserName::new("root"), superuser: true, uid: None };
         let shown = BTreeMap::new();
         let what = Arrange::Rebook { queue, window, shown, users: None };
         self.arrange(schedd, root, what);
@@ -387,7 +388,7 @@ impl World {
 
     /// An operator of the first schedd tells all jobs of a cluster to run now.
     pub(crate) fn run_now(&mut self, cluster: ClusterId) {
-        let root = Actor { user: UserName::new("root"), superuser: true };
+        let root = Actor { user: UserName::new("root"), superuser: true, uid: None };
         self.arrange(0, root, Arrange::RunNow(vec![Selector::Cluster(cluster)]));
     }
 
@@ -404,7 +405,7 @@ impl World {
         let attempt = if late { Attempt(present.0.saturating_sub(1)) } else { present };
         let run = RunId { job, attempt };
         let Some(user) = self.oracle.owner_of(job).cloned() else { return };
-        let by = Actor { user, superuser: false };
+        let by = Actor { user, superuser: false, uid: None };
         let ticket = self.users.ticket(Purpose::Look);
         // The oracle reads from it who said it, and that it did so once.
         let ask = ChirpAsk::Log(format!("{run} {}", ticket.0));
@@ -419,7 +420,7 @@ impl World {
     }
 
     fn continue_all_of(&mut self, s: usize) {
-        let by = Actor { user: UserName::new("root"), superuser: true };
+        let by = Actor { user: UserName::new("root"), superuser: true, uid: None };
         let suspended = self.oracle.jobs().filter(|(job, state)| {
             schedd_of(job.cluster) == s
                 && matches!(state, JobState::Running(_) | JobState::Suspended { .. })
@@ -475,7 +476,7 @@ impl World {
     }
 
     fn look_at_queue(&mut self) {
-        let by = Actor { user: UserName::new("alice"), superuser: false };
+        let by = Actor { user: UserName::new("alice"), superuser: false, uid: None };
         let ask = if self.rng.percent(50) {
             AskSchedd::Totals
         } else {

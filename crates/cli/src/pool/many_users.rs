@@ -64,13 +64,17 @@ pub enum ManyUsersError {
     UserIsRoot,
     #[error("start a pool of many users: {} is a pool of one user; choose another folder (--dir)", .0.display())]
     OneUsers(PathBuf),
-    #[error("start a pool of many users with --listen: machines cannot join one yet")]
-    Listens,
     #[error(
         "use {} in a pool of many users: {} must be root's, with nobody else who may write to it, and everybody must \
          be able to go through it (it is uid {owner}'s, with mode {mode:03o})", path.display(), part.display()
     )]
     NotRoots { path: PathBuf, part: PathBuf, owner: u32, mode: u32 },
+    #[error(
+        "stop the pool of many users in {}: systemd keeps it ({unit}) and would start it again; stop it there:\n  \
+         systemctl stop updraft updraft-launcher\n\
+         Its jobs go on; 'updraft rm -all' ends them.", dir.display()
+    )]
+    Systemds { dir: PathBuf, unit: &'static str },
     #[error("signal the {name}: its lock is held by process {pid}, which is not the pool's")]
     Stranger { name: String, pid: i32 },
     #[error(
@@ -93,13 +97,13 @@ fn file(path: &Path) -> impl Fn(io::Error) -> ManyUsersError {
     move |source| ManyUsersError::File { path: path.clone(), source }
 }
 
-/// As whom a pool of many users would run on this machine.
+/// As whom a pool of many users would run on this machine, or its machine there.
 ///
 /// # Errors
 ///
 /// If this is not root, or there is no user for the daemons.
-pub fn here(home: &Home) -> Result<ManyUsers, ManyUsersError> {
-    only_root(home, "start")?;
+pub fn here(home: &Home, attempt: &'static str) -> Result<ManyUsers, ManyUsersError> {
+    only_root(home, attempt)?;
     let user = User::from_name(USER).ok().flatten().ok_or(ManyUsersError::NoUser)?;
     if user.uid.is_root() || user.gid.as_raw() == 0 {
         return Err(ManyUsersError::UserIsRoot);
@@ -208,6 +212,7 @@ fn folders(home: &Home, many: ManyUsers) -> Vec<(PathBuf, (u32, u32), u32)> {
     ];
     let daemons = [DaemonRole::Negotiator, DaemonRole::Startd, DaemonRole::Schedd];
     all.extend(daemons.map(|role| (home.state_dir(role), ours, CLOSED)));
+    all.push((home.trust_dir(), ours, CLOSED));
     all
 }
 

@@ -16,6 +16,8 @@ use proto::trust::{Papers, Token, TrustError, found_pool, is_node_name, make_fol
 use serde::{Deserialize, Serialize};
 use tokio::time::{sleep, timeout};
 
+use crate::pool::as_daemons::{self, Task};
+
 /// The port of a pool that does not say another: HTCondor's.
 const PORT: u16 = 9618;
 
@@ -98,6 +100,11 @@ pub enum JoinError {
     Name(String),
     #[error("start what talks to the pool")]
     Runtime(#[source] std::io::Error),
+    /// What a process of the daemons' user has said.
+    #[error("{0}")]
+    Said(String),
+    #[error("have something done by a process of the user that the daemons run as")]
+    AsDaemons(#[source] std::io::Error),
 }
 
 /// Two ports of one host.
@@ -193,9 +200,11 @@ fn in_trust(home: &Home) -> impl Fn(TrustError) -> JoinError {
 ///
 /// If its folder cannot be used.
 pub fn found(home: &Home) -> Result<(), JoinError> {
-    let host = host()?;
-    let now_s = clock::now().wall.as_secs();
-    found_pool(&home.trust_dir(), &host, &host, now_s).map_err(in_trust(home))
+    as_daemons::done(home, &Task::Found, || {
+        let host = host()?;
+        let now_s = clock::now().wall.as_secs();
+        found_pool(&home.trust_dir(), &host, &host, now_s).map_err(in_trust(home))
+    })
 }
 
 /// How the negotiator of the pool is reached that a machine has joined.
@@ -209,7 +218,7 @@ pub fn way(home: &Home, address: &str) -> Result<Far, NetError> {
 }
 
 /// What joining came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Joined {
     /// How far this machine's clock is ahead of the pool's, seconds.
     pub ahead_s: i64,
@@ -222,6 +231,11 @@ pub struct Joined {
 ///
 /// If the pool cannot be reached, is not the token's, or does not let it in.
 pub fn join(home: &Home, token: &Token, name: &str) -> Result<Joined, JoinError> {
+    let task = Task::Join { token: token.reveal(), name: name.to_owned() };
+    as_daemons::done(home, &task, || join_with(home, token, name))
+}
+
+fn join_with(home: &Home, token: &Token, name: &str) -> Result<Joined, JoinError> {
     if !is_node_name(name) {
         return Err(JoinError::Name(name.to_owned()));
     }
@@ -238,8 +252,12 @@ pub fn join(home: &Home, token: &Token, name: &str) -> Result<Joined, JoinError>
         membership: Membership::passing(papers.clone()),
         believed: Believed::OnlyAuthority(token.authority),
     };
-    let ask =
-        AskPool::Join { secret: token.secret.bytes(), name: name.to_owned(), role: token.role };
+    let ask = AskPool::Join {
+        secret: token.secret.bytes(),
+        name: name.to_owned(),
+        role: token.role,
+        many_users: home.is_of_many_users(),
+    };
     let unreachable = |source| JoinError::Unreachable { address: token.address.clone(), source };
     let says = runtime()?.block_on(async {
         let mut connection = connect_far(&far, Role::Newcomer).await.map_err(unreachable)?;
@@ -265,7 +283,7 @@ fn ahead(ours: Timestamp, theirs: Timestamp) -> i64 {
 }
 
 /// What a pool says of a machine that has joined it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Known {
     /// It is one of its machines.
     Yes,
@@ -284,6 +302,11 @@ const SAY_LIMIT: Duration = Duration::from_secs(3);
 ///
 /// If what is kept of the membership cannot be used.
 pub fn is_known(home: &Home, address: &str) -> Result<Known, JoinError> {
+    let task = Task::IsKnown { address: address.to_owned() };
+    as_daemons::done(home, &task, || is_known_by_us(home, address))
+}
+
+fn is_known_by_us(home: &Home, address: &str) -> Result<Known, JoinError> {
     let unreachable = |source| JoinError::Unreachable { address: address.to_owned(), source };
     let far = way(home, address).map_err(unreachable)?;
     let asked = async {
@@ -299,7 +322,7 @@ pub fn is_known(home: &Home, address: &str) -> Result<Known, JoinError> {
 }
 
 /// What a machine finds of the pool that it has joined.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Examined {
     /// Somebody else listens there, and how that is known.
     Other(String),
@@ -320,6 +343,11 @@ pub enum Examined {
 ///
 /// If what is kept of the membership cannot be used.
 pub fn examine(home: &Home, address: &str) -> Result<Examined, JoinError> {
+    let task = Task::Examine { address: address.to_owned() };
+    as_daemons::done(home, &task, || examine_by_us(home, address))
+}
+
+fn examine_by_us(home: &Home, address: &str) -> Result<Examined, JoinError> {
     let unreachable = |source| JoinError::Unreachable { address: address.to_owned(), source };
     let far = way(home, address).map_err(unreachable)?;
     let asking = async {
@@ -352,6 +380,11 @@ pub fn examine(home: &Home, address: &str) -> Result<Examined, JoinError> {
 ///
 /// If that takes too long.
 pub fn wait_until_known(home: &Home, address: &str) -> Result<(), JoinError> {
+    let task = Task::WaitUntilKnown { address: address.to_owned() };
+    as_daemons::done(home, &task, || wait_until_known_by_us(home, address))
+}
+
+fn wait_until_known_by_us(home: &Home, address: &str) -> Result<(), JoinError> {
     let unreachable = |source| JoinError::Unreachable { address: address.to_owned(), source };
     let far = way(home, address).map_err(unreachable)?;
     let known = async {

@@ -142,9 +142,7 @@ fn become_its_user(command: &mut Command, home: &Home, name: &str) -> io::Result
     if !home.is_of_many_users() || !super::many_users::are_root() {
         return Ok(());
     }
-    let kept = KEPT.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
-    let kept: Vec<_> = kept.collect();
-    command.env_clear().env("PATH", PATH).envs(kept).current_dir("/");
+    nothing_of_its_starter(command);
     if name == ROOT_SUPERVISOR || name == DaemonRole::Launcher.name() {
         return Ok(());
     }
@@ -152,6 +150,13 @@ fn become_its_user(command: &mut Command, home: &Home, name: &str) -> io::Result
     // With no other group: that is what the standard library does where root becomes somebody.
     command.uid(many.uid).gid(many.gid);
     Ok(())
+}
+
+/// A process of the pool has nothing of the environment of who has started it.
+pub(super) fn nothing_of_its_starter(command: &mut Command) -> &mut Command {
+    let kept = KEPT.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+    let kept: Vec<_> = kept.collect();
+    command.env_clear().env("PATH", PATH).envs(kept).current_dir("/")
 }
 
 /// What daemons find in their environment that root's was.

@@ -1,11 +1,31 @@
 //! The units by which systemd keeps a pool of many users: one for the launcher, which is root's and
-//! whose jobs outlive it, and one for the daemons. Texts only; who installs them is not known here.
+//! whose jobs outlive it, and one for the daemons; and whether it keeps one. Who installs them is
+//! not known here.
 
+use std::fs;
 use std::path::Path;
 
 use client::home::Home;
 
 use crate::pool::many_users::USER;
+
+/// The names of the units.
+const LAUNCHER: &str = "updraft-launcher.service";
+const DAEMONS: &str = "updraft.service";
+
+/// The unit as which systemd keeps a process, as the kernel's lists of control groups say: whoever
+/// ends it sees it start again.
+pub fn keeps(pid: i32) -> Option<&'static str> {
+    unit_in(&fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?)
+}
+
+fn unit_in(groups: &str) -> Option<&'static str> {
+    // `1:name=systemd:/system.slice/updraft.service`, or `0::/...`; a unit may have groups of its
+    // own below it.
+    let paths = groups.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+    let mut parts = paths.flat_map(|path| path.split('/'));
+    parts.find_map(|part| [DAEMONS, LAUNCHER].into_iter().find(|unit| *unit == part))
+}
 
 /// A unit: its file's name and its text.
 pub struct Unit {
@@ -16,8 +36,8 @@ pub struct Unit {
 /// The units of the pool in this folder, with this program.
 pub fn of(home: &Home, program: &Path) -> [Unit; 2] {
     [
-        Unit { name: "updraft-launcher.service", text: launcher(home, program) },
-        Unit { name: "updraft.service", text: daemons(home, program) },
+        Unit { name: LAUNCHER, text: launcher(home, program) },
+        Unit { name: DAEMONS, text: daemons(home, program) },
     ]
 }
 
@@ -50,8 +70,8 @@ fn daemons(home: &Home, program: &Path) -> String {
     format!(
         "[Unit]\n\
          Description=Updraft: the queue, the matchmaker and this machine\n\
-         Wants=updraft-launcher.service network-online.target\n\
-         After=updraft-launcher.service network-online.target\n\
+         Wants={LAUNCHER} network-online.target\n\
+         After={LAUNCHER} network-online.target\n\
          \n\
          [Service]\n\
          User={USER}\n\
@@ -91,6 +111,20 @@ mod tests {
             ("/srv/a b\"c", "\"/srv/a b\\\"c\""),
         ] {
             assert_eq!(quoted(Path::new(path)), expected);
+        }
+    }
+
+    #[test]
+    fn a_process_of_a_unit_is_known_by_its_control_group() {
+        for (groups, expected) in [
+            ("0::/system.slice/updraft.service\n", Some(DAEMONS)),
+            ("12:pids:/x\n1:name=systemd:/system.slice/updraft.service\n", Some(DAEMONS)),
+            ("0::/system.slice/updraft-launcher.service/launcher\n", Some(LAUNCHER)),
+            ("0::/user.slice/user-0.slice/session-3.scope\n", None),
+            ("0::/system.slice/not-updraft.service\n", None),
+            ("", None),
+        ] {
+            assert_eq!(unit_in(groups), expected, "{groups}");
         }
     }
 

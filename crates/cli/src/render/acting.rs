@@ -369,6 +369,10 @@ impl Edits {
             Edited::NoJobs => format!("no job in the queue is meant by {}", self.meant),
             Edited::NotThisJob(job) => format!("{job} is not there, or not yours"),
             Edited::Immutable(name) => format!("{name} is the schedd's own, and cannot be set"),
+            Edited::KeepsFiles(name) => format!(
+                "with {name} the job would keep files when it is evicted, or its checkpoints, which \
+                 a pool of many users does not do yet"
+            ),
             Edited::TooLong { name, limit } => {
                 format!("the value of {name} is longer than {limit} bytes")
             }
@@ -422,6 +426,9 @@ impl Tell for Edits {
             )),
             Edited::Immutable(name) => Said::err(format!(
                 "Update of immutable attribute \"{name}\" is not allowed.\n{FAILED}"
+            )),
+            Edited::KeepsFiles(name) => Said::err(format!(
+                "Attribute \"{name}\" cannot be set so: a pool of many users keeps no files of jobs yet.\n{FAILED}"
             )),
             Edited::NoPriority(name) => Said::err(format!(
                 "Attribute \"{name}\" orders jobs: its value must be an integer from {} to {}.\n{FAILED}",

@@ -45,6 +45,9 @@ pub struct Invited {
     pub token: String,
     pub uses: u32,
     pub ttl_s: u32,
+    /// Whether the pool is many users'.
+    #[serde(skip)]
+    pub many_users: bool,
 }
 
 impl Tell for Invited {
@@ -54,7 +57,8 @@ impl Tell for Invited {
             1 => "one machine".to_owned(),
             uses => format!("{uses} machines"),
         };
-        said.err = format!("For {machines}, within {} s:  updraft join TOKEN\n", self.ttl_s);
+        let join = if self.many_users { "join --system" } else { "join" };
+        said.err = format!("For {machines}, within {} s:  updraft {join} TOKEN\n", self.ttl_s);
         said
     }
 }

@@ -10,7 +10,7 @@ use std::process::{Output, Stdio};
 use crate::harness::{Pool, events, eventually, signal, text, updraft};
 
 /// Two ports in a row that nobody has now.
-fn free_address() -> String {
+pub(crate) fn free_address() -> String {
     loop {
         let first = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         if first < u16::MAX && TcpListener::bind(("127.0.0.1", first + 1)).is_ok() {

@@ -21,6 +21,7 @@ mod interactive;
 mod joined;
 mod limits;
 mod mail;
+mod many_machines;
 mod many_users;
 mod one_command;
 mod pbs;

@@ -14,11 +14,11 @@ use nix::unistd::{Group, User, geteuid};
 use crate::harness::{eventually, signal, text, updraft};
 
 /// The users of these tests, which are made if they are missing; `ANN` is in `LAB` too.
-const ANN: &str = "updraft-test1";
-const BOB: &str = "updraft-test2";
+pub(crate) const ANN: &str = "updraft-test1";
+pub(crate) const BOB: &str = "updraft-test2";
 const LAB: &str = "updraft-testlab";
 
-fn user(name: &str) -> User {
+pub(crate) fn user(name: &str) -> User {
     User::from_name(name).unwrap().unwrap_or_else(|| panic!("there is no user {name}"))
 }
 
@@ -27,7 +27,7 @@ fn run(program: &str, words: &[&str]) -> bool {
 }
 
 /// Whether this machine has the users; why these tests show nothing is said.
-fn has_users() -> bool {
+pub(crate) fn has_users() -> bool {
     static MADE: OnceLock<bool> = OnceLock::new();
     if !geteuid().is_root() {
         eprintln!("not shown: only root can start a pool of many users");
@@ -52,12 +52,12 @@ fn has_users() -> bool {
 const AWAY: &str = "should_transfer_files = YES\nwhen_to_transfer_output = ON_EXIT";
 
 /// A pool of many users that is stopped when this is dropped; each user has a folder beside it.
-struct Shared {
-    dir: tempfile::TempDir,
+pub(crate) struct Shared {
+    pub(crate) dir: tempfile::TempDir,
 }
 
 impl Shared {
-    fn start(config: &str) -> Self {
+    pub(crate) fn start(config: &str) -> Self {
         let shared = Self { dir: tempfile::tempdir().unwrap() };
         fs::set_permissions(shared.dir.path(), Permissions::from_mode(0o755)).unwrap();
         // Where the program was built is perhaps no place for others.
@@ -76,19 +76,19 @@ impl Shared {
         shared
     }
 
-    fn home(&self) -> PathBuf {
+    pub(crate) fn home(&self) -> PathBuf {
         self.dir.path().join("pool")
     }
 
-    fn program(&self) -> PathBuf {
+    pub(crate) fn program(&self) -> PathBuf {
         self.dir.path().join("updraft")
     }
 
-    fn work(&self, name: &str) -> PathBuf {
+    pub(crate) fn work(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn as_root(&self, words: &[&str]) -> Output {
+    pub(crate) fn as_root(&self, words: &[&str]) -> Output {
         Command::new(self.program())
             .args(words)
             .env("UPDRAFT_HOME", self.home())
@@ -100,7 +100,7 @@ impl Shared {
     }
 
     /// A program as a user, as after a login, in the user's folder.
-    fn as_user(&self, name: &str, words: &[&str]) -> Output {
+    pub(crate) fn as_user(&self, name: &str, words: &[&str]) -> Output {
         let user = user(name);
         let work = self.work(name);
         let folder = if work.exists() { work } else { "/".into() };
@@ -117,19 +117,19 @@ impl Shared {
     }
 
     /// `updraft WORDS` as a user.
-    fn says(&self, name: &str, words: &[&str]) -> Output {
+    pub(crate) fn says(&self, name: &str, words: &[&str]) -> Output {
         let program = self.program();
         self.as_user(name, &[&[program.to_str().unwrap()], words].concat())
     }
 
-    fn ok(&self, name: &str, words: &[&str]) -> String {
+    pub(crate) fn ok(&self, name: &str, words: &[&str]) -> String {
         let out = self.says(name, words);
         assert!(out.status.success(), "{name}: updraft {}: {}", words.join(" "), text(&out));
         String::from_utf8(out.stdout).unwrap()
     }
 
     /// A file of a user's.
-    fn write(&self, name: &str, file: &str, content: &str) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, file: &str, content: &str) -> PathBuf {
         let path = self.work(name).join(file);
         fs::write(&path, content).unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
@@ -138,12 +138,12 @@ impl Shared {
         path
     }
 
-    fn read(&self, name: &str, file: &str) -> String {
+    pub(crate) fn read(&self, name: &str, file: &str) -> String {
         fs::read_to_string(self.work(name).join(file)).unwrap_or_default()
     }
 
     /// Submits a shell script as a user's job, and gives its number.
-    fn submit(&self, name: &str, script: &str, more: &str) -> String {
+    pub(crate) fn submit(&self, name: &str, script: &str, more: &str) -> String {
         static LAST: Mutex<u32> = Mutex::new(0);
         let number = {
             let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
@@ -157,31 +157,36 @@ impl Shared {
         said.trim().trim_end_matches('.').rsplit(' ').next().unwrap().to_owned()
     }
 
-    fn attribute(&self, job: &str, name: &str) -> String {
+    pub(crate) fn attribute(&self, job: &str, name: &str) -> String {
         let of = |verb: &str| self.as_root(&[verb, job, "-af", name]).stdout;
         let queued = of("q");
         let found = if queued.is_empty() { of("history") } else { queued };
         String::from_utf8(found).unwrap().trim().to_owned()
     }
 
-    fn until(&self, job: &str, name: &str, value: &str) {
+    pub(crate) fn until(&self, job: &str, name: &str, value: &str) {
         eventually(&format!("{name} of job {job} is {value}"), || {
             self.attribute(job, name) == value
         });
     }
 
-    fn done(&self, job: &str) {
+    pub(crate) fn done(&self, job: &str) {
         self.until(job, "JobStatus", "4");
     }
 
-    fn pid(&self, daemon: &str) -> Option<i64> {
-        let out = self.as_root(&["pool", "status", "--json"]);
+    pub(crate) fn pid(&self, daemon: &str) -> Option<i64> {
+        self.pid_in(&self.home(), daemon)
+    }
+
+    pub(crate) fn pid_in(&self, home: &Path, daemon: &str) -> Option<i64> {
+        let home = home.to_str().unwrap();
+        let out = self.as_root(&["pool", "status", "--json", "--dir", home]);
         let status: serde_json::Value = serde_json::from_slice(&out.stdout).ok()?;
         let processes = status["processes"].as_array()?;
         processes.iter().find(|p| p["process"] == daemon)?["pid"].as_i64()
     }
 
-    fn kill_and_see_it_return(&self, daemon: &str) {
+    pub(crate) fn kill_and_see_it_return(&self, daemon: &str) {
         let pid = self.pid(daemon).unwrap_or_else(|| panic!("the {daemon} does not run"));
         signal(pid, "KILL");
         eventually(&format!("the {daemon} runs again"), || {
@@ -216,12 +221,12 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// Whose a file is.
-fn owner(path: &Path) -> u32 {
+pub(crate) fn owner(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).uid()
 }
 
 /// The processes of a user whose command line has these words. Other tests have some of his too.
-fn processes(uid: u32, words: &[&str]) -> Vec<i64> {
+pub(crate) fn processes(uid: u32, words: &[&str]) -> Vec<i64> {
     let entries = fs::read_dir("/proc").unwrap().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i64>().ok());
     pids.filter(|pid| {

@@ -11,6 +11,7 @@ attrs! {
     RETRY_OF = "RetryOf";
     GLOBAL_JOB_ID = "GlobalJobId";
     OWNER = "Owner";
+    OWNER_UID = "OwnerUid";
     USER = "User";
     ACCT_GROUP_USER = "AcctGroupUser";
     PRIMARY_UNIX_GROUP = "PrimaryUnixGroup";

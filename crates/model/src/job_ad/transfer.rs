@@ -194,6 +194,17 @@ pub fn keeps_files(job: &ClassAd) -> bool {
     on_evict(job) == OnEvict::Keep || CheckpointEnd::of(job).is_some()
 }
 
+/// Makes of a job one of which nothing is kept, where nobody keeps anything: it begins again.
+pub fn keep_nothing(job: &mut ClassAd) {
+    if on_evict(job) == OnEvict::Keep {
+        job.set(attr::WHEN_TO_TRANSFER_OUTPUT, "ON_EXIT");
+    }
+    if CheckpointEnd::of(job).is_some() {
+        job.set(CheckpointEnd::EXIT_CODE, Value::Undefined);
+        job.set(CheckpointEnd::BY_SIGNAL, false);
+    }
+}
+
 /// Whether what the job's last run has said stays, and the next one goes on behind it (HTCondor
 /// 25.14: `erase_output_and_error_on_restart = false`, which means something with
 /// `ON_EXIT_OR_EVICT` only). A job that goes on from a checkpoint of its own does so in any case:

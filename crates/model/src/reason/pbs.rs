@@ -61,6 +61,7 @@ impl Cause {
             | Self::ClausesConflict { .. }
             | Self::MachinesRefuse { .. }
             | Self::Drained { .. }
+            | Self::Declined { .. }
             | Self::FairShare { .. }
             | Self::Limit { .. }
             | Self::NoPlace { .. }

@@ -12,7 +12,7 @@ use crate::core::machines::pool::{Held, Offer};
 use crate::core::matching::marks::mark_of;
 use crate::core::matching::plan::MatchPlan;
 use crate::core::matching::reserve::end_of;
-use crate::core::requests::demand::{Class, Declined};
+use crate::core::requests::demand::{Class, Decline, Declined};
 use crate::core::shares::policy::{DECLINE_PAUSE, MATCH_EXPIRY};
 use crate::core::state::core::Core;
 use crate::core::state::statistics::LastPass;
@@ -40,9 +40,9 @@ impl Core {
                 self.due = true;
                 Change::default()
             }
-            Fact::MatchDeclined { matched, reason: _, blameless } => {
+            Fact::MatchDeclined { matched, reason, blameless } => {
                 if matched.life == self.life {
-                    self.end_offer(matched.number, (!blameless).then_some(at));
+                    self.end_offer(matched.number, (!blameless).then_some((at, &**reason)));
                 }
                 self.due |= self.in_use.over(*matched);
                 Change::default()
@@ -223,9 +223,9 @@ impl Core {
         }
     }
 
-    /// Takes an offer back. `declined` says when it was declined; one that expired may have been
-    /// lost, and is offered again.
-    fn end_offer(&mut self, number: u64, declined: Option<Now>) {
+    /// Takes an offer back. `declined` says when and why it was declined; one that expired may have
+    /// been lost, and is offered again.
+    fn end_offer(&mut self, number: u64, declined: Option<(Now, &str)>) {
         let Some(offer) = self.pool.end_offer(number) else { return };
         self.due = true;
         if !self.demand.schedds.contains_key(&offer.schedd) {
@@ -236,9 +236,10 @@ impl Core {
         {
             class.fresh = true;
         }
-        if let (Some(at), Some(row)) = (declined, self.pool.find(&offer.machine)) {
-            let (sequence, until) = (row.state.sequence, at.deadline(DECLINE_PAUSE));
-            self.demand.avoid((&offer.schedd, offer.class), (offer.machine, sequence), until);
+        if let (Some((at, why)), Some(row)) = (declined, self.pool.find(&offer.machine)) {
+            let (by_ad, until_ms) = (row.state.sequence, at.deadline(DECLINE_PAUSE));
+            let decline = Decline { by_ad, until_ms, why: why.into() };
+            self.demand.avoid((&offer.schedd, offer.class), offer.machine, decline);
         }
     }
 

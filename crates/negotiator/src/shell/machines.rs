@@ -320,10 +320,10 @@ impl Machines {
                 }
                 (
                     PeerIdentity::Node { key, .. } | PeerIdentity::Newcomer { key },
-                    AskPool::Join { secret, name, role },
+                    AskPool::Join { secret, name, role, many_users },
                 ) => {
                     let secret = Secret::new(secret);
-                    self.join(Applicant { key: key.clone(), secret, name, role }).await
+                    self.join(Applicant { key: key.clone(), secret, name, role, many_users }).await
                 }
                 (_, AskPool::AmIThere) => PoolSays::There(false),
                 (_, AskPool::WhatTime) => PoolSays::Time(clock::now().wall),
@@ -454,6 +454,7 @@ mod tests {
             address: "head:9618".to_owned(),
             trust: folder.path().to_owned(),
             name: "head".to_owned(),
+            many_users: false,
         };
         let drains = watch::channel(Drains::new()).1;
         let machines = Machines::new(Some(Registrar::open(listening, 0).unwrap()), drains);

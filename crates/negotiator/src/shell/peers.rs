@@ -113,7 +113,9 @@ async fn talk(
         | Role::Part(_)
         | Role::Visitor
         | Role::Visited(_)
-        | Role::Helper) => Err(Closed::WrongRole { role }),
+        | Role::Helper
+        | Role::Lender
+        | Role::Carrier) => Err(Closed::WrongRole { role }),
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Listening {
     pub trust: PathBuf,
     /// What the pool is called, and its own machine, whose name nobody else can have.
     pub name: String,
+    /// Whether its jobs are many users', each run as its owner.
+    pub many_users: bool,
 }
 
 /// Why somebody is refused, as he is told.
@@ -44,6 +46,13 @@ pub(crate) enum Refused {
     UnknownToken,
     #[error("the token has ended, by the pool's clock {by_s} s ago; ask for a new one")]
     Ended { by_s: i64 },
+    #[error(
+        "it is a pool of many users, whose jobs run as their owners: root joins it, with \
+         'updraft join --system TOKEN'"
+    )]
+    ManyUsers,
+    #[error("it is a pool of one user: join it as that user, without --system")]
+    OneUsers,
     #[error("the token is for the role {0}")]
     OtherRole(NodeRole),
     #[error("the token is for machines called '{names}', and not for '{name}'")]
@@ -103,6 +112,8 @@ pub(crate) struct Applicant {
     pub(crate) secret: Secret,
     pub(crate) name: String,
     pub(crate) role: NodeRole,
+    /// Whether it would run jobs as their owners.
+    pub(crate) many_users: bool,
 }
 
 impl Registrar {
@@ -192,6 +203,7 @@ impl Registrar {
         let state = &mut *state;
         let mut book = Book {
             own: &self.listening.name,
+            many_users: self.listening.many_users,
             authorities: &state.authorities,
             newest: state.newest,
             roll: Cow::Borrowed(&state.roll),
@@ -270,6 +282,7 @@ impl Registrar {
 pub(crate) struct Book<'a> {
     /// The name of the pool's own machine.
     own: &'a str,
+    many_users: bool,
     authorities: &'a Authorities,
     /// The one of them that signs.
     newest: Fingerprint,
@@ -289,6 +302,11 @@ impl Book<'_> {
             return self.signed(name, who.role, &who.key, now_s);
         }
         check_name(name, self.own)?;
+        match (self.many_users, who.many_users) {
+            (true, false) => return Err(Refused::ManyUsers),
+            (false, true) => return Err(Refused::OneUsers),
+            (true, true) | (false, false) => {}
+        }
         let secret = who.secret.fingerprint();
         let open = self.roll.invitations.iter().find(|open| open.secret == secret);
         check_invitation(open.ok_or(Refused::UnknownToken)?, who, now_s)?;
@@ -407,6 +425,7 @@ mod tests {
             address: "head:9618".to_owned(),
             trust: folder.path().to_owned(),
             name: "head".to_owned(),
+            many_users: false,
         };
         Registrar::open(listening, NOW_S).unwrap()
     }
@@ -450,7 +469,7 @@ mod tests {
 
     fn join(registrar: &Registrar, key: &PublicKey, secret: &Secret, name: &str) -> String {
         let (key, secret, name) = (key.clone(), secret.clone(), name.to_owned());
-        let who = Applicant { key, secret, name, role: NodeRole::Execute };
+        let who = Applicant { key, secret, name, role: NodeRole::Execute, many_users: false };
         joined(registrar, &who, NOW_S).map_or_else(|refused| refused.to_string(), |_| String::new())
     }
 
@@ -473,7 +492,13 @@ mod tests {
             assert!(said.contains(expected) && said.is_empty() == expected.is_empty(), "{said}");
         }
         let secret = invite(&registrar, 1, "*");
-        let late = Applicant { key: key(), secret, name: "m".to_owned(), role: NodeRole::Execute };
+        let late = Applicant {
+            key: key(),
+            secret,
+            name: "m".to_owned(),
+            role: NodeRole::Execute,
+            many_users: false,
+        };
         let said = joined(&registrar, &late, NOW_S + 3600).unwrap_err();
         assert!(matches!(said, Refused::Ended { by_s: 0 }), "{said}");
         let other = Applicant { role: NodeRole::Submit, ..late };
@@ -518,7 +543,16 @@ mod tests {
             registrar.together(|book| {
                 let joined = all.iter().map(|(name, key)| {
                     let (key, secret, name) = (key.clone(), secret.clone(), name.clone());
-                    book.join(&Applicant { key, secret, name, role: NodeRole::Execute }, NOW_S)
+                    book.join(
+                        &Applicant {
+                            key,
+                            secret,
+                            name,
+                            role: NodeRole::Execute,
+                            many_users: false,
+                        },
+                        NOW_S,
+                    )
                 });
                 joined.filter(Result::is_ok).count()
             })
@@ -619,7 +653,13 @@ mod tests {
             let (secret, name) = (Secret::new([100 + year; 16]), format!("other{year}"));
             let invitation = invitation(&secret, 1, "*", now_s);
             registrar.invite(invitation, secret.clone(), now_s).unwrap();
-            let who = Applicant { key: key(), secret, name: name.clone(), role: NodeRole::Execute };
+            let who = Applicant {
+                key: key(),
+                secret,
+                name: name.clone(),
+                role: NodeRole::Execute,
+                many_users: false,
+            };
             joined(&registrar, &who, now_s).unwrap();
             registrar.revoke(&name).unwrap();
             assert!(registrar.nodes(|_| false).iter().any(|node| node.name == "away"), "{year}");

@@ -53,6 +53,33 @@ pub enum Role {
     /// A process of a user that does for a daemon what is to be done with that user's files
     /// ([`crate::user_helper`]).
     Helper,
+    /// A process of a user that lends that user's files to runs on other machines, as a schedd says
+    /// ([`crate::lending`]).
+    Lender,
+    /// A process of a user that carries files for that user's runs here, and has the startd call
+    /// the schedd for that ([`crate::lending`]).
+    Carrier,
+}
+
+impl Role {
+    /// Whether it is a daemon, or speaks for one: not what anybody of this machine may be.
+    pub(super) const fn is_a_daemon(&self) -> bool {
+        match self {
+            Self::Schedd(_)
+            | Self::Negotiator
+            | Self::Startd(_)
+            | Self::Files(_)
+            | Self::Part(_)
+            | Self::Visited(_)
+            | Self::Newcomer => true,
+            Self::Command
+            | Self::Visitor
+            | Self::Task
+            | Self::Helper
+            | Self::Lender
+            | Self::Carrier => false,
+        }
+    }
 }
 
 /// Who is at the other end.
@@ -106,7 +133,9 @@ impl PeerIdentity {
         match (self, role) {
             (Self::Local { .. }, Role::Command | Role::Visitor | Role::Task) => true,
             // It is its user's, whose files it touches. The pool's own user has none.
-            (Self::Local { .. }, Role::Helper) => !self.is_local(pool_uid) && !self.is_local(0),
+            (Self::Local { .. }, Role::Helper | Role::Lender | Role::Carrier) => {
+                !self.is_local(pool_uid) && !self.is_local(0)
+            }
             (
                 Self::Local { .. },
                 Role::Schedd(_) | Role::Negotiator | Role::Startd(_) | Role::Part(_),

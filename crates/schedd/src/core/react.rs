@@ -5,7 +5,7 @@ use std::sync::Arc;
 use classad::ClassAd;
 use model::{
     ClaimId, JobEvent, JobId, JobState, MachineName, MatchId, Now, RunId, StopCause, Universe,
-    attr, keeps_files, spooling,
+    attr, job_ad::keep_nothing, keeps_files, spooling,
 };
 use proto::claiming::{RequestClaim, StartRun, StopAim, StopHow, ToStartd};
 use proto::matchmaking::{FromSchedd, Match};
@@ -234,6 +234,9 @@ impl Core {
         }
         if self.expanding.contains(&run.job.cluster) {
             with_expansions(&mut ad);
+        }
+        if self.config.keeps_nothing {
+            keep_nothing(&mut ad);
         }
         Some(ad)
     }

@@ -153,6 +153,7 @@ fn config() -> CoreConfig {
         event_log: None,
         system: Vec::new(),
         jobs_of_a_user: None,
+        keeps_nothing: false,
         slice: 1000,
         generation: 1,
         ran_on: None,
@@ -165,7 +166,7 @@ fn found() -> ClassAd {
 }
 
 fn user(name: &str) -> Actor {
-    Actor { user: UserName::new(name), superuser: name == "root" }
+    Actor { user: UserName::new(name), superuser: name == "root", uid: None }
 }
 
 fn machine() -> MachineName {
@@ -688,6 +689,7 @@ mod grow;
 mod log_files;
 mod long_acts;
 mod managers;
+mod many_users;
 mod named;
 mod pacing;
 mod policies;

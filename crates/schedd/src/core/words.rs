@@ -119,6 +119,9 @@ pub struct Actor {
     pub user: UserName,
     /// Whether it is root or the user that the pool runs as, who may do everything.
     pub superuser: bool,
+    /// The user's number here, where jobs run as their owners: on other machines the owner must
+    /// have it too.
+    pub uid: Option<u32>,
 }
 
 impl Actor {

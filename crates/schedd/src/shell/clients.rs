@@ -30,6 +30,7 @@ use crate::core::{Actor, Input, SpoolStep, not_as_owner_yet};
 use crate::shell::engine::{ACT_PARTS, ActPart, EngineInput, PageRequest};
 use crate::shell::files::{self, Arriving, Leaving, TravelError};
 use crate::shell::groups;
+use crate::shell::lending::Lenders;
 use crate::shell::places::{Place, Places};
 use crate::shell::userlog::LogHelpers;
 use crate::shell::visits::Visits;
@@ -80,6 +81,8 @@ pub(crate) struct ClientContext {
     pub(crate) uid_min: u32,
     /// What writes users' logs as these users, in such a pool.
     pub(crate) log_helpers: Option<Arc<LogHelpers>>,
+    /// What lends users' files to other machines, in such a pool.
+    pub(crate) lenders: Option<Arc<Lenders>>,
 }
 
 impl ClientContext {
@@ -87,7 +90,8 @@ impl ClientContext {
     fn actor(&self, peer: &Peer) -> Actor {
         let (uid, user) = (peer.uid(), peer.user());
         let named = self.superusers.as_ref().is_some_and(|all| all.contains(user.as_str()));
-        Actor { user, superuser: uid == 0 || uid == self.pool_uid || named }
+        let superuser = uid == 0 || uid == self.pool_uid || named;
+        Actor { user, superuser, uid: self.superusers.as_ref().map(|_| uid) }
     }
 
     /// Jobs are their users' by name: who has none could be taken for who is called like his
@@ -107,7 +111,7 @@ impl ClientContext {
             _ if self.superusers.is_none() => return None,
             0 => "root's jobs are not run in a pool of many users",
             uid if uid == self.pool_uid => "it is the user of the pool's own processes",
-            uid if uid < self.uid_min => "it is a user of the system's",
+            uid if launcher::is_of_system(uid, self.uid_min) => "it is a user of the system's",
             _ => return None,
         };
         Some(format!("submit jobs of {}: {why}; submit them as a user of your own", peer.user()))
@@ -164,6 +168,11 @@ async fn attend(
     if let (Role::Helper, Some(helpers)) = (&connection.peer.role, &context.log_helpers) {
         drop(room);
         helpers.serve(connection).await;
+        return Ok(());
+    }
+    if let (Role::Lender, Some(lenders)) = (&connection.peer.role, &context.lenders) {
+        drop(room);
+        lenders.serve(connection).await;
         return Ok(());
     }
     let uid = connection.peer.uid();

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use classad::ClassAd;
 use model::queues::QueueSettings;
-use model::{ClaimId, Granted, JobId, MachineName, Now, ProcId, RunId};
+use model::{ClaimId, Granted, JobId, MachineName, Now, ProcId, RunId, UserName};
 use proto::claiming::ToStartd;
 use proto::client::{Answer, Query, Refusal, Totals};
 use proto::clock;
@@ -150,6 +150,8 @@ impl Talks {
 /// What a machine is given of the submitter's files.
 #[derive(Debug)]
 pub(crate) struct Lent {
+    /// Whose files they are.
+    pub(crate) owner: UserName,
     pub(crate) granted: Granted,
     /// Closed when that is over: the run is, or who carries its files has called anew.
     pub(crate) over: oneshot::Receiver<Infallible>,
@@ -170,9 +172,10 @@ impl Loans {
         wanted: FilesFor,
     ) -> Option<Lent> {
         let granted = core.files_for(now, &machine, &wanted)?;
+        let owner = core.owner_of(wanted.run.job)?.clone();
         let (ours, over) = oneshot::channel();
         self.0.insert((machine, wanted.claim, wanted.run), (wanted, ours));
-        Some(Lent { granted, over })
+        Some(Lent { owner, granted, over })
     }
 
     /// Takes back what was lent for runs that are over: of claims that are others than before.

@@ -8,23 +8,24 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::pin::pin;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use model::{Granted, MachineName};
+use model::{Granted, MachineName, UserName};
 use proto::clock;
 use proto::files::{FilesAnswer, FilesFor};
 use proto::frame::{self, FrameError};
-use proto::net::{Connection, Incoming, Listener, NetError, Role, pass_on};
+use proto::net::{Connection, Incoming, Listener, NetError, Process, Role, pass_on};
 use proto::visit::Visited;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
 use super::engine::{EngineInput, Lent};
+use super::lending::{Lenders, LendingError};
 use super::parts::{self, PartsError, Switchboard};
-use super::turns::{Place, Turn, Turns};
+use super::turns::Turns;
 use super::visits::Visits;
 
 /// How long who calls about files may take to say for which run.
@@ -45,19 +46,49 @@ const ENDS: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct MachineContext {
     pub(crate) engine: mpsc::Sender<EngineInput>,
-    /// The command that reads and writes users' files, with its arguments.
-    pub(crate) carrier: Vec<PathBuf>,
+    files: FileServers,
     turns: Turns,
-    swept: Swept,
     /// Who waits on other machines of a run.
     board: Arc<Switchboard>,
     pub(crate) visits: Arc<Visits>,
 }
 
+/// Who reads and writes files for runs on other machines.
+#[derive(Debug)]
+pub(crate) enum FileServers {
+    /// A process that is started for each, with this command, as who the schedd is.
+    Started { command: Vec<PathBuf>, swept: Swept },
+    /// A process of the user whose files they are.
+    Owners(Arc<Lenders>),
+}
+
+impl FileServers {
+    pub(crate) fn started(command: Vec<PathBuf>) -> Self {
+        Self::Started { command, swept: Swept::default() }
+    }
+
+    /// One for a run, and its child if it is one.
+    async fn open(
+        &self,
+        owner: &UserName,
+        granted: &Granted,
+    ) -> Result<(Process, Option<Child>), Broken> {
+        match self {
+            Self::Started { command, swept } => {
+                let (ours, theirs) = UnixStream::pair()?;
+                let sweeps = swept.is_due(granted, clock::now().boot_ms);
+                let child = start(command, sweeps, theirs)?;
+                Ok((Process::started(ours)?, Some(child)))
+            }
+            Self::Owners(lenders) => Ok((Process::called(lenders.open(owner).await?), None)),
+        }
+    }
+}
+
 /// Into which folders files were brought, and when what is left of others was looked for there. A
 /// process that brings some lives for one run and does not know.
 #[derive(Debug, Default)]
-struct Swept(Mutex<BTreeMap<PathBuf, u64>>);
+pub(crate) struct Swept(Mutex<BTreeMap<PathBuf, u64>>);
 
 /// How often a folder is looked through, milliseconds.
 const SWEEP_EVERY_MS: u64 = 24 * 3600 * 1000;
@@ -107,13 +138,14 @@ enum Broken {
     Parts(#[from] PartsError),
     #[error("start what reads and writes files")]
     Start(#[from] io::Error),
+    #[error(transparent)]
+    Lending(#[from] LendingError),
 }
 
 impl MachineContext {
-    pub(crate) fn new(engine: mpsc::Sender<EngineInput>, carrier: Vec<PathBuf>) -> Self {
-        let (turns, swept) = (Turns::new(), Swept::default());
+    pub(crate) fn new(engine: mpsc::Sender<EngineInput>, files: FileServers) -> Self {
         let (board, visits) = (Arc::default(), Arc::default());
-        Self { engine, carrier, turns, swept, board, visits }
+        Self { engine, files, turns: Turns::new(), board, visits }
     }
 
     /// Who waits on other machines of a run: the machine of the schedd may be one of them.
@@ -162,7 +194,9 @@ async fn attend(incoming: Incoming, context: &MachineContext) -> Result<(), Brok
         | Role::Negotiator
         | Role::Task
         | Role::Newcomer
-        | Role::Helper) => Err(Broken::WrongRole(role)),
+        | Role::Helper
+        | Role::Lender
+        | Role::Carrier) => Err(Broken::WrongRole(role)),
     }
 }
 
@@ -178,18 +212,27 @@ async fn carry(
     let (answer, answered) = oneshot::channel();
     let ask = EngineInput::FilesFor { machine: machine.clone(), wanted, answer };
     context.engine.send(ask).await.map_err(|_| Broken::Stopping)?;
-    let Some(Lent { granted, mut over }) = answered.await.map_err(|_| Broken::Stopping)? else {
+    let Some(Lent { owner, granted, mut over }) = answered.await.map_err(|_| Broken::Stopping)?
+    else {
         tracing::warn!(%machine, run = %wanted.run, "files are not for this run any more");
         return Ok(connection.sender.send(&FilesAnswer::NotYours).await?);
     };
-    let turn = tokio::select! {
-        turn = wait_for_turn(&mut connection, &place) => turn?,
+    let share = match &context.files {
+        FileServers::Started { .. } => None,
+        FileServers::Owners(_) => Some(context.turns.share(&machine, &owner)),
+    };
+    let begun = async {
+        let mut server = pin!(async {
+            let turn = place.turn(share.as_ref()).await;
+            Ok((turn, context.files.open(&owner, &granted).await?))
+        });
+        keep_waiting(&mut connection, &mut server).await
+    };
+    let begun = tokio::select! {
+        begun = begun => begun?,
         _ = &mut over => return Ok(connection.sender.send(&FilesAnswer::NotYours).await?),
     };
-    let Some(turn) = turn else { return Ok(()) };
-    let (ours, theirs) = UnixStream::pair()?;
-    let sweeps = context.swept.is_due(&granted, clock::now().boot_ms);
-    let mut child = start(&context.carrier, sweeps, theirs)?;
+    let Some((turn, (process, child))) = begun else { return Ok(()) };
     connection.sender.send(&FilesAnswer::Ask).await?;
     let mut turn = Some(turn);
     let stands_still = |times: u32| {
@@ -198,34 +241,37 @@ async fn carry(
     };
     let granted = frame::encode(&granted)?;
     let ended = tokio::select! {
-        ended = pass_on(connection, ours, granted, STANDING_STILL, stands_still) => ended,
+        ended = pass_on(connection, process, granted, STANDING_STILL, stands_still) => ended,
         _ = over => {
             tracing::info!(%machine, run = %wanted.run, "files of a run are over with it");
             Ok(())
         }
     };
     drop(turn);
-    // It ends with its socket, if it is not stuck.
-    let status = match timeout(ENDS, child.wait()).await {
-        Ok(status) => status?,
-        Err(_) => {
-            child.start_kill()?;
-            return Ok(ended?);
-        }
-    };
-    if !status.success() {
+    let Some(child) = child else { return Ok(ended?) };
+    if let Some(status) = end(child).await?.filter(|status| !status.success()) {
         tracing::warn!(%machine, run = %wanted.run, %status, "what reads and writes files failed");
     }
     Ok(ended?)
 }
 
-/// Its turn; `None` if the machine has gone. Who waits hears now and then that it is not forgotten,
-/// and has nothing to say.
-async fn wait_for_turn(connection: &mut Connection, place: &Place) -> Result<Option<Turn>, Broken> {
-    let mut turn = pin!(place.turn());
+/// How a process ended whose socket is closed: it ends with that, if it is not stuck.
+async fn end(mut child: Child) -> io::Result<Option<ExitStatus>> {
+    match timeout(ENDS, child.wait()).await {
+        Ok(status) => status.map(Some),
+        Err(_) => child.start_kill().map(|()| None),
+    }
+}
+
+/// What a machine waits for; `None` if it has gone. Who waits hears now and then that it is not
+/// forgotten, and has nothing to say.
+async fn keep_waiting<T>(
+    connection: &mut Connection,
+    mut awaited: impl Future<Output = Result<T, Broken>> + Unpin,
+) -> Result<Option<T>, Broken> {
     loop {
         tokio::select! {
-            turn = &mut turn => return Ok(Some(turn)),
+            got = &mut awaited => return got.map(Some),
             frame = connection.receiver.next_frame() => match frame? {
                 Some(_) => return Err(Broken::TooEarly),
                 None => return Ok(None),
@@ -235,11 +281,7 @@ async fn wait_for_turn(connection: &mut Connection, place: &Place) -> Result<Opt
     }
 }
 
-fn start(
-    command: &[PathBuf],
-    sweeps: bool,
-    socket: UnixStream,
-) -> io::Result<tokio::process::Child> {
+fn start(command: &[PathBuf], sweeps: bool, socket: UnixStream) -> io::Result<Child> {
     let [program, args @ ..] = command else {
         return Err(io::Error::new(io::ErrorKind::NotFound, "no program for that is known"));
     };

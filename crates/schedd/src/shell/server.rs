@@ -29,7 +29,8 @@ use super::tender::Tender;
 use crate::core::{Beside, Core, CoreConfig, EventLog, Starts, SystemPolicy};
 use crate::shell::clients::{self, ClientContext};
 use crate::shell::engine::{self, Engine, EngineInput, OutgoingMail, Parts};
-use crate::shell::machines::{self, MachineContext};
+use crate::shell::lending::Lenders;
+use crate::shell::machines::{self, FileServers, MachineContext};
 use crate::shell::mail::{MailRoute, Mailer};
 use crate::shell::store::{Loaded, Reader, Store, StoreError};
 use crate::shell::userlog::{
@@ -104,6 +105,8 @@ pub struct ManyUsers {
     pub launcher: PathBuf,
     /// The command that writes a user's logs, with its arguments.
     pub log_writer: Vec<PathBuf>,
+    /// The command that lends a user's files to other machines, with its arguments.
+    pub lender: Vec<PathBuf>,
 }
 
 /// Where a schedd listens for other machines.
@@ -115,8 +118,8 @@ pub struct Listening {
     pub address: String,
     /// The folder of the pool's trust.
     pub trust: PathBuf,
-    /// The command that reads and writes users' files for machines, with its arguments; its
-    /// standard input is the connection ([`proto::files::FilesFor`]).
+    /// The command that reads and writes files for machines where all are the schedd's own user's,
+    /// with its arguments; its standard input is the connection ([`proto::files::FilesFor`]).
     pub carrier: Vec<PathBuf>,
 }
 
@@ -210,7 +213,9 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
 
     let (at, role) = (Address::unix(&config.socket), Role::Schedd(config.name.clone()));
     let listener = Listener::bind(&at, role, config.admission.clone())?.of_generation(generation);
-    let (port, machines) = listen_to_machines(config.listening.as_ref(), greeting, inputs.clone())?;
+    let lenders = config.many_users.as_ref().map(lenders);
+    let (port, machines) =
+        listen_to_machines(config.listening.as_ref(), greeting, inputs.clone(), lenders.clone())?;
     let context = Arc::new(ClientContext {
         engine: inputs.clone(),
         history,
@@ -225,6 +230,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         uid_min: config.many_users.as_ref().map_or(0, |many| many.uid_min),
         superusers: config.many_users.map(|many| many.superusers),
         log_helpers,
+        lenders,
     });
     tokio::select! {
         () = clients::serve(listener, context) => {}
@@ -267,21 +273,29 @@ fn log_helpers(many: &ManyUsers) -> Arc<LogHelpers> {
     LogHelpers::new(move |uid| launcher::client::help(&launcher, "schedd", uid, &command))
 }
 
+/// What lends files of these users.
+fn lenders(many: &ManyUsers) -> Arc<Lenders> {
+    let (launcher, command) = (many.launcher.clone(), many.lender.clone());
+    Lenders::new(move |uid| launcher::client::help(&launcher, "lender", uid, &command))
+}
+
 /// The port for other machines, if there is one, and what their connections need.
 fn listen_to_machines(
     listening: Option<&Listening>,
     greeting: Greeting,
     engine: mpsc::Sender<EngineInput>,
+    lenders: Option<Arc<Lenders>>,
 ) -> Result<(Option<Listener>, Arc<MachineContext>), Error> {
-    let Some(listening) = listening else {
-        return Ok((None, Arc::new(MachineContext::new(engine, Vec::new()))));
-    };
+    let command = listening.map(|listening| listening.carrier.clone()).unwrap_or_default();
+    let own = || FileServers::started(command);
+    let files = lenders.map_or_else(own, FileServers::Owners);
+    let context = Arc::new(MachineContext::new(engine, files));
+    let Some(listening) = listening else { return Ok((None, context)) };
     let admission = Admission::Nodes(Gate::open(&listening.trust, false)?);
     let role = Role::Schedd(greeting.schedd);
     let port = Listener::bind(&Address::Tcp(listening.at), role, admission)?;
     let port = port.of_generation(greeting.generation);
-    let context = MachineContext::new(engine, listening.carrier.clone());
-    Ok((Some(port), Arc::new(context)))
+    Ok((Some(port), context))
 }
 
 /// The folders of the jobs that are queued, and no others: before anything is written to the logs
@@ -326,6 +340,7 @@ fn core_config(config: &Config, spool: &Spool) -> Result<CoreConfig, Error> {
         event_log: config.event_log.as_ref().map(|pool| pool.log.clone()),
         system: config.system.clone(),
         jobs_of_a_user: config.many_users.as_ref().and_then(|many| many.jobs_of_a_user),
+        keeps_nothing: config.many_users.is_some(),
         slice: crate::core::SLICE,
         generation: 1,
         ran_on: None,

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use launcher::wire;
-use model::{JobId, MachineName, Now, RunEnd, ScheddName, Usage};
-use proto::claiming::FromStartd;
+use model::{JobId, MachineName, Now, RunEnd, ScheddName, Usage, UserName};
+use proto::claiming::{FromStartd, ToStartd};
 use proto::clock;
 use proto::files::FilesFor;
 use proto::net::Connection;
@@ -35,6 +35,7 @@ use crate::shell::links::parts::WhoseRun;
 use crate::shell::links::schedds::ScheddLink;
 use crate::shell::links::translate;
 use crate::shell::machine::disk;
+use crate::shell::owners::people::Found;
 use crate::shell::owners::{Cut, Errand, News, Owners};
 use crate::shell::run::entry::RunPlace;
 use crate::shell::run::sandbox::Sandboxes;
@@ -105,6 +106,8 @@ pub(crate) enum OwnersInput {
     Read { key: RunKey, wanted: Wanted, answer: oneshot::Sender<Shown> },
     /// What became of a helper, or what it says.
     Helper { uid: u32, news: News },
+    /// What the system says of the name of an owner.
+    Known { name: UserName, found: Found },
 }
 
 /// What an engine is made of.
@@ -152,7 +155,7 @@ impl Engine {
         mut inputs: mpsc::Receiver<EngineInput>,
     ) -> Result<(), JournalError> {
         if let Some(owners) = &mut self.parts.owners {
-            owners.begin(&self.parts.core.owners());
+            owners.begin(&self.parts.core.owners(), self.parts.core.claimants()).await;
         }
         for key in self.parts.core.logged() {
             self.run_log(key).say(|| "Another startd goes on with this run".to_owned());
@@ -247,7 +250,7 @@ impl Engine {
         }
         for input in waiting.drain(..) {
             match input {
-                EngineInput::Core(input) => inputs.push(input),
+                EngineInput::Core(input) => inputs.extend(self.passed(input)),
                 EngineInput::ScheddUp { schedd, generation, .. }
                     if self.parts.core.is_replaced(&schedd, generation) =>
                 {
@@ -308,8 +311,42 @@ impl Engine {
             OwnersInput::HelperUp(connection) => owners.serve(*connection),
             OwnersInput::Read { key, wanted, answer } => owners.read(key, wanted, answer),
             OwnersInput::Helper { uid, news } => return owners.heard(uid, news),
+            OwnersInput::Known { name, found } => {
+                let waited = owners.known(name, found, clock::now().boot_ms);
+                return waited.into_iter().filter_map(|input| self.passed(input)).collect();
+            }
         }
         Vec::new()
+    }
+
+    /// What the core is to decide on now. Where runs are their owners', what begins one waits until
+    /// it is known who that is here, and a claim for somebody whose jobs cannot run is refused.
+    fn passed(&mut self, input: Input) -> Option<Input> {
+        let Some(owners) = &mut self.parts.owners else { return Some(input) };
+        let Input::FromSchedd { schedd, message, .. } = &input else { return Some(input) };
+        let now_ms = clock::now().boot_ms;
+        match message {
+            ToStartd::RequestClaim(request) => {
+                let (schedd, request) = (schedd.clone(), request.clone());
+                let input = owners.pass(&request.owner, input, now_ms)?;
+                let Err(reason) = owners.may_claim(&request.owner, &request.ad) else {
+                    return Some(input);
+                };
+                let denied = FromStartd::ClaimDenied { matched: request.matched, reason };
+                self.tell_schedd(&schedd, denied);
+                None
+            }
+            ToStartd::StartRun(start) => match self.parts.core.claimant(start.claim).cloned() {
+                Some(owner) => owners.pass(&owner, input, now_ms),
+                None => Some(input),
+            },
+            ToStartd::Echo { .. }
+            | ToStartd::StopRun { .. }
+            | ToStartd::PauseRun { .. }
+            | ToStartd::RunRecorded { .. }
+            | ToStartd::ReleaseClaim { .. }
+            | ToStartd::Visit { .. } => Some(input),
+        }
     }
 
     fn heard(&mut self, heard: Heard) -> Option<Input> {
@@ -447,13 +484,15 @@ impl Engine {
     }
 
     fn close_log(&mut self, closed: Box<ClosedLog>) {
+        // Far away it came with the outputs: nothing is taken of a run that is over.
+        if self.parts.callers.is_some() {
+            return;
+        }
         if let Some(owners) = &mut self.parts.owners {
             return owners.tell(closed.key, Errand::CloseLog(closed));
         }
         let ClosedLog { key, log, end, usage } = *closed;
         let log = RunLog::new(Some(&log), &self.scratch(key)).close(&end, &usage);
-        // Far away it came with the outputs: nothing is taken of a run that is over.
-        let log = log.filter(|_| self.parts.callers.is_none());
         log.into_iter().for_each(|log| self.parts.carrier.bring_run_log(log));
     }
 

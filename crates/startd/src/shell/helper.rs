@@ -42,6 +42,8 @@ pub struct HelperConfig {
     pub startd: PathBuf,
     /// Where the schedd listens: jobs that call it are told.
     pub schedd: PathBuf,
+    /// Whether the schedds, and with them the submitters' files, are on other machines.
+    pub is_far: bool,
     /// Below which each user has a folder, named by the user's number.
     pub execute_dir: PathBuf,
     /// The programs that fetch and store files by URL.
@@ -62,6 +64,8 @@ pub enum HelperError {
 }
 
 struct Helper {
+    /// Where the startd listens, if it is to call for files.
+    caller: Option<PathBuf>,
     sandboxes: Sandboxes,
     carrier: Carrier,
     work: mpsc::Sender<EngineInput>,
@@ -89,7 +93,8 @@ pub async fn help(config: HelperConfig) -> Result<(), HelperError> {
     let carrier = Carrier::new(&folder, sandboxes.clone(), work.clone()).map_err(unusable)?;
     let (sweeper, all_swept) = start_sweeping(sandboxes.clone());
     let (shown, read) = mpsc::channel(QUEUE);
-    let helper = Helper { sandboxes, carrier, work, sweeper, shown, asked: 0 };
+    let caller = config.is_far.then_some(config.startd);
+    let helper = Helper { caller, sandboxes, carrier, work, sweeper, shown, asked: 0 };
     match helper.serve(connection, done, read).await? {
         // What is not removed then is when the user runs something again.
         Ended::Idle => drop(timeout(LAST_FOLDERS, all_swept).await),
@@ -168,7 +173,10 @@ impl Helper {
                 }
             }
             Errand::BringIn(run) => self.bring_in(run).await,
-            Errand::BringBack(over) => self.carrier.bring_back(over, SubmitSide::Here),
+            Errand::BringBack(over) => {
+                let side = self.side(over.key);
+                self.carrier.bring_back(over, side);
+            }
             Errand::CutOff(key) => self.carrier.cut_off(key),
             Errand::LetGo(key) => self.carrier.let_go(key),
             Errand::CloseLog(closed) => {
@@ -199,8 +207,9 @@ impl Helper {
 
     /// A run whose files stay where they are needs its folder; for others the carrier makes it.
     async fn bring_in(&self, run: Box<StartProcess>) {
+        let side = self.side(run.key);
         if run.freight.travels {
-            return self.carrier.bring_in(run, SubmitSide::Here);
+            return self.carrier.bring_in(run, side);
         }
         if let Err(failure) = self.sandboxes.prepare(&run) {
             let result = Box::new(Fetched::Failed(failure));
@@ -209,7 +218,13 @@ impl Helper {
             let _ = self.work.send(EngineInput::Core(Input::FromCarrier(report))).await;
             return;
         }
-        self.carrier.bring_in(run, SubmitSide::Here);
+        self.carrier.bring_in(run, side);
+    }
+
+    /// Where the files of a run's submitter are.
+    fn side(&self, key: RunKey) -> SubmitSide {
+        let far = self.caller.clone().map(|startd| SubmitSide::Through { startd, key });
+        far.unwrap_or(SubmitSide::Here)
     }
 
     async fn sweep(&self, folders: Vec<PathBuf>) {

@@ -1,9 +1,11 @@
-//! The connections: from schedds (`schedds`) and commands (`commands`), to the negotiator and to
+//! The connections: from schedds (`schedds`), commands (`commands`) and processes of runs' owners
+//! (`carrying`, `parts`), to the negotiator and to
 //! the launcher, whose words `translate` makes the core's. What is said over them is the core's
 //! matter.
 
 pub(crate) mod callers;
 pub(crate) mod calling;
+pub(crate) mod carrying;
 pub(crate) mod commands;
 pub(crate) mod launcher;
 pub(crate) mod listening;

@@ -3,15 +3,20 @@
 //! itself touches none. It knows which run is whose and what was ordered and is not answered; what
 //! a helper does is `helper`'s matter.
 //!
-//! A helper is its user's: what it says of a run counts only if the run is that user's.
+//! A helper is its user's: what it says of a run counts only if the run is that user's. Who users
+//! are, `people` finds out.
+
+pub(crate) mod people;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use classad::ClassAd;
 use launcher::wire::Start;
 use model::{StartFailure, StartStage, UserName};
 use nix::errno::Errno;
-use nix::unistd::User;
+use proto::clock;
 use proto::net::Connection;
 use proto::user_helper::{HelperNews, Helpers};
 use serde::{Deserialize, Serialize};
@@ -21,6 +26,7 @@ use crate::core::{
     BringBack, ClosedLog, DiskUsed, Fetched, FromCarrier, Input, RunKey, StartProcess,
     StoreFailure, Stored,
 };
+use crate::shell::owners::people::{Found, People, Person, check_same};
 use crate::shell::run::sandbox::Sandboxes;
 use crate::shell::run::scratch::folder_of;
 use crate::shell::run::shown::{Shown, Wanted};
@@ -112,6 +118,7 @@ impl InHand {
 #[derive(Debug)]
 pub(crate) struct Owners {
     helpers: Helpers<Errand, HelperSays>,
+    people: People,
     /// Below which each user has a folder.
     folder: PathBuf,
     runs: BTreeMap<RunKey, u32>,
@@ -130,9 +137,10 @@ pub(crate) struct Owners {
 
 impl Owners {
     /// With scratch folders below the users' own in this one.
-    pub(crate) fn new(helpers: Helpers<Errand, HelperSays>, folder: &Path) -> Self {
+    pub(crate) fn new(helpers: Helpers<Errand, HelperSays>, folder: &Path, people: People) -> Self {
         Self {
             helpers,
+            people,
             folder: folder.to_owned(),
             runs: BTreeMap::new(),
             in_hand: BTreeMap::new(),
@@ -150,8 +158,11 @@ impl Owners {
         tokio::spawn(async move { helpers.serve(connection).await });
     }
 
-    /// Takes note of the runs of earlier lives, before anything is said of any.
-    pub(crate) fn begin(&mut self, runs: &[(RunKey, UserName)]) {
+    /// Takes note of the runs of earlier lives, and of whose the claims are, before anything is
+    /// said of any.
+    pub(crate) async fn begin(&mut self, runs: &[(RunKey, UserName)], claims: BTreeSet<UserName>) {
+        let now_ms = clock::now().boot_ms;
+        self.people.meet(claims.into_iter(), now_ms).await;
         for (key, owner) in runs {
             if let Err(failure) = self.note(*key, owner) {
                 tracing::error!(%key, ?failure, "nothing is removed of what earlier runs have left");
@@ -165,10 +176,37 @@ impl Owners {
     /// # Errors
     ///
     /// Why it cannot run here.
-    pub(crate) fn note(&mut self, key: RunKey, owner: &UserName) -> Result<User, StartFailure> {
-        let user = user_of(owner)?;
-        self.runs.insert(key, user.uid.as_raw());
-        Ok(user)
+    pub(crate) fn note(&mut self, key: RunKey, owner: &UserName) -> Found {
+        let person = self.people.get(owner)?;
+        self.runs.insert(key, person.uid());
+        Ok(person)
+    }
+
+    /// The same for one that is to begin: its owner is who submitted it.
+    fn note_new(&mut self, run: &StartProcess) -> Result<Arc<Person>, StartFailure> {
+        let person = self.note(run.key, &run.owner)?;
+        check_same(&person, &run.job)?;
+        Ok(person)
+    }
+
+    /// What concerns a user's runs, once it is known who that is: until then it waits.
+    pub(crate) fn pass(&mut self, owner: &UserName, input: Input, now_ms: u64) -> Option<Input> {
+        self.people.pass(owner, input, now_ms)
+    }
+
+    /// What has waited for what is known now.
+    pub(crate) fn known(&mut self, name: UserName, found: Found, now_ms: u64) -> Vec<Input> {
+        self.people.heard(name, found, now_ms)
+    }
+
+    /// Whether a user's jobs can run here.
+    ///
+    /// # Errors
+    ///
+    /// Why they cannot, as a sentence.
+    pub(crate) fn may_claim(&self, owner: &UserName, job: &ClassAd) -> Result<(), String> {
+        let checked = self.people.get(owner).and_then(|person| check_same(&person, job));
+        checked.map_err(|failure| failure.said.unwrap_or_default())
     }
 
     /// The folder of a user.
@@ -186,7 +224,7 @@ impl Owners {
     /// Has a run's folder made, and its files brought; says what comes of it at once, if anything.
     pub(crate) fn bring_in(&mut self, run: Box<StartProcess>) -> Option<Input> {
         let key = run.key;
-        match self.note(key, &run.owner) {
+        match self.note_new(&run) {
             Ok(_) => self.order(key, Errand::BringIn(run)),
             Err(failure) => Some(carried(not_fetched(key, failure))),
         }
@@ -202,17 +240,8 @@ impl Owners {
         run: &StartProcess,
         sandboxes: &Sandboxes,
     ) -> Result<Start, StartFailure> {
-        let user = self.note(run.key, &run.owner)?;
-        let folder = self.folder(user.uid.as_raw());
-        let owners = sandboxes.of_owner(&user, folder).map_err(|error| {
-            let errno = error.raw_os_error().unwrap_or(Errno::EIO as i32);
-            let said = format!("the groups of {} are not known: {error}", user.name);
-            StartFailure {
-                said: Some(said),
-                ..StartFailure::at(StartStage::Prepare, &*user.name, errno)
-            }
-        })?;
-        owners.process_of(run)
+        let person = self.note_new(run)?;
+        sandboxes.of_owner(&person, self.folder(person.uid())).process_of(run)
     }
 
     /// Has brought back what came of a run.
@@ -421,24 +450,6 @@ impl Owners {
     }
 }
 
-/// The user of that name on this machine.
-fn user_of(owner: &UserName) -> Result<User, StartFailure> {
-    let failure = |errno: Errno, said: String| StartFailure {
-        said: Some(said),
-        ..StartFailure::at(StartStage::Prepare, owner.as_str(), errno as i32)
-    };
-    match User::from_name(owner.as_str()) {
-        Ok(Some(user)) if user.uid.is_root() => {
-            Err(failure(Errno::EPERM, "root's jobs are not run in a pool of many users".to_owned()))
-        }
-        Ok(Some(user)) => Ok(user),
-        Ok(None) => {
-            Err(failure(Errno::ENOENT, format!("there is no user {owner} on this machine")))
-        }
-        Err(errno) => Err(failure(errno, format!("it is not known who {owner} is: {errno}"))),
-    }
-}
-
 fn carried(report: FromCarrier) -> Input {
     Input::FromCarrier(report)
 }
@@ -528,8 +539,9 @@ mod tests {
 
     /// Owners whose helpers never come.
     fn owners() -> (Owners, mpsc::Receiver<(u32, News)>) {
-        let (sender, news) = mpsc::channel(8);
-        let owners = Owners::new(Helpers::new(|_| Ok(()), sender), Path::new("/execute"));
+        let ((sender, news), (engine, _)) = (mpsc::channel(8), mpsc::channel(8));
+        let helpers = Helpers::new(|_| Ok(()), sender);
+        let owners = Owners::new(helpers, Path::new("/execute"), People::new(engine, 1000));
         (owners, news)
     }
 
@@ -619,24 +631,16 @@ mod tests {
         assert_eq!(owners.due_ms(), None);
     }
 
-    #[test]
-    fn a_startd_that_does_not_know_all_runs_has_nothing_removed() {
+    #[tokio::test]
+    async fn a_startd_that_does_not_know_all_runs_has_nothing_removed() {
         let (mut owners, _news) = owners();
-        let root = |number| (key(number), UserName::new("root"));
-        owners.begin(&[]);
+        let root = UserName::new("root");
+        owners.begin(&[], BTreeSet::new()).await;
         assert!(owners.knows_all);
-        owners.begin(&[root(1)]);
+        owners.begin(&[(key(1), root.clone())], BTreeSet::from([root])).await;
         assert!(!owners.knows_all, "root's run is nobody's here");
         owners.runs.insert(key(2), 1001);
         owners.bring_back(back(key(2)));
         assert!(owners.told.is_empty(), "so nobody is told what to keep");
-    }
-
-    #[test]
-    fn nobody_runs_as_root_or_as_a_user_that_the_machine_does_not_know() {
-        for (name, expected) in [("root", "root's jobs"), ("nobody-of-that-name", "no user")] {
-            let failure = user_of(&UserName::new(name)).unwrap_err();
-            assert!(failure.said.as_ref().unwrap().contains(expected), "{failure:?}");
-        }
     }
 }

@@ -37,6 +37,7 @@ use crate::shell::links::schedds::{ScheddContext, draw};
 use crate::shell::machine::settings::MachineSettings;
 use crate::shell::machine::{detect, measure};
 use crate::shell::owners::Owners;
+use crate::shell::owners::people::People;
 use crate::shell::run::sandbox::Sandboxes;
 
 /// The kernel's name for this boot.
@@ -86,6 +87,8 @@ pub struct Config {
 pub struct HelperCommand {
     /// The program with its arguments.
     pub command: Vec<PathBuf>,
+    /// The smallest number of a user whose jobs are run.
+    pub uid_min: u32,
 }
 
 /// Why a startd ended.
@@ -200,18 +203,24 @@ fn sandboxes(config: &Config, plugins: Arc<Plugins>) -> io::Result<Sandboxes> {
 /// The runs of many users, whose helpers are started by the launcher.
 fn owners(config: &Config, helpers: &HelperCommand, engine: &mpsc::Sender<EngineInput>) -> Owners {
     let (news, mut heard) = mpsc::channel(ORDERS);
+    let (looked_up, mut known) = mpsc::channel(ORDERS);
     let engine = engine.clone();
     tokio::spawn(async move {
-        while let Some((uid, news)) = heard.recv().await {
-            let heard = EngineInput::Owners(Box::new(OwnersInput::Helper { uid, news }));
-            if engine.send(heard).await.is_err() {
+        loop {
+            let input = tokio::select! {
+                Some((uid, news)) = heard.recv() => OwnersInput::Helper { uid, news },
+                Some((name, found)) = known.recv() => OwnersInput::Known { name, found },
+                else => return,
+            };
+            if engine.send(EngineInput::Owners(Box::new(input))).await.is_err() {
                 return;
             }
         }
     });
     let (launcher, command) = (config.launcher.clone(), helpers.command.clone());
     let start = move |uid| ::launcher::client::help(&launcher, "startd", uid, &command);
-    Owners::new(Helpers::new(start, news), &config.execute_dir)
+    let people = People::new(looked_up, helpers.uid_min);
+    Owners::new(Helpers::new(start, news), &config.execute_dir, people)
 }
 
 /// A thread that clears scratch folders away; it says when there will be no more.
@@ -252,8 +261,8 @@ fn callers(config: &Config) -> Result<Option<Arc<CalledSchedds>>, Error> {
 /// Where schedds are, for runs with several parts.
 fn whereabouts(config: &Config, callers: Option<&Arc<CalledSchedds>>) -> Whereabouts {
     let (machine, schedd) = (config.machine.clone(), config.schedd.clone());
-    let (callers, speaking) = (callers.cloned(), Seats::default());
-    Whereabouts { machine, schedd, callers, speaking }
+    let (speaking, carrying) = (Seats::default(), Seats::default());
+    Whereabouts { machine, schedd, callers: callers.cloned(), speaking, carrying }
 }
 
 /// What the connections need that are made to this startd; schedds are called for who visits.

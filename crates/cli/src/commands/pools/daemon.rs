@@ -21,6 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::commands::pbs::accounting;
 use crate::pool;
 use crate::pool::configuration::typed;
+use crate::pool::many_users::ManyUsers;
 use crate::pool::membership::{self, Standing, host};
 use client::home::{DaemonRole, Home, ROOT_SUPERVISOR};
 
@@ -28,7 +29,8 @@ use client::home::{DaemonRole, Home, ROOT_SUPERVISOR};
 #[derive(Debug, Args)]
 #[command(hide = true)]
 pub struct DaemonArgs {
-    /// launcher, negotiator, startd, schedd, supervisor, guard or files.
+    /// launcher, negotiator, startd, schedd, supervisor, guard, files, helper, log-writer, lender
+    /// or member.
     role: String,
     /// The pool's folder.
     #[arg(long)]
@@ -49,6 +51,9 @@ const HELPER: &str = "helper";
 
 /// The process of a user that writes that user's logs for the schedd.
 const LOG_WRITER: &str = "log-writer";
+
+/// The process of a user that lends that user's files to runs on other machines.
+const LENDER: &str = "lender";
 
 /// The most runs alive at a time on one machine: far above its processors, far below its process
 /// table.
@@ -89,6 +94,18 @@ pub fn run(args: &DaemonArgs) -> Result<ExitCode> {
     if args.role == LOG_WRITER {
         let written = schedd::write_for_schedd(home.socket(DaemonRole::Schedd));
         one_thread()?.block_on(written).context("write a user's logs")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.role == LENDER {
+        let runtime = one_thread()?;
+        let ended = runtime.block_on(startd::shell::lend(home.socket(DaemonRole::Schedd)));
+        // What it lends ends with its connection.
+        runtime.shutdown_background();
+        ended.context("lend a user's files to other machines")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.role == pool::MEMBER {
+        pool::as_daemons::serve(&home)?;
         return Ok(ExitCode::SUCCESS);
     }
     if args.role == FILES {
@@ -147,6 +164,7 @@ fn helper(home: &Home) -> Result<()> {
     let config = startd::shell::HelperConfig {
         startd: home.socket(DaemonRole::Startd),
         schedd: home.socket(DaemonRole::Schedd),
+        is_far: matches!(settings.standing, Standing::Joined { .. }),
         execute_dir: home.execute_dir(),
         plugins: typed::machine(&settings.configuration)?.plugins,
     };
@@ -168,7 +186,14 @@ fn negotiator(home: &Home) -> Result<()> {
         policy: typed::policy(&settings.configuration)?,
         listening: settings.standing.ports()?.map(|ports| {
             let ([at, _], [address, _]) = (ports.at, ports.addresses);
-            negotiator::Listening { at, address, trust: home.trust_dir(), name: host.clone() }
+            let (trust, name) = (home.trust_dir(), host.clone());
+            negotiator::Listening {
+                at,
+                address,
+                trust,
+                name,
+                many_users: settings.many_users.is_some(),
+            }
         }),
     };
     to_its_end(one_thread()?, async {
@@ -197,11 +222,13 @@ fn startd(home: &Home) -> Result<()> {
         launcher: home.socket(DaemonRole::Launcher),
         state_dir: home.state_dir(DaemonRole::Startd),
         execute_dir: home.execute_dir(),
-        helpers: settings
-            .many_users
-            .map(|_| command_of(home, HELPER))
-            .transpose()?
-            .map(|command| startd::shell::server::HelperCommand { command }),
+        helpers: match settings.many_users {
+            Some(ManyUsers { uid_min, .. }) => {
+                let command = command_of(home, HELPER)?;
+                Some(startd::shell::server::HelperCommand { command, uid_min })
+            }
+            None => None,
+        },
         admission: admission(home, DaemonRole::Startd)?,
         address,
         settings: machine,
@@ -220,7 +247,7 @@ fn schedd(home: &Home) -> Result<()> {
         std::thread::spawn(move || accounting::keep(&home));
     }
     let carrier = command_of(home, FILES)?;
-    let log_writer = command_of(home, LOG_WRITER)?;
+    let (log_writer, lender) = (command_of(home, LOG_WRITER)?, command_of(home, LENDER)?);
     let superusers = typed::superusers(&settings);
     let jobs_of_a_user = typed::jobs_of_a_user(&settings)?;
     let config = schedd::Config {
@@ -253,6 +280,7 @@ fn schedd(home: &Home) -> Result<()> {
             jobs_of_a_user: Some(jobs_of_a_user),
             launcher: home.socket(DaemonRole::Launcher),
             log_writer,
+            lender,
         }),
         retention: typed::retention(&settings)?,
         system: typed::system_policies(&settings)?,

@@ -7,10 +7,11 @@ use anyhow::{Context, Result};
 use clap::Args;
 use proto::trust::Token;
 
-use crate::commands::pools::pool::home;
+use crate::commands::pools::pool::{home, system_home};
 use crate::line::call::Call;
 use crate::line::exit::Exit;
 use crate::line::outcome::Outcome;
+use crate::pool::many_users;
 use crate::pool::{self, PoolSettings};
 use crate::render::nodes::Joined;
 
@@ -34,6 +35,11 @@ pub struct JoinArgs {
     /// The folder of what it keeps (default: $UPDRAFT_HOME, else the user's state folder).
     #[arg(long)]
     dir: Option<PathBuf>,
+    /// The pool is many users': only root joins it. The machine's daemons run as the user
+    /// 'updraft', each job as its owner, who must be a user here too, with the same number. It is
+    /// kept in /var/lib/updraft unless --dir says otherwise.
+    #[arg(long)]
+    system: bool,
     /// As JSON.
     #[arg(long)]
     json: bool,
@@ -51,10 +57,19 @@ pub fn run(args: JoinArgs, call: &Call) -> Result<Outcome> {
         io::stdin().read_to_string(&mut word).context("read the token from standard input")?;
     }
     let token: Token = word.parse()?;
-    let settings =
-        PoolSettings { cpus: args.cpus, memory_mib: args.memory, ..PoolSettings::default() };
-    let home = home(args.dir);
     let program = std::env::current_exe()?;
+    let (home, many_users) = match args.system {
+        true => {
+            let home = system_home(args.dir);
+            let many = many_users::here(&home, "join")?;
+            many_users::check_open(&program, &program)?;
+            (home, Some(many))
+        }
+        false => (home(args.dir), None),
+    };
+    let of_none =
+        PoolSettings { cpus: args.cpus, memory_mib: args.memory, ..PoolSettings::default() };
+    let settings = PoolSettings { many_users, ..of_none };
     let (name, joined) = pool::join(&home, &token, args.name.as_deref(), &settings, &program)?;
     let dir = home.dir().display().to_string();
     let said = Joined { name, address: token.address, dir, clock_ahead_s: joined.ahead_s };

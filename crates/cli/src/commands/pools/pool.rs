@@ -257,7 +257,9 @@ pub fn run(args: PoolArgs, call: &Call) -> Result<Outcome> {
             // The values that there are have been looked at.
             let role = NodeRole::from_name(&role).unwrap_or(NodeRole::Execute);
             let invitation = Invitation { role, ttl_s, uses, names: name };
-            let invited = Invited { token: home.negotiator()?.invite(invitation)?, uses, ttl_s };
+            let (token, many_users) =
+                (home.negotiator()?.invite(invitation)?, home.is_of_many_users());
+            let invited = Invited { token, uses, ttl_s, many_users };
             Ok(Outcome::of(&invited, json, call, Exit::Done))
         }
         Action::Nodes { dir, json } => {
@@ -326,7 +328,7 @@ fn copied(home: &Home, file: PathBuf, is_back: bool) -> Copied {
 }
 
 /// The machine's pool, unless a folder is named.
-fn system_home(dir: Option<PathBuf>) -> Home {
+pub(crate) fn system_home(dir: Option<PathBuf>) -> Home {
     match dir {
         None if std::env::var_os(HOME_VARIABLE).is_none_or(|set| set.is_empty()) => {
             Home::at(Path::new(SYSTEM_DIR))
@@ -361,7 +363,7 @@ fn home_to_start(dir: Option<PathBuf>, system: bool) -> Result<(Home, Option<Man
         (dir, true) => system_home(dir),
         (dir, false) => home(dir),
     };
-    let many = system.then(|| many_users::here(&home)).transpose()?;
+    let many = system.then(|| many_users::here(&home, "start")).transpose()?;
     Ok((home, many))
 }
 
@@ -403,7 +405,9 @@ fn status(home: &Home) -> Result<Status> {
     };
     let processes = pool::status(home)?.into_iter().map(process).collect();
     let mut joined = member(home)?;
-    if let Some(member) = &mut joined {
+    // What the machine has of its membership is its daemons' own: others do not ask with it.
+    let may_ask = !home.is_of_many_users() || many_users::are_root();
+    if let Some(member) = joined.as_mut().filter(|_| may_ask) {
         member.known = Some(match membership::is_known(home, &member.pool)? {
             Known::Yes => "connected",
             Known::No => "the pool does not know it: it was revoked, or does not run",

@@ -177,19 +177,29 @@ fn many_machines(pool: &Pool, class: &Class) -> Cause {
     Cause::ManyMachines { needed: class.hosts, pool: machines }
 }
 
-/// The resource that the nearest machine is short of: the one for which the largest part of the
-/// request is free. A full pool asks this of each class in each pass, so it makes no text but that
-/// of its answer.
+/// That machines with room for it decline it; or else the resource that the nearest machine is
+/// short of: the one for which the largest part of the request is free. A full pool asks this of
+/// each class in each pass, so it makes no text but that of its answer.
 fn shortage(pool: &Pool, class: &Class, (could_run, sample): (u32, &[u32])) -> Cause {
     let mut nearest: Option<(f64, u32, Short)> = None;
+    let (mut decliners, mut first) = (0, None);
     for number in sample {
         let Some(row) = pool.rows.get(*number) else { continue };
         let asked = wanted_of(class, row);
+        let decline = class.declined.get(&row.state.machine);
+        if let Some(decline) = decline.filter(|_| pool.free(*number).covers(&asked)) {
+            decliners += 1;
+            first.get_or_insert((&row.state.machine, &decline.why));
+        }
         let Some((share, short)) = scarcest(&asked, pool.free(*number)) else { continue };
         // Of two that are as near the later one is told of.
         if nearest.as_ref().is_none_or(|(most, ..)| share.total_cmp(most).is_ge()) {
             nearest = Some((share, *number, short));
         }
+    }
+    if let Some((machine, why)) = first {
+        let (machine, reason) = (machine.to_string(), why.to_string());
+        return Cause::Declined { machines: decliners, machine, reason };
     }
     let found = nearest.and_then(|(_, number, short)| {
         let row = pool.rows.get(number)?;

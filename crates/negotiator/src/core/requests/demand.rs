@@ -28,9 +28,19 @@ pub struct Demand {
     paused: BTreeMap<(ScheddName, ClassId), Declined>,
 }
 
-/// Machines of which a match was declined: by which ad of theirs, and until when they are left
-/// alone, in milliseconds of the steady clock.
-pub(crate) type Declined = BTreeMap<MachineName, (u64, u64)>;
+/// Machines of which a match was declined.
+pub(crate) type Declined = BTreeMap<MachineName, Decline>;
+
+/// That a match was declined.
+#[derive(Clone, Debug)]
+pub(crate) struct Decline {
+    /// By which ad of the machine.
+    pub(crate) by_ad: u64,
+    /// Until when it is left alone, in milliseconds of the steady clock.
+    pub(crate) until_ms: u64,
+    /// Why, as its schedd says.
+    pub(crate) why: Arc<str>,
+}
 
 /// The idle jobs of one class of one schedd.
 #[derive(Clone, Debug)]
@@ -112,14 +122,14 @@ impl Demand {
     pub(crate) fn avoid(
         &mut self,
         (schedd, class): (&ScheddName, ClassId),
-        (machine, sequence): (MachineName, u64),
-        until_boot_ms: u64,
+        machine: MachineName,
+        decline: Decline,
     ) {
         let declined = match self.schedds.get_mut(schedd).and_then(|all| all.get_mut(&class)) {
             Some(class) => &mut class.declined,
             None => self.paused.entry((schedd.clone(), class)).or_default(),
         };
-        declined.insert(machine.clone(), (sequence, until_boot_ms));
+        declined.insert(machine.clone(), decline);
         self.avoided.insert(machine);
     }
 
@@ -157,7 +167,10 @@ impl Demand {
         if self.avoided.is_empty() {
             return None;
         }
-        self.classes().flat_map(|class| class.declined.values()).map(|(_, until)| *until).min()
+        self.classes()
+            .flat_map(|class| class.declined.values())
+            .map(|decline| decline.until_ms)
+            .min()
     }
 
     /// Whether some class that waits asks for the time.
@@ -185,13 +198,13 @@ impl Demand {
     pub(crate) fn looked_at(&mut self, now: Now) {
         for class in self.schedds.values_mut().flat_map(BTreeMap::values_mut) {
             class.fresh = false;
-            class.declined.retain(|_, (_, until)| *until > now.boot_ms);
+            class.declined.retain(|_, decline| decline.until_ms > now.boot_ms);
             if class.wanted() == 0 {
                 class.told = None;
             }
         }
         self.paused.retain(|_, declined| {
-            declined.retain(|_, (_, until)| *until > now.boot_ms);
+            declined.retain(|_, decline| decline.until_ms > now.boot_ms);
             !declined.is_empty()
         });
         if !self.avoided.is_empty() {
@@ -303,12 +316,12 @@ impl Class {
     /// Whether a match on this machine was declined just now, and the machine has not spoken since.
     pub(crate) fn avoids(&self, machine: &MachineName, sequence: u64, now: Now) -> bool {
         let pause = self.declined.get(machine);
-        pause.is_some_and(|(by_ad, until)| *by_ad == sequence && now.boot_ms < *until)
+        pause.is_some_and(|pause| pause.by_ad == sequence && now.boot_ms < pause.until_ms)
     }
 
     /// Whether a machine that was left alone may be asked again.
     pub(crate) fn pause_is_over(&self, now: Now) -> bool {
-        self.declined.values().any(|(_, until)| *until <= now.boot_ms)
+        self.declined.values().any(|decline| decline.until_ms <= now.boot_ms)
     }
 
     /// Gives back what it shares.

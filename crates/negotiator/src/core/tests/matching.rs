@@ -315,9 +315,9 @@ fn a_declined_machine_is_left_alone_for_a_second_or_until_it_speaks() {
          machine m cpus=1 memory=1000",
         expect![[r#"
             #1 1 on m: cpus=1 memory=128
-            1 waits: not yet: 1 machine could run it; all are busy (short of Cpus)
+            1 waits: not yet: 1 machine refused it: m says: refused
             #2 1 on m: cpus=1 memory=128
-            1 waits: not yet: 1 machine could run it; all are busy (short of Cpus)
+            1 waits: not yet: 1 machine refused it: m says: refused
             #3 1 on m: cpus=1 memory=128
         "#]],
     );
@@ -335,7 +335,7 @@ fn what_one_user_declined_goes_to_the_next_at_once() {
             #1 1 on m: cpus=1 memory=128
             2 waits: not yet: 1 machine could run it; all are busy (short of Cpus)
             #2 2 on m: cpus=1 memory=128
-            1 waits: not yet: 1 machine could run it; all are busy (short of Cpus)
+            1 waits: not yet: 1 machine refused it: m says: refused
         "#]],
     );
 }
@@ -380,7 +380,7 @@ fn a_job_alone_in_its_class_leaves_a_machine_alone_that_declined_it() {
          wait 2",
         expect![[r#"
             #1 1 on a: cpus=1 memory=128
-            1 waits: not yet: 1 machine could run it; all are busy (short of Cpus)
+            1 waits: not yet: 1 machine refused it: a says: refused
             #2 1 on a: cpus=1 memory=128
         "#]],
     );

@@ -57,6 +57,9 @@ pub(crate) fn cluster_ad(record: &ClusterRecord, uid_domain: &str) -> ClassAd {
     ad.set(Own::TARGET_TYPE, "Machine");
     ad.set(Own::CLUSTER_ID, i64::from(record.cluster.0));
     ad.set(Own::OWNER, record.body.owner.as_str());
+    if let Some(uid) = record.body.owner_uid {
+        ad.set(Own::OWNER_UID, i64::from(uid));
+    }
     ad.set(Own::USER, user(record, uid_domain));
     ad.set(Own::Q_DATE, submitted);
     ad.set(Own::ENTERED_CURRENT_STATUS, submitted);
@@ -86,6 +89,10 @@ pub(crate) fn described(
     edits: Option<&ClassAd>,
 ) -> ClassAd {
     let mut ad = record.spec.delta(proc).unwrap_or_default();
+    // Whose a job is, is so of its cluster.
+    for name in [Own::OWNER, Own::OWNER_UID, Own::USER] {
+        ad.remove(name.name());
+    }
     if let Some(edits) = edits {
         ad.update(edits);
     }

@@ -109,6 +109,7 @@ own! {
     NUM_VACATES_BY_REASON = attr::NUM_VACATES_BY_REASON;
     ORIG_MAX_HOSTS = attr::ORIG_MAX_HOSTS;
     OWNER = attr::OWNER;
+    OWNER_UID = attr::OWNER_UID;
     PEAK_ADDRESS_SPACE = attr::PEAK_ADDRESS_SPACE;
     PROC_ID = attr::PROC_ID;
     Q_DATE = attr::Q_DATE;

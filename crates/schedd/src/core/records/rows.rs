@@ -33,6 +33,9 @@ pub struct ClusterRecord {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClusterBody {
     pub owner: UserName,
+    /// The owner's number when it was submitted, where jobs run as their owners.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner_uid: Option<u32>,
     /// When it was submitted (`QDate`).
     pub submitted: Timestamp,
     /// Jobs that nothing has happened to: they have no row, and wait.

@@ -1,10 +1,10 @@
 //! Which files of the submitter's a machine may have for a run: whether the run is its own, and
 //! what its job names. How they are read and written is a shell's matter.
 
-use model::{ClaimId, Granted, MachineName, Now, RunId};
+use model::{ClaimId, Granted, JobId, MachineName, Now, RunId, UserName};
 use proto::files::FilesFor;
 
-use crate::core::state::core::Core;
+use crate::core::state::core::{Cluster, Core};
 
 impl Core {
     /// What a machine may read and write for a run; `None` if it is not the run that the claim of
@@ -14,6 +14,11 @@ impl Core {
             return None;
         }
         Some(Granted::of(&self.run_ad(now, &self.claims.get(&wanted.claim)?.record)?))
+    }
+
+    /// Whose job that is, whose files are read and written for its runs.
+    pub fn owner_of(&self, job: JobId) -> Option<&UserName> {
+        self.clusters.get(&job.cluster).map(Cluster::owner)
     }
 
     /// Which part of its run that is, and how many there are; `None` if it is not the run that the

@@ -31,6 +31,9 @@ pub struct CoreConfig {
     pub system: Vec<SystemPolicy>,
     /// How many jobs a user may have in the queue, if that is bounded (`MAX_JOBS_PER_OWNER`).
     pub jobs_of_a_user: Option<u64>,
+    /// Whether nothing is kept for jobs from one run to the next: not yet where they are many
+    /// users', for the schedd would have to touch it.
+    pub keeps_nothing: bool,
     /// How many jobs are acted on in one batch.
     pub slice: usize,
     /// Which of the queues that were put in this place it is, from 1.

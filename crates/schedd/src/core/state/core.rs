@@ -284,6 +284,7 @@ impl Cluster {
     pub(crate) fn body(&self) -> ClusterBody {
         ClusterBody {
             owner: self.record.body.owner.clone(),
+            owner_uid: self.record.body.owner_uid,
             submitted: self.record.body.submitted,
             untouched: self.untouched.clone(),
             later: self.later.clone(),

@@ -90,7 +90,9 @@ impl Core {
         let (facts, edited) = self.edit(now, by, &select, &[(name.clone(), value.clone())]);
         match edited {
             Edited::Done(_) => Ok(facts),
-            Edited::Immutable(name) => Err(ChirpRefusal::Immutable(name)),
+            Edited::Immutable(name) | Edited::KeepsFiles(name) => {
+                Err(ChirpRefusal::Immutable(name))
+            }
             Edited::NoPriority(name) => Err(ChirpRefusal::NoPriority(name)),
             Edited::TooLong { name, limit } => {
                 Err(ChirpRefusal::Limit { what: format!("set {name}"), limit })

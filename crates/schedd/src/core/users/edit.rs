@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use classad::{AttrName, ClassAd, Expr};
 use model::depend::HELD_BY_MANAGERS;
-use model::{ClusterId, JobId, JobPriority, Now, Script, attr, queues};
+use model::{CheckpointEnd, ClusterId, JobId, JobPriority, Now, OnEvict, Script};
+use model::{attr, keeps_files, on_evict, queues};
 use proto::client::named::Named;
 use proto::client::{Edited, Priority, Refusal, Select, Selector};
 
@@ -55,7 +56,7 @@ impl Core {
         select: &Select,
         changes: &[(AttrName, Expr)],
     ) -> (Vec<Fact>, Edited) {
-        let done = checked(changes).and_then(|changes| {
+        let done = self.checked(changes).and_then(|changes| {
             let jobs = self.editable(now, by, select)?;
             let mut facts = Vec::new();
             for job in jobs.iter().filter_map(|job| self.job(*job)) {
@@ -81,7 +82,7 @@ impl Core {
         changes: &[(AttrName, Expr)],
         dry_run: bool,
     ) -> Result<Option<Vec<Fact>>, Refusal> {
-        let Ok(changes) = checked(changes) else { return Ok(None) };
+        let Ok(changes) = self.checked(changes) else { return Ok(None) };
         let most = jobs_a_slice(self.config.slice, &changes);
         if !self.is_about_many(by, select, most) || self.names_others(by, select) {
             return Ok(None);
@@ -200,6 +201,23 @@ impl Core {
                 jobs.dedup();
                 Ok(jobs)
             }
+        }
+    }
+}
+
+impl Core {
+    /// The changes as one ad, the last of a name.
+    ///
+    /// # Errors
+    /// What cannot be set at all, or not in such a pool.
+    fn checked(&self, changes: &[(AttrName, Expr)]) -> Result<Arc<ClassAd>, Edited> {
+        let ad = checked(changes)?;
+        match self.config.keeps_nothing && keeps_files(&ad) {
+            true => Err(Edited::KeepsFiles(match on_evict(&ad) {
+                OnEvict::Keep => attr::WHEN_TO_TRANSFER_OUTPUT.into(),
+                OnEvict::Nothing | OnEvict::BringBack => CheckpointEnd::EXIT_CODE.into(),
+            })),
+            false => Ok(ad),
         }
     }
 }

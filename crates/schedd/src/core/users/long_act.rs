@@ -151,7 +151,7 @@ impl Core {
     /// The next slice of the act that has its turn.
     pub(crate) fn act_on(&self, now: Now) -> Decision {
         let Some(act) = self.act_in_turn() else { return Decision::default() };
-        let by = Actor { user: act.user.clone(), superuser: act.superuser };
+        let by = Actor { user: act.user.clone(), superuser: act.superuser, uid: None };
         let done = OneSlice::of(self, now, &by, act).fill();
         let mut facts = done.facts;
         facts.push(Fact::Act(match done.slice.is_last {

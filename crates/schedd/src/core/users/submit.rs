@@ -100,6 +100,7 @@ impl Core {
         let (untouched, later) = factory::split(spec);
         let body = ClusterBody {
             owner: by.user.clone(),
+            owner_uid: by.uid,
             submitted: now.wall,
             untouched,
             later,

@@ -316,6 +316,16 @@ impl Core {
         claims.map(|(id, claim)| (claim.key(*id), claim.owner.clone())).collect()
     }
 
+    /// Whose jobs run on a claim.
+    pub fn claimant(&self, claim: ClaimId) -> Option<&UserName> {
+        self.state.claims.get(&claim).map(|claim| &claim.owner)
+    }
+
+    /// Whose jobs run on any.
+    pub fn claimants(&self) -> BTreeSet<UserName> {
+        self.state.claims.values().map(|claim| claim.owner.clone()).collect()
+    }
+
     /// Whether the machine holds a claim of this schedd.
     pub fn holds_claims_of(&self, schedd: &ScheddName) -> bool {
         self.state.claims.values().any(|claim| claim.schedd == *schedd)

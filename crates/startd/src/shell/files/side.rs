@@ -1,7 +1,9 @@
 //! Where the files of a run's submitter are: on this machine, or with a schedd elsewhere, which is
-//! called for each piece of work. A connection that breaks is made again and the work done again,
-//! until it is done or its leash is cut: twice does no harm. What the work is, is not known here.
+//! called for each piece of work; by the startd, where a helper does it. A connection that breaks
+//! is made again and the work done again, until it is done or its leash is cut: twice does no harm.
+//! What the work is, is not known here.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -9,8 +11,12 @@ use std::time::Duration;
 use model::ScheddName;
 use proto::command::Called;
 use proto::files::{FilesAnswer, FilesFor};
-use proto::net::{Role, chain};
+use proto::lending::CarryFor;
+use proto::net::{NetError, Role, chain};
 
+use serde::Serialize;
+
+use crate::core::RunKey;
 use crate::shell::files::disk::{Disk, SameDisk};
 use crate::shell::files::leash;
 use crate::shell::files::wire::Wire;
@@ -29,6 +35,8 @@ pub(crate) enum SubmitSide {
     Here,
     /// With a schedd that is called.
     Far { callers: Arc<CalledSchedds>, schedd: ScheddName, wanted: FilesFor },
+    /// With a schedd that the startd at this socket calls, which alone may.
+    Through { startd: PathBuf, key: RunKey },
 }
 
 /// Why there is no disk there.
@@ -42,7 +50,10 @@ enum NoDisk {
 impl SubmitSide {
     /// Whether they are on another machine.
     pub(crate) const fn is_far(&self) -> bool {
-        matches!(self, Self::Far { .. })
+        match self {
+            Self::Here => false,
+            Self::Far { .. } | Self::Through { .. } => true,
+        }
     }
 
     /// Does work with the files there, again if the connection broke in it.
@@ -51,10 +62,12 @@ impl SubmitSide {
     ///
     /// Why it was given up, as a sentence.
     pub(crate) fn with<T>(&self, mut work: impl FnMut(&dyn Disk) -> T) -> Result<T, String> {
-        let Self::Far { callers, schedd, wanted } = self else { return Ok(work(&SameDisk)) };
+        if !self.is_far() {
+            return Ok(work(&SameDisk));
+        }
         let mut last = String::new();
         loop {
-            let why = match open(callers, schedd, *wanted) {
+            let why = match self.open() {
                 Ok(disk) => {
                     let done = work(&disk);
                     if !disk.has_broken() {
@@ -64,11 +77,11 @@ impl SubmitSide {
                 }
                 Err(NoDisk::Yet(why)) => why,
                 Err(NoDisk::NotOurs) => {
-                    return Err(format!("schedd {schedd} does not know this run any more"));
+                    return Err("its schedd does not know this run any more".to_owned());
                 }
             };
             if why != last {
-                tracing::warn!(%schedd, run = %wanted.run, why, "files do not cross; trying again");
+                tracing::warn!(run = %self.run(), why, "files do not cross; trying again");
             }
             if leash::pulled().is_err() {
                 return Err(format!("files did not cross before the run's lease was over: {why}"));
@@ -77,18 +90,45 @@ impl SubmitSide {
             thread::sleep(AGAIN);
         }
     }
+
+    /// What the run is called in the log.
+    fn run(&self) -> String {
+        match self {
+            Self::Here => String::new(),
+            Self::Far { wanted, .. } => wanted.run.to_string(),
+            Self::Through { key, .. } => key.to_string(),
+        }
+    }
+
+    fn open(&self) -> Result<Wire, NoDisk> {
+        let asked = match self {
+            Self::Here => return Err(NoDisk::Yet("they are here".to_owned())),
+            Self::Far { callers, schedd, wanted } => {
+                let far = callers.far(schedd);
+                let far =
+                    far.ok_or_else(|| NoDisk::Yet("where it is called is not known".to_owned()))?;
+                let role = Role::Files(callers.machine().to_owned());
+                let whom = Role::Schedd(schedd.to_string());
+                asked(Called::to(&far, role, &whom, PATIENCE), wanted)
+            }
+            Self::Through { startd, key } => {
+                let wanted = CarryFor { key: key.to_string() };
+                asked(Called::here(startd, Role::Carrier, Some(PATIENCE)), &wanted)
+            }
+        };
+        match asked {
+            Ok((FilesAnswer::Ask, called)) => Ok(Wire::over(called)),
+            Ok((FilesAnswer::NotYours, _)) => Err(NoDisk::NotOurs),
+            Err(error) => Err(NoDisk::Yet(chain(&error))),
+        }
+    }
 }
 
-fn open(callers: &CalledSchedds, schedd: &ScheddName, wanted: FilesFor) -> Result<Wire, NoDisk> {
-    let far = callers.far(schedd);
-    let far = far.ok_or_else(|| NoDisk::Yet("where it is called is not known".to_owned()))?;
-    let role = Role::Files(callers.machine().to_owned());
-    let whom = Role::Schedd(schedd.to_string());
-    let asked = Called::to(&far, role, &whom, PATIENCE)
-        .and_then(|mut called| Ok((called.ask::<_, FilesAnswer>(&wanted)?, called)));
-    match asked {
-        Ok((FilesAnswer::Ask, called)) => Ok(Wire::over(called)),
-        Ok((FilesAnswer::NotYours, _)) => Err(NoDisk::NotOurs),
-        Err(error) => Err(NoDisk::Yet(chain(&error))),
-    }
+/// Says which run it is about to who was called.
+fn asked(
+    called: Result<Called, NetError>,
+    wanted: &impl Serialize,
+) -> Result<(FilesAnswer, Called), NetError> {
+    let mut called = called?;
+    Ok((called.ask(wanted)?, called))
 }

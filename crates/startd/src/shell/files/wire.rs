@@ -382,10 +382,18 @@ pub fn serve_stdin(sweeps: bool) -> io::Result<()> {
     if !sweeps {
         leftovers::leave_to_others();
     }
-    let mut stream = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let granted: Granted = receive(&mut stream)?;
+    serve_granted(&mut UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?))
+}
+
+/// Answers what comes over a stream, until it ends: what is granted first, and then what is asked.
+///
+/// # Errors
+///
+/// As [`serve`].
+pub(crate) fn serve_granted(stream: &mut dyn Stream) -> io::Result<()> {
+    let granted: Granted = receive(stream)?;
     let user = User::from_uid(Uid::effective()).ok().flatten();
-    serve(&mut stream, &Reach::of(&granted, user.as_ref().map(|user| &*user.dir)))
+    serve(stream, &Reach::of(&granted, user.as_ref().map(|user| &*user.dir)))
 }
 
 /// Answers what a peer asks of this machine's disk, as far as it reaches there, until the peer

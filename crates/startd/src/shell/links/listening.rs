@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::core::RunKey;
 use crate::shell::engine::{EngineInput, OwnersInput, Question, ask};
+use crate::shell::links::carrying;
 use crate::shell::links::commands::{self, CommandContext};
 use crate::shell::links::parts::{self, Whereabouts, WhoseRun};
 use crate::shell::links::schedds::{ScheddContext, serve_schedd};
@@ -52,6 +53,11 @@ async fn greet(incoming: Incoming, contexts: Contexts) {
             let end = parts::relay(connection, &whereabouts, whose).await;
             tracing::debug!(?end, "a process of a run has no more to say to other parts");
         }
+        Role::Carrier => {
+            let whose = |key| whose_run(&schedds.engine, key);
+            let end = carrying::relay(connection, &whereabouts, whose).await;
+            tracing::debug!(?end, "a process of a run's owner carries no more files");
+        }
         Role::Helper => {
             // An engine that has ended wants no help.
             let up = EngineInput::Owners(Box::new(OwnersInput::HelperUp(Box::new(connection))));
@@ -63,6 +69,7 @@ async fn greet(incoming: Incoming, contexts: Contexts) {
         | Role::Part(_)
         | Role::Visitor
         | Role::Visited(_)
+        | Role::Lender
         | Role::Newcomer) => {
             tracing::info!(?role, "closed a connection: a startd has nothing to say to it");
         }

@@ -34,6 +34,8 @@ pub(crate) struct Whereabouts {
     pub(crate) callers: Option<Arc<CalledSchedds>>,
     /// The processes of each run that have something to say.
     pub(crate) speaking: Seats<RunKey>,
+    /// The processes of each user that carry files.
+    pub(crate) carrying: Seats<u32>,
 }
 
 /// Whose a run is, and the right to it.

@@ -7,7 +7,6 @@
 //! only has its ad, and what a job of the local universe puts there.
 
 use std::collections::BTreeSet;
-use std::ffi::CString;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -17,7 +16,7 @@ use std::sync::Arc;
 use launcher::wire::Start;
 use model::{RunId, StartFailure, StartStage};
 use nix::errno::Errno;
-use nix::unistd::{Gid, Uid, User, getgrouplist};
+use nix::unistd::{Gid, Uid, User};
 use proto::chirp::{self, ChirpConfig};
 use tokio::sync::mpsc;
 
@@ -30,6 +29,7 @@ use crate::shell::files::side::SubmitSide;
 use crate::shell::files::spool::Spool;
 use crate::shell::files::starter_log::RunLog;
 use crate::shell::files::transfer::{self, BroughtIn};
+use crate::shell::owners::people::Person;
 use crate::shell::run::environment::{self, JOB_AD, MACHINE_AD};
 use crate::shell::run::process::{Layout, Surroundings, failure};
 use crate::shell::run::scratch::{self, Scratches, write_over};
@@ -98,17 +98,12 @@ impl Sandboxes {
     }
 
     /// The same for the runs of a user, whose folders are below this one.
-    ///
-    /// # Errors
-    ///
-    /// If his groups are not known.
-    pub(crate) fn of_owner(&self, user: &User, folder: PathBuf) -> io::Result<Self> {
-        let name = CString::new(user.name.as_bytes())?;
-        let groups = getgrouplist(&name, user.gid)?;
+    pub(crate) fn of_owner(&self, Person { user, groups }: &Person, folder: PathBuf) -> Self {
         let (uid, gid, home) = (user.uid, user.gid, Some(user.dir.clone()));
+        let groups = groups.clone();
         let surroundings = Surroundings { uid, gid, groups, home, ..self.surroundings.clone() };
         let scratches = self.scratches.below(folder);
-        Ok(Self { scratches, surroundings, plugins: self.plugins() })
+        Self { scratches, surroundings, plugins: self.plugins() }
     }
 
     /// The scratch folder of a run.

@@ -6,8 +6,7 @@
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use client::home::Home;
 use proto::net::chain;
@@ -15,12 +14,15 @@ use proto::trust::Token;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::pool::many_users::are_root;
+use crate::pool::many_users::{are_root, command_of};
 use crate::pool::membership::{self, JoinError};
 use crate::pool::supervisor::nothing_of_its_starter;
 
 /// The process that does such a thing, as what of a pool it is started.
 pub const NAME: &str = "member";
+
+/// The longest answer that is read of a process that may be anybody's who is that user.
+const SAID_BYTES: u64 = 1 << 20;
 
 /// What is to be done.
 #[derive(Debug, Serialize, Deserialize)]
@@ -58,15 +60,20 @@ fn asked(home: &Home, task: &Task) -> io::Result<Vec<u8>> {
     if !trust.is_dir() || trust.uid() == 0 {
         return Err(io::Error::other("the folder of the trust is not the daemons' own"));
     }
-    let mut command = Command::new(std::env::current_exe()?);
+    let mut command = command_of((trust.uid(), trust.gid()), &std::env::current_exe()?);
     command.args(["daemon", NAME, "--home"]).arg(home.dir());
-    nothing_of_its_starter(&mut command).uid(trust.uid()).gid(trust.gid());
+    nothing_of_its_starter(&mut command);
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     if let Some(mut asks) = child.stdin.take() {
         asks.write_all(&serde_json::to_vec(task)?)?;
     }
-    Ok(child.wait_with_output()?.stdout)
+    let mut said = Vec::new();
+    if let Some(says) = child.stdout.take() {
+        says.take(SAID_BYTES).read_to_end(&mut said)?;
+    }
+    child.wait()?;
+    Ok(said)
 }
 
 /// Does what is read from standard input, and says what came of it.

@@ -8,7 +8,6 @@
 use std::fs::{self, DirBuilder, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -258,6 +257,19 @@ fn judge(path: &Path, part: &Path, found: &Metadata, is_way: bool) -> Result<(),
     Ok(())
 }
 
+/// A command that is another user's, without any other group, and in a session of its own from
+/// before it is: a process that has root's terminal could write there what root's shell then
+/// executes, and others of that user could have it do so.
+pub fn command_of((uid, gid): (u32, u32), program: &Path) -> Command {
+    let mut command = Command::new("/usr/bin/setsid");
+    let [uid, gid] = [uid, gid].map(|number| number.to_string());
+    command
+        .args(["--wait", "/usr/bin/setpriv", "--reuid", &uid, "--regid", &gid, "--clear-groups"])
+        .arg("--")
+        .arg(program);
+    command
+}
+
 /// Signals a process that holds a lock of the pool. The lock's folder may be the daemons' own: what
 /// they put there is not believed, and so root does not signal by it. A process of the daemons' own
 /// user does, which the kernel lets signal that user's processes and no others.
@@ -278,13 +290,11 @@ pub fn signal(many: ManyUsers, name: &str, pid: i32, signal: Signal) -> Result<(
             Err(_) => Err(stranger()),
         };
     }
-    let sent = Command::new("/bin/sh")
+    let sent = command_of((many.uid, many.gid), Path::new("/bin/sh"))
         .args(["-c", "kill -s \"$1\" \"$2\"", "kill"])
         .args([signal.as_str().trim_start_matches("SIG"), &pid.to_string()])
         .env_clear()
         .current_dir("/")
-        .uid(many.uid)
-        .gid(many.gid)
         .stderr(Stdio::null())
         .status()
         .map_err(file(Path::new("/bin/sh")))?;
@@ -314,6 +324,8 @@ pub fn of(home: &Home) -> io::Result<ManyUsers> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::CommandExt;
+
     use super::*;
 
     #[test]

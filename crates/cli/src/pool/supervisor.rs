@@ -20,6 +20,8 @@ use nix::fcntl::OFlag;
 
 use super::failure;
 
+use crate::pool::many_users;
+
 /// The name of the supervisor's lock and log.
 pub const NAME: &str = "supervisor";
 
@@ -127,29 +129,27 @@ pub(super) fn start_role(home: &Home, program: &Path, name: &str) -> io::Result<
 
 /// The command that is a process of the pool: this program again, its output into a log of its own.
 fn role_command(home: &Home, program: &Path, name: &str) -> io::Result<Command> {
-    let mut command = Command::new(program);
+    let by_root = home.is_of_many_users() && many_users::are_root();
+    let is_roots = name == ROOT_SUPERVISOR || name == DaemonRole::Launcher.name();
+    let mut command = match by_root && !is_roots {
+        true => {
+            let many = many_users::of(home)?;
+            many_users::command_of((many.uid, many.gid), program)
+        }
+        false => {
+            let mut command = Command::new(program);
+            // A group of its own: an interrupt typed at a terminal is not for the daemons.
+            command.process_group(0);
+            command
+        }
+    };
     command.args(["daemon", name, "--home"]).arg(home.dir());
     log_to(&mut command, &home.log(name))?;
-    become_its_user(&mut command, home, name)?;
-    // A group of its own: an interrupt typed at a terminal is not for the daemons.
-    command.process_group(0);
+    // What root starts has nothing of who has started the pool.
+    if by_root {
+        nothing_of_its_starter(&mut command);
+    }
     Ok(command)
-}
-
-/// In a pool of many users what root starts has nothing of who has started the pool, and what is
-/// not root's is the pool's own user's from its first instruction.
-fn become_its_user(command: &mut Command, home: &Home, name: &str) -> io::Result<()> {
-    if !home.is_of_many_users() || !super::many_users::are_root() {
-        return Ok(());
-    }
-    nothing_of_its_starter(command);
-    if name == ROOT_SUPERVISOR || name == DaemonRole::Launcher.name() {
-        return Ok(());
-    }
-    let many = super::many_users::of(home)?;
-    // With no other group: that is what the standard library does where root becomes somebody.
-    command.uid(many.uid).gid(many.gid);
-    Ok(())
 }
 
 /// A process of the pool has nothing of the environment of who has started it.

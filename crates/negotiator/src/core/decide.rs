@@ -9,6 +9,14 @@ use crate::core::shares::policy::{MAX_MACHINES, SAVE_ACCOUNTS_EVERY};
 use crate::core::state::core::Core;
 use crate::core::words::{Decision, Event, Fact, Input, Rejection};
 
+/// The longest that is kept of why a machine does not take a job, in characters.
+const SAID_MOST: usize = 200;
+
+/// What a machine says is kept with every job that waits for it, and shown: no more than a line.
+fn in_brief(said: &str) -> String {
+    said.chars().filter(|letter| !letter.is_control()).take(SAID_MOST).collect()
+}
+
 impl Core {
     /// What follows from an input.
     ///
@@ -65,7 +73,7 @@ impl Core {
                 }
                 Ok(Fact::MatchDeclined {
                     matched: *matched,
-                    reason: reason.clone(),
+                    reason: in_brief(reason),
                     blameless: *blameless,
                 })
             }

@@ -152,6 +152,8 @@ impl Talks {
 pub(crate) struct Lent {
     /// Whose files they are.
     pub(crate) owner: UserName,
+    /// The number of who submitted the job, where jobs are many users'.
+    pub(crate) uid: Option<u32>,
     pub(crate) granted: Granted,
     /// Closed when that is over: the run is, or who carries its files has called anew.
     pub(crate) over: oneshot::Receiver<Infallible>,
@@ -172,10 +174,11 @@ impl Loans {
         wanted: FilesFor,
     ) -> Option<Lent> {
         let granted = core.files_for(now, &machine, &wanted)?;
-        let owner = core.owner_of(wanted.run.job)?.clone();
+        let (owner, uid) = core.owner_of(wanted.run.job)?;
+        let owner = owner.clone();
         let (ours, over) = oneshot::channel();
         self.0.insert((machine, wanted.claim, wanted.run), (wanted, ours));
-        Some(Lent { owner, granted, over })
+        Some(Lent { owner, uid, granted, over })
     }
 
     /// Takes back what was lent for runs that are over: of claims that are others than before.

@@ -101,13 +101,21 @@ impl Lenders {
     }
 
     /// A connection to a process of this user that reads and writes that user's files: what is
-    /// granted is to be said first.
+    /// granted is to be said first. Who that is, the number says of who submitted; of a job from
+    /// before it was kept, the name.
     ///
     /// # Errors
     ///
     /// If there is no such process.
-    pub(crate) async fn open(&self, owner: &UserName) -> Result<Connection, LendingError> {
-        let uid = uid_of(owner).await?;
+    pub(crate) async fn open(
+        &self,
+        owner: &UserName,
+        uid: Option<u32>,
+    ) -> Result<Connection, LendingError> {
+        let uid = match uid {
+            Some(uid) => uid,
+            None => uid_of(owner).await?,
+        };
         let (waiter, called) = oneshot::channel();
         let number = self.calls().wait(uid, waiter);
         let busy = |why| LendingError::Busy { owner: owner.clone(), why };
@@ -159,8 +167,7 @@ impl Calls {
     }
 }
 
-/// The number of the user of that name, who may be another one since the job was submitted: it is
-/// the name that jobs are known by.
+/// The number of the user of that name.
 async fn uid_of(owner: &UserName) -> Result<u32, LendingError> {
     let name = owner.clone();
     let found = spawn_blocking(move || User::from_name(name.as_str())).await;
@@ -196,9 +203,9 @@ mod tests {
     async fn files_of_nobody_are_not_lent() {
         let lenders = Lenders::new(|_| Err("nothing is started here".to_owned()));
         let nobody = UserName::new("nobody-of-that-name");
-        let refused = lenders.open(&nobody).await;
+        let refused = lenders.open(&nobody, None).await;
         assert!(matches!(refused, Err(LendingError::NoUser(_))), "{refused:?}");
-        let root = lenders.open(&UserName::new("root")).await;
+        let root = lenders.open(&UserName::new("root"), Some(0)).await;
         assert!(matches!(root, Err(LendingError::Nobody(_))), "{root:?}");
     }
 }

@@ -25,7 +25,7 @@ use tokio::time::{sleep, timeout};
 use super::engine::{EngineInput, Lent};
 use super::lending::{Lenders, LendingError};
 use super::parts::{self, PartsError, Switchboard};
-use super::turns::Turns;
+use super::turns::{Turn, Turns};
 use super::visits::Visits;
 
 /// How long who calls about files may take to say for which run.
@@ -67,20 +67,26 @@ impl FileServers {
         Self::Started { command, swept: Swept::default() }
     }
 
-    /// One for a run, and its child if it is one.
+    /// One for a run when its turn has come, and its child if it is one. One that has to come first
+    /// takes nobody's turn meanwhile.
     async fn open(
         &self,
-        owner: &UserName,
+        (owner, uid): (&UserName, Option<u32>),
         granted: &Granted,
-    ) -> Result<(Process, Option<Child>), Broken> {
+        turn: impl Future<Output = Turn>,
+    ) -> Result<(Turn, Process, Option<Child>), Broken> {
         match self {
             Self::Started { command, swept } => {
+                let turn = turn.await;
                 let (ours, theirs) = UnixStream::pair()?;
                 let sweeps = swept.is_due(granted, clock::now().boot_ms);
                 let child = start(command, sweeps, theirs)?;
-                Ok((Process::started(ours)?, Some(child)))
+                Ok((turn, Process::started(ours)?, Some(child)))
             }
-            Self::Owners(lenders) => Ok((Process::called(lenders.open(owner).await?), None)),
+            Self::Owners(lenders) => {
+                let lender = lenders.open(owner, uid).await?;
+                Ok((turn.await, Process::called(lender), None))
+            }
         }
     }
 }
@@ -212,7 +218,8 @@ async fn carry(
     let (answer, answered) = oneshot::channel();
     let ask = EngineInput::FilesFor { machine: machine.clone(), wanted, answer };
     context.engine.send(ask).await.map_err(|_| Broken::Stopping)?;
-    let Some(Lent { owner, granted, mut over }) = answered.await.map_err(|_| Broken::Stopping)?
+    let Some(Lent { owner, uid, granted, mut over }) =
+        answered.await.map_err(|_| Broken::Stopping)?
     else {
         tracing::warn!(%machine, run = %wanted.run, "files are not for this run any more");
         return Ok(connection.sender.send(&FilesAnswer::NotYours).await?);
@@ -222,17 +229,15 @@ async fn carry(
         FileServers::Owners(_) => Some(context.turns.share(&machine, &owner)),
     };
     let begun = async {
-        let mut server = pin!(async {
-            let turn = place.turn(share.as_ref()).await;
-            Ok((turn, context.files.open(&owner, &granted).await?))
-        });
+        let turn = place.turn(share.as_ref());
+        let mut server = pin!(context.files.open((&owner, uid), &granted, turn));
         keep_waiting(&mut connection, &mut server).await
     };
     let begun = tokio::select! {
         begun = begun => begun?,
         _ = &mut over => return Ok(connection.sender.send(&FilesAnswer::NotYours).await?),
     };
-    let Some((turn, (process, child))) = begun else { return Ok(()) };
+    let Some((turn, process, child)) = begun else { return Ok(()) };
     connection.sender.send(&FilesAnswer::Ask).await?;
     let mut turn = Some(turn);
     let stands_still = |times: u32| {

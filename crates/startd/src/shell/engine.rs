@@ -285,6 +285,7 @@ impl Engine {
                 let place = core.run_of(job).map(|(key, owner)| RunPlace {
                     key,
                     owner: owner.clone(),
+                    uid: self.parts.owners.as_ref().and_then(|owners| owners.uid_of(key)),
                     scratch: self.scratch(key),
                     is_owners: self.parts.owners.is_some(),
                 });
@@ -297,6 +298,7 @@ impl Engine {
                 let whose = core.whose(key).zip(core.owner_of(key));
                 let whose = whose.map(|((schedd, secret, run), owner)| WhoseRun {
                     owner: owner.clone(),
+                    uid: self.parts.owners.as_ref().and_then(|owners| owners.uid_of(key)),
                     schedd: schedd.clone(),
                     of: FilesFor { claim: key.claim, secret, run },
                 });

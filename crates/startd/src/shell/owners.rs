@@ -159,11 +159,19 @@ impl Owners {
     }
 
     /// Takes note of the runs of earlier lives, and of whose the claims are, before anything is
-    /// said of any.
-    pub(crate) async fn begin(&mut self, runs: &[(RunKey, UserName)], claims: BTreeSet<UserName>) {
-        let now_ms = clock::now().boot_ms;
-        self.people.meet(claims.into_iter(), now_ms).await;
-        for (key, owner) in runs {
+    /// said of any. Whose a run is stands in the journal: no job ends for a name that is not had
+    /// just now.
+    pub(crate) async fn begin(
+        &mut self,
+        runs: &[(RunKey, UserName, Option<u32>)],
+        claims: BTreeSet<UserName>,
+    ) {
+        self.people.meet(claims, clock::now().boot_ms).await;
+        for (key, owner, uid) in runs {
+            if let Some(uid) = uid {
+                self.runs.insert(*key, *uid);
+                continue;
+            }
             if let Err(failure) = self.note(*key, owner) {
                 tracing::error!(%key, ?failure, "nothing is removed of what earlier runs have left");
                 self.knows_all = false;
@@ -207,6 +215,11 @@ impl Owners {
     pub(crate) fn may_claim(&self, owner: &UserName, job: &ClassAd) -> Result<(), String> {
         let checked = self.people.get(owner).and_then(|person| check_same(&person, job));
         checked.map_err(|failure| failure.said.unwrap_or_default())
+    }
+
+    /// The number of the user whose a run is.
+    pub(crate) fn uid_of(&self, key: RunKey) -> Option<u32> {
+        self.runs.get(&key).copied()
     }
 
     /// The folder of a user.
@@ -637,7 +650,10 @@ mod tests {
         let root = UserName::new("root");
         owners.begin(&[], BTreeSet::new()).await;
         assert!(owners.knows_all);
-        owners.begin(&[(key(1), root.clone())], BTreeSet::from([root])).await;
+        owners.begin(&[(key(3), root.clone(), Some(1003))], BTreeSet::new()).await;
+        assert!(owners.knows_all, "the journal says whose it is");
+        assert_eq!(owners.uid_of(key(3)), Some(1003));
+        owners.begin(&[(key(1), root.clone(), None)], BTreeSet::from([root])).await;
         assert!(!owners.knows_all, "root's run is nobody's here");
         owners.runs.insert(key(2), 1001);
         owners.bring_back(back(key(2)));

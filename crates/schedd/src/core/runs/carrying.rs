@@ -4,7 +4,7 @@
 use model::{ClaimId, Granted, JobId, MachineName, Now, RunId, UserName};
 use proto::files::FilesFor;
 
-use crate::core::state::core::{Cluster, Core};
+use crate::core::state::core::Core;
 
 impl Core {
     /// What a machine may read and write for a run; `None` if it is not the run that the claim of
@@ -16,9 +16,11 @@ impl Core {
         Some(Granted::of(&self.run_ad(now, &self.claims.get(&wanted.claim)?.record)?))
     }
 
-    /// Whose job that is, whose files are read and written for its runs.
-    pub fn owner_of(&self, job: JobId) -> Option<&UserName> {
-        self.clusters.get(&job.cluster).map(Cluster::owner)
+    /// Whose job that is, whose files are read and written for its runs, and the number of who
+    /// submitted it, where jobs are many users'.
+    pub fn owner_of(&self, job: JobId) -> Option<(&UserName, Option<u32>)> {
+        let cluster = self.clusters.get(&job.cluster)?;
+        Some((cluster.owner(), cluster.record.body.owner_uid))
     }
 
     /// Which part of its run that is, and how many there are; `None` if it is not the run that the

@@ -25,7 +25,7 @@ fn a_job_says_its_owner_s_number_as_the_kernel_does_whatever_its_description_say
             assert_eq!(ad.literal(name).and_then(Value::as_str), Some(expected), "{proc}");
         }
     }
-    assert_eq!(trial.core.owner_of(JOB), Some(&UserName::new("alice")));
+    assert_eq!(trial.core.owner_of(JOB), Some((&UserName::new("alice"), Some(1001))));
     let edited = edit(&mut trial, "alice", Select::All, &[("OwnerUid", "0")]);
     assert_eq!(edited, Edited::Immutable("OwnerUid".into()));
 }

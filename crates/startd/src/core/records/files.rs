@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
-use classad::{ClassAd, Env};
+use classad::{ClassAd, Env, Value};
 pub use model::job_ad::StarterLog;
 use model::job_ad::{Deferral, manifest_folder, skips_if_up_to_date};
-use model::{Now, OnEvict, RunEnd, StartFailure, Usage, files_travel, on_evict};
+use model::{Now, OnEvict, RunEnd, StartFailure, Usage, attr, files_travel, on_evict};
 use serde::{Deserialize, Serialize};
 
 use crate::core::records::keys::{RunKey, Stop};
@@ -29,6 +29,10 @@ pub struct Freight {
     /// a pool of many users.
     #[serde(default)]
     pub is_owners: bool,
+    /// The owner's number then, which is that of who submitted it. It is in the journal: after a
+    /// restart nobody is asked whose the run is.
+    #[serde(default)]
+    pub owner_uid: Option<u32>,
 }
 
 /// What there is to do when a run's program has ended.
@@ -60,6 +64,11 @@ impl Freight {
             },
             keeps: on_evict(job) != OnEvict::Nothing,
             is_owners,
+            owner_uid: job
+                .literal(attr::OWNER_UID)
+                .and_then(Value::as_i64)
+                .and_then(|uid| u32::try_from(uid).ok())
+                .filter(|_| is_owners),
         }
     }
 

@@ -310,10 +310,12 @@ impl Core {
         self.claim_with(key).map(|claim| &claim.owner)
     }
 
-    /// Whose the runs are that something is kept of.
-    pub fn owners(&self) -> Vec<(RunKey, UserName)> {
-        let claims = self.state.claims.iter().filter(|(_, claim)| claim.run().is_some());
-        claims.map(|(id, claim)| (claim.key(*id), claim.owner.clone())).collect()
+    /// Whose the runs are that something is kept of, and their numbers, where they are known.
+    pub fn owners(&self) -> Vec<(RunKey, UserName, Option<u32>)> {
+        let runs = self.state.claims.iter().filter_map(|(id, claim)| {
+            Some((claim.key(*id), claim.owner.clone(), claim.run()?.freight.owner_uid))
+        });
+        runs.collect()
     }
 
     /// Whose jobs run on a claim.

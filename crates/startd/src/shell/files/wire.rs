@@ -392,8 +392,11 @@ pub fn serve_stdin(sweeps: bool) -> io::Result<()> {
 /// As [`serve`].
 pub(crate) fn serve_granted(stream: &mut dyn Stream) -> io::Result<()> {
     let granted: Granted = receive(stream)?;
-    let user = User::from_uid(Uid::effective()).ok().flatten();
-    serve(stream, &Reach::of(&granted, user.as_ref().map(|user| &*user.dir)))
+    // Where the system does not say it, the launcher has: what begins with a dot there is not
+    // written for that.
+    let home = User::from_uid(Uid::effective()).ok().flatten().map(|user| user.dir);
+    let home = home.or_else(|| std::env::var_os("HOME").map(PathBuf::from));
+    serve(stream, &Reach::of(&granted, home.as_deref()))
 }
 
 /// Answers what a peer asks of this machine's disk, as far as it reaches there, until the peer

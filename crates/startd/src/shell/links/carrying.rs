@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use proto::files::FilesAnswer;
 use proto::lending::CarryFor;
 use proto::net::{Connection, NetError, Role, connect_far, join};
 use tokio::time::timeout;
@@ -39,9 +38,8 @@ where
         Ok(key) => whose(key).await,
         Err(_) => None,
     };
-    let Some(run) = whose.filter(|run| connection.peer.user() == run.owner) else {
-        return connection.sender.send(&FilesAnswer::NotYours).await;
-    };
+    // Who is not told is hung up on, and may try again: that a run is no more, its schedd says.
+    let Some(run) = whose.filter(|run| run.is_of(&connection.peer)) else { return Ok(()) };
     let far = schedds.callers.as_ref().and_then(|callers| callers.far(&run.schedd));
     let seat = schedds.carrying.take(&connection.peer.uid(), MOST_OF_USER);
     let Some((far, _seat)) = far.zip(seat) else { return Ok(()) };

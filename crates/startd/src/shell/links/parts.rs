@@ -42,8 +42,21 @@ pub(crate) struct Whereabouts {
 #[derive(Debug)]
 pub(crate) struct WhoseRun {
     pub(crate) owner: UserName,
+    /// The owner's number, where runs are their owners': a name may be another's by now, or one of
+    /// several.
+    pub(crate) uid: Option<u32>,
     pub(crate) schedd: ScheddName,
     pub(crate) of: FilesFor,
+}
+
+impl WhoseRun {
+    /// Whether somebody is the run's owner, as the kernel says.
+    pub(crate) fn is_of(&self, peer: &Peer) -> bool {
+        match self.uid {
+            Some(uid) => peer.identity.is_local(uid),
+            None => peer.user() == self.owner,
+        }
+    }
 }
 
 /// Serves a process of a run until either end has gone. `whose` says whose a run is.
@@ -64,7 +77,7 @@ where
         Some(key) => whose(key).await,
         None => None,
     };
-    let whose = whose.filter(|run| may_speak(&connection.peer, &run.owner));
+    let whose = whose.filter(|run| may_speak(&connection.peer, run));
     let Some((key, WhoseRun { schedd, of, .. })) = key.zip(whose) else {
         return refuse(connection, "there is no such run of this user's on the machine").await;
     };
@@ -95,8 +108,45 @@ async fn refuse(mut connection: Connection, why: &str) -> Result<(), NetError> {
 }
 
 /// Whether a process is one of the run's user, or of the pool's: nobody else's run is spoken for.
-fn may_speak(peer: &Peer, owner: &UserName) -> bool {
+fn may_speak(peer: &Peer, run: &WhoseRun) -> bool {
     peer.identity.is_local(0)
         || peer.identity.is_local(Uid::effective().as_raw())
-        || peer.user() == *owner
+        || run.is_of(peer)
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{ClaimId, ClaimSecret, JobId, RunId};
+    use proto::net::PeerIdentity;
+
+    use super::*;
+
+    #[test]
+    fn a_run_is_its_owner_s_by_number_where_runs_are_their_owners_and_else_by_name() {
+        let run = |uid| WhoseRun {
+            owner: UserName::new("ann"),
+            uid,
+            schedd: ScheddName::new("s"),
+            of: FilesFor {
+                claim: ClaimId { journal: 1, number: 1 },
+                secret: ClaimSecret::new([0; 16]),
+                run: RunId { job: JobId::new(1, 0), attempt: model::Attempt(1) },
+            },
+        };
+        let peer = |uid, user: &str| Peer {
+            identity: PeerIdentity::Local { uid, user: UserName::new(user) },
+            role: Role::Carrier,
+            generation: 0,
+        };
+        for (uid, peer, expected) in [
+            (Some(1001), peer(1001, "ann"), true),
+            (Some(1001), peer(1001, "ann-adm"), true),
+            (Some(1001), peer(1001, "uid1001"), true),
+            (Some(1001), peer(1005, "ann"), false),
+            (None, peer(1005, "ann"), true),
+            (None, peer(1001, "bob"), false),
+        ] {
+            assert_eq!(run(uid).is_of(&peer), expected, "{uid:?} {peer:?}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //! waits for nobody: where names are kept may be another machine that does not answer. What is
 //! known holds for a minute; what waits for it is kept here. What is done for them is not known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use model::{StartFailure, StartStage, UserName, attr};
 use nix::errno::Errno;
 use nix::unistd::{Gid, User, getgrouplist};
 use tokio::sync::{Semaphore, mpsc};
-use tokio::task::spawn_blocking;
-use tokio::time::{sleep, timeout};
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::timeout;
 
 use crate::core::Input;
 
@@ -22,10 +22,6 @@ const HOLDS_MS: u64 = 60_000;
 
 /// How long it is believed that somebody is nobody here, or that the system does not say.
 const MISSES_MS: u64 = 5_000;
-
-/// How often it is asked at the start of a machine, which may be up before who knows its users;
-/// a second lies between two attempts.
-const MEETINGS: u32 = 60;
 
 /// How long the system may take to say who somebody is.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -119,18 +115,24 @@ impl People {
         }
     }
 
-    /// Looks up some at once, before anything else is done.
-    pub(super) async fn meet(&mut self, names: impl Iterator<Item = UserName>, now_ms: u64) {
+    /// Looks up some, all at once, before anything else is done; who is not found soon is looked up
+    /// when he is needed.
+    pub(super) async fn meet(&mut self, names: BTreeSet<UserName>, now_ms: u64) {
+        let mut looks: JoinSet<(UserName, Found)> = JoinSet::new();
         for name in names {
-            let mut found = look_up(&name, self.uid_min, Arc::clone(&self.turns)).await;
-            for _ in 1..MEETINGS {
-                if !is_silence(&found) {
-                    break;
-                }
-                sleep(Duration::from_secs(1)).await;
-                found = look_up(&name, self.uid_min, Arc::clone(&self.turns)).await;
+            let (uid_min, turns) = (self.uid_min, Arc::clone(&self.turns));
+            looks.spawn(async move {
+                let found = look_up(&name, uid_min, turns).await;
+                (name, found)
+            });
+        }
+        let all = async {
+            while let Some(Ok((name, found))) = looks.join_next().await {
+                self.learn(name, found, now_ms);
             }
-            self.learn(name, found, now_ms);
+        };
+        if timeout(PATIENCE, all).await.is_err() {
+            tracing::warn!("the system does not say who all the owners of jobs here are");
         }
     }
 

@@ -26,6 +26,8 @@ pub(crate) enum Asker {
 pub(crate) struct RunPlace {
     pub(crate) key: RunKey,
     pub(crate) owner: UserName,
+    /// The owner's number, where runs are their owners'.
+    pub(crate) uid: Option<u32>,
     pub(crate) scratch: PathBuf,
     /// Its files are its owner's, and only a helper may touch them.
     pub(crate) is_owners: bool,
@@ -48,9 +50,18 @@ impl Asker {
         Self::Here { uid: peer.uid(), user: peer.user() }
     }
 
-    fn may_enter(&self, job: JobId, owner: &UserName, ours: Uid) -> Result<(), NoEntry> {
+    fn may_enter(
+        &self,
+        job: JobId,
+        (owner, owners): (&UserName, Option<u32>),
+        ours: Uid,
+    ) -> Result<(), NoEntry> {
         let may = match self {
-            Self::Here { uid, user } => user == owner || *uid == 0 || *uid == ours.as_raw(),
+            Self::Here { uid, user } => {
+                owners.map_or(user == owner, |owners| *uid == owners)
+                    || *uid == 0
+                    || *uid == ours.as_raw()
+            }
             Self::Visitor(visited) => *visited == job,
         };
         if !may {
@@ -76,8 +87,9 @@ pub(crate) async fn place_for(
     let stopping = || Refusal::Busy("the startd is stopping".to_owned());
     let place = ask(engine, |answer| Question::WhichRun { job, answer }).await;
     let place = place.ok_or_else(stopping)?.ok_or(NoEntry::NoRun(job));
-    let entered = place
-        .and_then(|place| asker.may_enter(job, &place.owner, Uid::effective()).map(|()| place));
+    let entered = place.and_then(|place| {
+        asker.may_enter(job, (&place.owner, place.uid), Uid::effective()).map(|()| place)
+    });
     entered.map_err(|why| match why {
         NoEntry::NoRun(_) => Refusal::NotRunning(why.to_string()),
         NoEntry::NotYours(_) | NoEntry::Root(_) => Refusal::Invalid(why.to_string()),
@@ -103,7 +115,13 @@ mod tests {
             (here(1001, "ann"), root, Some(NoEntry::Root(job))),
             (Asker::Visitor(job), root, Some(NoEntry::Root(job))),
         ] {
-            let entered = asker.may_enter(job, &UserName::new("ann"), us);
+            let entered = asker.may_enter(job, (&UserName::new("ann"), None), us);
+            assert_eq!(entered.err(), expected, "{asker:?}");
+        }
+        for (asker, expected) in
+            [(here(1001, "ann-adm"), None), (here(1005, "ann"), Some(NoEntry::NotYours(job)))]
+        {
+            let entered = asker.may_enter(job, (&UserName::new("ann"), Some(1001)), ours);
             assert_eq!(entered.err(), expected, "{asker:?}");
         }
     }

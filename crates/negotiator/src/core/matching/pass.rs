@@ -6,6 +6,9 @@
 //! A user's classes come by priority, then by their first job; a class that finds no machine does
 //! not stand in the way of the user's next.
 //!
+//! Before all that comes the class for which a place is kept: a moment that was told holds, whoever
+//! has used less by then. With its first job its turn is over.
+//!
 //! A class looks at machines in the order of [`crate::core::machines::index`], or of Rank if
 //! machines differ in it. During a pass machines only shrink, so a class that found nothing is
 //! done, and one that goes on starts where it stopped. A class that found nothing in an earlier
@@ -44,6 +47,14 @@ pub fn negotiate(snapshot: &Snapshot<'_>, policy: &Policy) -> MatchPlan {
     let (booked, answers) = Booked::of(snapshot);
     let mut users = Users::of(snapshot, policy, &booked);
     let mut pass = Pass::new(*snapshot, booked);
+    if let Some((mut user, position)) = snapshot.kept.and_then(|kept| users.with_place(kept)) {
+        let seeker = &mut user.seekers[position];
+        let matched = pass.next_match(seeker);
+        if matched.is_none() {
+            pass.reserve_for(seeker);
+        }
+        users.put_back(user, matched.unwrap_or(0.0));
+    }
     while let Some(mut user) = users.next() {
         let mut matched = None;
         while let Some(seeker) = user.seekers.get_mut(user.position) {

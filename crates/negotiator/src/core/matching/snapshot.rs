@@ -3,6 +3,7 @@
 use model::{MatchId, Now};
 
 use crate::core::machines::pool::Pool;
+use crate::core::matching::reserve::Reservation;
 use crate::core::requests::bookings::Bookings;
 use crate::core::requests::demand::Demand;
 use crate::core::shares::accounts::Accounts;
@@ -20,6 +21,8 @@ pub struct Snapshot<'a> {
     pub limits: &'a Limits,
     /// How much of each is in use.
     pub in_use: &'a InUse,
+    /// The place that the last pass kept.
+    pub kept: Option<&'a Reservation>,
     pub now: Now,
     /// The identity of the first match.
     pub first: MatchId,

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::{UserName, is_nice};
 
 use crate::core::matching::booked::Booked;
+use crate::core::matching::reserve::Reservation;
 use crate::core::matching::search::{Search, Seeker};
 use crate::core::matching::snapshot::Snapshot;
 use crate::core::shares::policy::Policy;
@@ -71,6 +72,22 @@ impl<'a> Users<'a> {
     pub(crate) fn next(&mut self) -> Option<User<'a>> {
         let (_, _, _, index) = self.waiting.pop_first()?;
         self.users[index].take()
+    }
+
+    /// Who has the class for which this place is kept, and where among its classes that is, if it
+    /// is to have the place before everybody else: not if the user would rather have another job
+    /// first, nor before others' jobs if it is nice. The user is put back.
+    pub(crate) fn with_place(&mut self, kept: &Reservation) -> Option<(User<'a>, usize)> {
+        let is_it = |seeker: &Seeker<'_>| (seeker.schedd, seeker.id) == (&kept.schedd, kept.class);
+        let found =
+            self.users.iter().flatten().filter(|user| !is_nice(user.user)).find_map(|user| {
+                let position = user.seekers.iter().position(is_it)?;
+                let priority = |at: usize| user.seekers[at].class.request.priority;
+                (priority(0) == priority(position)).then(|| (user.key(), user.index, position))
+            });
+        let (turn, index, position) = found?;
+        self.waiting.remove(&turn);
+        Some((self.users[index].take()?, position))
     }
 
     pub(crate) fn put_back(&mut self, mut user: User<'a>, weight: f64) {

@@ -130,6 +130,7 @@ impl Core {
             accounts: &self.accounts,
             limits: &self.policy.limits,
             in_use: &self.in_use,
+            kept: self.reservation.as_ref(),
             now,
             first: MatchId { life: self.life, number: self.next_number },
             anew: self.is_unsteady() && self.planned_at.is_none_or(waited)

@@ -180,3 +180,51 @@ fn who_loses_a_machine_to_the_place_that_is_kept_gets_the_next_one() {
         "#]],
     );
 }
+
+#[test]
+fn a_place_that_was_told_stays_the_jobs_whoevers_turn_it_is_later() {
+    let two = "job bob 2 1 cpus=4; PbsQueue = \"workq\"; PbsWalltime = 600
+         job cat 3 1 cpus=4; PbsQueue = \"workq\"; PbsWalltime = 600
+
+         job bob 4 1; PbsQueue = \"workq\"; PbsWalltime = 600";
+    check(
+        &a_long_run(
+            3,
+            &format!(
+                "{two}
+
+                 claimed a
+                 gone 4
+                 seen 2
+
+                 ended a 1
+                 ended a 2"
+            ),
+        ),
+        expect![[r#"
+            #1 1 on a: cpus=3 memory=128
+            2 waits: not yet: the first of these jobs starts on a by 1970-01-12 15:07:40 UTC, when what runs there is over
+            3 waits: not yet: other users come first: place 2 of 2 in the fair share
+            #2 4 on a: cpus=1 memory=128
+            3 waits: not yet: 1 machine could run it; all are busy (short of Cpus)
+            #3 2 on a: cpus=4 memory=128
+            3 waits: not yet: the first of these jobs starts on a by 1970-01-12 14:07:55 UTC, when what runs there is over
+        "#]],
+    );
+    // Unless bob himself would rather have another job first.
+    check(
+        &a_long_run(
+            3,
+            &format!("{two}\njob bob 5 1 cpus=4 prio=9; PbsQueue = \"workq\"; PbsWalltime = 60"),
+        ),
+        expect![[r#"
+            #1 1 on a: cpus=3 memory=128
+            2 waits: not yet: the first of these jobs starts on a by 1970-01-12 15:07:40 UTC, when what runs there is over
+            3 waits: not yet: other users come first: place 2 of 2 in the fair share
+            #2 4 on a: cpus=1 memory=128
+            3 waits: not yet: 1 machine could run it; all are busy (short of Cpus)
+            5 waits: not yet: the first of these jobs starts on a by 1970-01-12 15:07:40 UTC, when what runs there is over
+            2 waits: not yet: other users come first: place 2 of 2 in the fair share
+        "#]],
+    );
+}

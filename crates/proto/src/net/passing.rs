@@ -13,6 +13,10 @@ use super::error::{NetError, in_time};
 use super::{Connection, PARTS_READ, PROCESS_READS, Receiver, Sender};
 use crate::frame;
 
+/// How long a process that has called, a user's, may take to read: as long as the machine waits
+/// that speaks to it. It may be stopped, and has what others wait for.
+const CALLERS_READ: Duration = Duration::from_secs(120);
+
 /// A process of this machine that frames are passed on to.
 #[derive(Debug)]
 pub struct Process(Ends);
@@ -42,13 +46,17 @@ impl Process {
     }
 
     async fn send(&mut self, frame: Bytes) -> Result<(), NetError> {
+        let limit = match &self.0 {
+            Ends::Started(_) => PROCESS_READS,
+            Ends::Called(_) => CALLERS_READ,
+        };
         let sent = async {
             match &mut self.0 {
                 Ends::Started(process) => Ok(process.send(frame).await?),
                 Ends::Called(connection) => connection.sender.pass_on(frame).await,
             }
         };
-        in_time(PROCESS_READS, "read what a peer asks", sent).await
+        in_time(limit, "read what a peer asks", sent).await
     }
 
     /// Safe to cancel.

@@ -193,7 +193,12 @@ async fn look_up(name: &UserName, uid_min: u32, turns: Arc<Semaphore>) -> Found 
 
 /// The user of that name on this machine.
 fn person(name: &UserName, uid_min: u32) -> Result<Person, StartFailure> {
-    let unknown = |errno| failed(name, errno, format!("it is not known who {name} is: {errno}"));
+    let unknown = |errno| {
+        let said = format!("it is not known who {name} is: {errno}");
+        // Where a directory cannot be reached, the kernel's word for that is no answer of its own.
+        let is_like_an_answer = matches!(errno, Errno::ENOENT | Errno::EPERM);
+        failed(name, if is_like_an_answer { Errno::EIO } else { errno }, said)
+    };
     match User::from_name(name.as_str()) {
         Ok(Some(user)) if user.uid.is_root() => {
             let said = "root's jobs are not run in a pool of many users".to_owned();

@@ -173,9 +173,6 @@ fn nothing_but_force_ends_what_is_being_staged_out() {
     eventually("it is being staged out", || copies().len() == 1);
     let before = copies();
     run(&pool, 0, &["qdel", &id]);
-    for daemon in ["startd", "launcher"] {
-        pool.kill_and_see_it_return(daemon);
-    }
     assert_eq!(copies(), before);
     run(&pool, 0, &["qdel", "-W", "force", &id]);
     assert_eq!(full(&pool, &id)["Stageout_status"], 0);

@@ -411,11 +411,12 @@ fn spell(verb: &Verb, command: &Command, words: &[String]) -> Result<Vec<String>
 }
 
 /// Every command of HTCondor's takes `-debug` and `-debug:LEVELS`: what is traced goes to standard
-/// error.
+/// error. One that has an option of that name keeps it: condor_submit_dag's has a value.
 fn without_debug(verb: &Verb, command: &Command, words: &[String]) -> Vec<String> {
     let is_debug = |word: &String| word == "-debug" || word.starts_with("-debug:");
     let takes_all = command.get_arguments().any(Arg::is_trailing_var_arg_set);
-    if verb.htcondor.is_empty() || takes_all || !words.iter().any(is_debug) {
+    let has_own = command.get_arguments().any(|arg| arg.get_long() == Some("debug"));
+    if verb.htcondor.is_empty() || takes_all || has_own || !words.iter().any(is_debug) {
         return words.to_vec();
     }
     let told = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG);
@@ -541,6 +542,10 @@ mod tests {
         let left = without_debug(verb, &command(verb, &call), &words);
         assert_eq!(left, ["-af", "ClusterId"]);
         assert!(VERBS.iter().all(|verb| !verb.not_yet.contains(&"debug")));
+        let verb = VERBS.iter().find(|verb| verb.name == "submit_dag").unwrap();
+        let words = ["-debug", "5", "a.dag"].map(str::to_owned);
+        let left = without_debug(verb, &command(verb, &call), &words);
+        assert_eq!(left, words, "it has a value there");
     }
 
     #[test]

@@ -270,6 +270,26 @@ pub fn read_plain_text(path: impl AsRef<Path>) -> io::Result<String> {
     text(read_at_most(open_plain(path.as_ref())?, u64::MAX)?)
 }
 
+/// The same, where bytes that are no UTF-8 are taken for characters of Latin-1.
+///
+/// # Errors
+///
+/// As [`read_plain_text`], but for text that is none.
+pub fn read_plain_latin(path: impl AsRef<Path>) -> io::Result<String> {
+    Ok(or_latin(read_at_most(open_plain(path.as_ref())?, u64::MAX)?))
+}
+
+fn or_latin(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| {
+        let mut text = String::new();
+        for chunk in error.as_bytes().utf8_chunks() {
+            text.push_str(chunk.valid());
+            text.extend(chunk.invalid().iter().map(|byte| char::from(*byte)));
+        }
+        text
+    })
+}
+
 fn open_plain(path: &Path) -> io::Result<fs::File> {
     proto::plain_file::read(path).map_err(|error| match error.kind() {
         io::ErrorKind::Unsupported => {
@@ -369,6 +389,8 @@ mod tests {
         assert_eq!(read(&path).unwrap(), b"a\xff");
         let error = read_text(&path).unwrap_err().to_string();
         assert_eq!(error, "it is not text: invalid utf-8 sequence of 1 bytes from index 1");
+        fs::write(&path, b"caf\xe9 \xc3\xa9").unwrap();
+        assert_eq!(read_plain_latin(&path).unwrap(), "caf\u{e9} \u{e9}");
         let error = read_plain_text("/dev/zero").unwrap_err().to_string();
         assert_eq!(error, "it is a pipe or a device, not a plain file");
         assert_eq!(read_plain_text("/dev/null").unwrap(), "");

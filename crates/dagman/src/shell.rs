@@ -10,6 +10,7 @@
 //! - [`put_back`]: what is lost where the schedd's queue was put back from a copy.
 //! - [`telling`]: what the DAG's own job is told.
 //! - [`records`]: the files that people and programs read, [`log`] one that lines are added to;
+//!   [`retelling`]: what they lack after a life that was killed;
 //!   [`rescues`]: the rescue files that are there; [`left`]: the one of a run whose job was removed
 //!   while it was held.
 //!
@@ -31,6 +32,7 @@ mod own_entries;
 mod put_back;
 mod records;
 mod rescues;
+mod retelling;
 mod scripts;
 mod submit;
 mod submitting;
@@ -45,11 +47,11 @@ use model::ClusterId;
 use crate::Workflow;
 use crate::core::Options;
 use crate::record::Names;
-use crate::record::condor_sub::Program;
+use crate::record::condor_sub::{HandedOn, Program};
 
 pub use engine::{RESTART, run};
 pub use facts::{NODE_RETRY, OwnJob, fact, own_job};
-pub use knobs::{KnobError, Knobs, NAMES as KNOBS};
+pub use knobs::{KnobError, Knobs, NAMES as KNOBS, OtherName, other_name};
 pub use left::{Left, end_left};
 pub use orders::{Answer, NewThrottles, Order, answer, give, take_back, unknown_node};
 pub use rescues::{Start, choose, numbers, rename_all, rename_newer};
@@ -87,6 +89,8 @@ pub struct Manner {
     pub dagman: Program,
     /// Options that sub-DAGs inherit, in the spelling of dagman's.
     pub inherited: Vec<String>,
+    /// What sub-DAGs are described with, as this one was.
+    pub handed_on: HandedOn,
     /// `-AutoRescue` and `-DoRescueFrom`, as sub-DAGs are told them too.
     pub auto_rescue: bool,
     pub rescue_from: Option<u32>,
@@ -130,6 +134,7 @@ impl Default for Manner {
         Self {
             dagman: Program::default(),
             inherited: Vec::new(),
+            handed_on: HandedOn::default(),
             auto_rescue: true,
             rescue_from: None,
             priority: 0,

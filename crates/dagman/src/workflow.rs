@@ -32,6 +32,7 @@ pub use node::{
 };
 pub use settings::{Category, CategoryIndex, DagSettings, Dot, Environment, NodeStatusFile};
 
+pub(crate) use cycle::find as find_cycle;
 pub(crate) use write::retry_options;
 pub use write::write;
 

@@ -198,6 +198,11 @@ pub fn integer(text: &str) -> Option<i64> {
     evaluate::integer(text)
 }
 
+/// A value that is a truth value, or a constant expression that is one; numbers count.
+pub fn truth(text: &str) -> Option<bool> {
+    evaluate::truth(text)
+}
+
 /// A value that is a number, or a constant expression that is one.
 pub fn real(text: &str) -> Option<f64> {
     evaluate::real(text)

@@ -25,7 +25,7 @@ impl Core {
             Event::ScriptDeferred { node, script, until_ms } => {
                 self.defer_script(*node, *script, *until_ms);
             }
-            Event::PreSkipped { .. } | Event::Unchanged { .. } => {}
+            Event::PreSkipped { .. } | Event::Unchanged { .. } => self.counts.noops += 1,
             Event::SaveBegan { node } => {
                 self.turns.saves.remove(node);
             }
@@ -245,9 +245,11 @@ impl Core {
     fn post_ready(&mut self, node: NodeIndex, jobs_return: i32) {
         let mut end = match self.state(node) {
             NodeState::Queued(cluster) => Box::new(cluster.end()),
-            NodeState::Ready { .. } => Box::new(JobsEnd::noop()),
+            NodeState::Ready { .. } => Box::new(JobsEnd::noop(self.last_noop())),
             // There was nothing to submit.
-            NodeState::Submitting { .. } if jobs_return == 0 => Box::new(JobsEnd::noop()),
+            NodeState::Submitting { .. } if jobs_return == 0 => {
+                Box::new(JobsEnd::noop(self.last_noop()))
+            }
             NodeState::Waiting { .. }
             | NodeState::Resting { .. }
             | NodeState::Pre(_)

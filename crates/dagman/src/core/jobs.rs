@@ -139,7 +139,7 @@ impl Cluster {
             JobStanding::Idle | JobStanding::Running | JobStanding::Held => None,
         });
         let over_memory = self.over_memory;
-        JobsEnd { cluster: Some(self.id), ends: ends.collect(), result: 0, over_memory }
+        JobsEnd { cluster: Some(self.id), ends: ends.collect(), result: 0, over_memory, noop: 0 }
     }
 }
 
@@ -157,13 +157,15 @@ pub struct JobsEnd {
     pub result: i32,
     /// Whether one used more memory than it had asked for.
     pub over_memory: bool,
+    /// Which of the nodes without jobs it is, from 1; 0 for all others.
+    pub noop: u32,
 }
 
 impl JobsEnd {
     /// What stands for the jobs of a node that has none: one that went well, of no cluster.
-    pub(crate) fn noop() -> Self {
+    pub(crate) fn noop(noop: u32) -> Self {
         let ends = vec![JobEnd::Exited(0)];
-        Self { cluster: Some(ClusterId(0)), ends, result: 0, over_memory: false }
+        Self { cluster: Some(ClusterId(0)), ends, result: 0, over_memory: false, noop }
     }
 
     /// Whether there was no job at all.

@@ -9,7 +9,7 @@ use model::{ClusterId, Now};
 
 use super::jobs::{Cluster, JobsEnd};
 use super::words::{DagStatus, Failure, Options, Throttles};
-use crate::workflow::{CategoryIndex, Node, NodeIndex, NodeKind, Workflow};
+use crate::workflow::{CategoryIndex, Node, NodeIndex, NodeKind, Workflow, find_cycle};
 
 /// The state of a workflow, and all decisions about it.
 #[derive(Clone, Debug)]
@@ -185,8 +185,8 @@ pub struct Counts {
     pub jobs_ended: u64,
     /// Of them those that were removed.
     pub jobs_removed: u64,
-    /// How often a node without jobs counted as submitted.
-    pub noops: u64,
+    /// How many numbers were given to nodes without jobs.
+    pub noops: u32,
     /// How often a node had to wait because of `-maxjobs`: all that are ready are counted each time
     /// that the limit is reached.
     pub deferred_for_jobs: u64,
@@ -265,7 +265,7 @@ impl Core {
             waits_for_provisioner: workflow.provisioner().is_some(),
             ..Progress::default()
         };
-        let cycle = cycle_of(&workflow);
+        let cycle = find_cycle(&workflow).unwrap_or_default();
         let throttles = options.throttles;
         Self {
             workflow,
@@ -314,6 +314,16 @@ impl Core {
         &self.counts
     }
 
+    /// The number that the next node gets which has no jobs.
+    pub fn next_noop(&self) -> u32 {
+        self.counts.noops + 1
+    }
+
+    /// The last one.
+    pub(super) fn last_noop(&self) -> u32 {
+        self.counts.noops
+    }
+
     /// How far it is.
     pub fn progress(&self) -> &Progress {
         &self.progress
@@ -358,45 +368,6 @@ impl Core {
     pub(crate) fn is_counted(&self, index: NodeIndex) -> bool {
         !matches!(self.node(index).kind(), NodeKind::Service | NodeKind::Provisioner)
     }
-}
-
-/// The nodes of one cycle, in the order in which they wait for each other.
-fn cycle_of(workflow: &Workflow) -> Vec<NodeIndex> {
-    let mut waiting: Vec<usize> = workflow.nodes().map(|node| node.parents().len()).collect();
-    let mut free: Vec<NodeIndex> =
-        workflow.nodes().filter(|n| n.parents().len() == 0).map(|n| n.index()).collect();
-    let mut seen = 0;
-    while let Some(node) = free.pop() {
-        seen += 1;
-        for child in workflow.children(node) {
-            let left = &mut waiting[child.node.position()];
-            *left -= 1;
-            if *left == 0 {
-                free.push(child.node);
-            }
-        }
-    }
-    if seen == workflow.len() {
-        return Vec::new();
-    }
-    // Every node that is left has a parent that is left: going up for long enough comes round.
-    let is_left = |node: NodeIndex| waiting[node.position()] > 0;
-    let up = |node: NodeIndex| workflow.parents(node).map(|e| e.node).find(|node| is_left(*node));
-    let Some(start) = workflow.nodes().map(|n| n.index()).find(|node| is_left(*node)) else {
-        return Vec::new();
-    };
-    let mut place: BTreeMap<NodeIndex, usize> = BTreeMap::new();
-    let mut path = Vec::new();
-    let mut at = start;
-    while !place.contains_key(&at) {
-        place.insert(at, path.len());
-        path.push(at);
-        let Some(parent) = up(at) else { return Vec::new() };
-        at = parent;
-    }
-    let mut cycle = path.split_off(place[&at]);
-    cycle.reverse();
-    cycle
 }
 
 #[cfg(test)]

@@ -238,7 +238,7 @@ fn submit_failed(core: &Core, node: NodeIndex, tries: u32, why: &str, now: &Stam
 /// What readers expect of every node: one whose jobs are none has one of a number that no job has.
 fn without_jobs(core: &Core, node: NodeIndex, now: &Stamp) -> Vec<String> {
     let name = core.workflow().node(node).name();
-    let id = format!("0.{NOOP_PROC}.{}", core.counts().noops + 1);
+    let id = format!("0.{NOOP_PROC}.{}", core.next_noop());
     let idle = core.counts().idle_jobs;
     let is_empty = matches!(core.state(node), NodeState::Submitting { .. });
     let why = is_empty.then(|| format!("The list of node {name} has no items: it has no jobs"));
@@ -258,7 +258,7 @@ fn without_jobs(core: &Core, node: NodeIndex, now: &Stamp) -> Vec<String> {
 fn pre_skipped(core: &Core, node: NodeIndex, now: &Stamp) -> Vec<String> {
     let node = core.workflow().node(node);
     let (name, code) = (node.name(), node.pre_skip().unwrap_or_default());
-    let id = format!("0.{NOOP_PROC}.{}", core.counts().noops + 1);
+    let id = format!("0.{NOOP_PROC}.{}", core.next_noop());
     vec![
         format!(
             "PRE_SKIP return value {code} indicates we are done (successfully) with node {name}"
@@ -418,7 +418,7 @@ fn script_ended(
         let jobs: &JobsEnd = jobs;
         let JobsEnd { cluster, .. } = jobs;
         let id = match cluster {
-            Some(_) if jobs.is_noop() => format!("0.{NOOP_PROC}.1"),
+            Some(_) if jobs.is_noop() => format!("0.{NOOP_PROC}.{}", jobs.noop),
             Some(cluster) => format!("{cluster}.{}.0", jobs.last_proc()),
             None => "-1.-1.-1".to_owned(),
         };

@@ -1,39 +1,26 @@
-//! `DOT`: a picture of the workflow in Graphviz's language, each node with the letter of its state.
-//! Knows no file.
+//! `DOT`: what each node of a picture looks like. The picture itself, `workflow::dot` makes. Knows
+//! no file.
 
+use super::Stamp;
 use crate::core::{Core, NodeState};
+use crate::workflow::{DotState, dot};
 
-/// The picture. `include` is a text that comes into the graph's body.
-pub fn text(core: &Core, include: Option<&str>) -> String {
-    let mut out = "digraph DAG {\n".to_owned();
-    if let Some(include) = include {
-        out += include;
-        out.push('\n');
-    }
-    for node in core.workflow().nodes() {
-        let name = node.name().replace('"', "\\\"");
-        let state = letter(core.state(node.index()));
-        out += &format!("    \"{name}\" [shape=ellipse label=\"{name} ({state})\"];\n");
-    }
-    for node in core.workflow().nodes() {
-        for edge in node.children() {
-            let child = core.workflow().node(edge.node).name();
-            let style = if edge.weak { " [style=dashed]" } else { "" };
-            out += &format!("    \"{}\" -> \"{child}\"{style};\n", node.name());
-        }
-    }
-    out + "}\n"
+/// The picture at a moment. `include` is the name and the text of a file that comes into the
+/// graph's body.
+pub fn text(core: &Core, now: &Stamp, include: Option<(&str, &str)>) -> String {
+    dot(core.workflow(), &now.in_status(), include, |node| look(core.state(node)))
 }
 
-/// What HTCondor puts behind a node's name.
-fn letter(state: &NodeState) -> &'static str {
+fn look(state: &NodeState) -> DotState {
     match state {
-        NodeState::Waiting { .. } | NodeState::Resting { .. } | NodeState::Ready { .. } => "I",
-        NodeState::Pre(_) => "P",
-        NodeState::Submitting { .. } | NodeState::Queued(_) => "R",
-        NodeState::Post(..) => "O",
-        NodeState::Done => "Done",
-        NodeState::Failed(_) => "E",
-        NodeState::Futile => "F",
+        NodeState::Waiting { .. }
+        | NodeState::Resting { .. }
+        | NodeState::Ready { .. }
+        | NodeState::Futile => DotState::Waiting,
+        NodeState::Pre(_) => DotState::Pre,
+        NodeState::Submitting { .. } | NodeState::Queued(_) => DotState::Submitted,
+        NodeState::Post(..) => DotState::Post,
+        NodeState::Done => DotState::Done,
+        NodeState::Failed(_) => DotState::Failed,
     }
 }

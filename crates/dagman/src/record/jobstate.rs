@@ -20,23 +20,22 @@ pub struct Numbers {
 }
 
 impl Numbers {
-    /// Goes on behind what a file says. A run that goes on knows the attempts that are under way.
+    /// Goes on behind what a file says. A run that goes on counts again what it has counted: what
+    /// the file says of it is left out.
     pub fn after(text: &str, goes_on: bool) -> Self {
-        let mut numbers = Self::default();
+        let (mut last, mut before) = (0_u32, 0);
         for line in text.lines() {
             let words: Vec<&str> = line.split(' ').collect();
             if let [_, "INTERNAL", _, "DAGMAN_STARTED", ..] = words[..] {
-                numbers.of.clear();
+                before = last;
             }
-            let [_, node, _, _, _, _, number] = words[..] else { continue };
-            let Ok(number) = number.parse() else { continue };
-            numbers.last = numbers.last.max(number);
-            numbers.of.insert(node.to_owned(), number);
+            if let [_, _, _, _, _, _, number] = words[..]
+                && let Ok(number) = number.parse::<u32>()
+            {
+                last = number.max(last);
+            }
         }
-        if !goes_on {
-            numbers.of.clear();
-        }
-        numbers
+        Self { last: if goes_on { before } else { last }, of: BTreeMap::new() }
     }
 
     fn number(&mut self, node: &str) -> u32 {

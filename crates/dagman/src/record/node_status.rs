@@ -111,7 +111,7 @@ pub fn standing(state: &NodeState) -> (i32, &'static str, String) {
         NodeState::Post(..) => (4, "STATUS_POSTRUN", String::new()),
         NodeState::Done => (5, "STATUS_DONE", String::new()),
         NodeState::Failed(failure) => (6, "STATUS_ERROR", failure.text.clone()),
-        NodeState::Futile => (7, "STATUS_FUTILE", String::new()),
+        NodeState::Futile => (7, "STATUS_FUTILE", "Had an ancestor node fail".to_owned()),
     }
 }
 

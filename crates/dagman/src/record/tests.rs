@@ -6,7 +6,7 @@ use expect_test::expect;
 use jiff::tz::TimeZone;
 use model::{ClusterId, JobId, Now, Timestamp};
 
-use super::condor_sub::{DagJob, Program};
+use super::condor_sub::{DagJob, HandedOn, Program, variables};
 use super::*;
 use crate::core::{Core, Event, Input, JobEnd, JobFact, Options, run_batch};
 use crate::workflow::{Abort, Builder, NewNode, NodeIndex, Retry, Script, ScriptKind};
@@ -317,7 +317,7 @@ fn the_node_status_file_is_new_classads() {
           Type = "NodeStatus";
           Node = "D";
           NodeStatus = 7; /* "STATUS_FUTILE" */
-          StatusDetails = "";
+          StatusDetails = "Had an ancestor node fail";
           RetryCount = 0;
           JobProcsQueued = 0;
           JobProcsHeld = 0;
@@ -362,6 +362,79 @@ fn the_description_of_the_dags_job_is_htcondors() {
         environment = "_CONDOR_DAGMAN_LOG=good.dag.dagman.out _CONDOR_MAX_DAGMAN_LOG=0"
         queue
     "##]].assert_eq(&job.text());
+}
+
+/// The lines that condor_submit_dag 25.14 wrote for the same flags.
+#[test]
+fn what_sub_dags_inherit_is_in_the_arguments_and_holds_for_the_dag_itself() {
+    let check = |handed_on: HandedOn, expected: &[&str]| {
+        let dag_files = vec!["s.dag".to_owned()];
+        let dagman = Program { path: "/usr/bin/condor_dagman".to_owned(), words: Vec::new() };
+        let options = vec!["-AutoRescue".to_owned(), "1".to_owned()];
+        let job = DagJob { dag_files, dagman, options, handed_on, ..DagJob::default() };
+        let text = job.text();
+        for part in expected {
+            assert!(text.contains(part), "{part} in\n{text}");
+        }
+    };
+    let handed_on = HandedOn {
+        insert_env: vec!["AA=1;B=two words".to_owned()],
+        include_env: vec!["FOO".to_owned()],
+        out_dir: Some("od".to_owned()),
+        notification: Some("complete".to_owned()),
+        ..HandedOn::default()
+    };
+    check(
+        handed_on,
+        &[
+            "-AutoRescue 1 -insert_env AA=1;B=two' 'words -include_env FOO -outfile_dir od -notification complete\"\n",
+            ",BEARER_TOKEN_FILE,FOO\n",
+            "notification = complete\n",
+            "environment = \"_CONDOR_DAGMAN_LOG=od/s.dag.dagman.out _CONDOR_MAX_DAGMAN_LOG=0 AA=1 B=two' 'words\"\n",
+        ],
+    );
+    let handed_on = HandedOn {
+        debug: Some(5),
+        import_env: true,
+        do_recurse: true,
+        allow_version_mismatch: true,
+        ..HandedOn::default()
+    };
+    check(
+        handed_on,
+        &[
+            "-f -l . -Debug 5 -Lockfile s.dag.lock",
+            "-AutoRescue 1 -do_recurse -AllowVersionMismatch -import_env\"\n",
+            "getenv      = True\n",
+        ],
+    );
+    assert_eq!(variables("A=1;B"), Err("B"));
+}
+
+#[test]
+fn a_picture_shows_what_became_of_each_node() {
+    let core = diamond(|_, _| {});
+    let text = dot::text(&core, &stamp(), Some(("hdr", "rankdir=LR;\n")));
+    expect![[r#"
+        digraph DAG {
+            label="DAGMan Job status at Sun Nov 22 16:26:11 2026";
+
+        // Beginning of commands included from hdr.
+        rankdir=LR;
+        // End of commands included from hdr.
+
+            "A" [shape=ellipse label="A (Done)" style=bold];
+            "B" [shape=ellipse label="B (Done)" style=bold];
+            "C" [shape=box label="C (E)"];
+            "D" [shape=ellipse label="D (I)"];
+
+            "A" -> "B";
+            "A" -> "C";
+            "B" -> "D";
+            "C" -> "D";
+        }
+    "#]]
+    .assert_eq(&text);
 }
 
 #[test]

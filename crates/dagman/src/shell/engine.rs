@@ -3,6 +3,7 @@
 
 mod begin;
 mod finish;
+mod halting;
 pub(super) mod stock;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -22,6 +23,7 @@ use proto::command::AskError;
 use tokio::signal::unix::Signal;
 use tokio::task::JoinSet;
 
+use self::halting::HaltFile;
 use super::facts::{self, OWN_JOBS};
 use super::journal::Journal;
 use super::orders::{self, Answer, Order};
@@ -116,6 +118,7 @@ struct Engine {
     removals: JoinSet<Result<(), AskError>>,
     teller: Teller,
     unchanged: Unchanged,
+    halt: HaltFile,
     place: Place,
     /// Clusters that an earlier life submitted, by node and attempt.
     known: Known,
@@ -164,12 +167,15 @@ enum Contact {
 impl Engine {
     async fn run(&mut self) -> Result<i32, ShellError> {
         let mut effects: VecDeque<Effect> = self.core.resume().into();
+        // Before anything happens, the records say that a run began.
+        self.records.flush(&self.core, now().wall, false);
         loop {
             if let Some(status) = self.perform(&mut effects).await? {
                 return Ok(status);
             }
             let now = now();
-            let inputs = std::mem::take(&mut self.inputs);
+            let mut inputs = std::mem::take(&mut self.inputs);
+            inputs.extend(self.halt.look(now.boot_ms).map(Input::Halt));
             self.note_clusters(&inputs);
             let records = &mut self.records;
             let batch = run_batch(&mut self.core, now, &inputs, |core, event| {
@@ -208,7 +214,11 @@ impl Engine {
     /// Writes into the journal what happened: nothing is done because of what is not written. What
     /// was read of the record and waits behind this is not in it yet.
     async fn write_down(&mut self, events: &[Event]) -> Result<Went, ShellError> {
-        self.with_room(|this| this.journal.append(events, Some(this.place.applied))).await
+        if events.is_empty() {
+            return Ok(Went::Well);
+        }
+        let told = self.records.take_told();
+        self.with_room(|this| this.journal.append(events, Some(this.place.applied), told)).await
     }
 
     /// Writes something that the run depends on, for as long as there is no room for it.
@@ -290,10 +300,7 @@ impl Engine {
                 },
                 Err(error) => return Err(error.into()),
             },
-            () = pass(pause) => {
-                let halted = files::is_there(&self.setup.names.halt());
-                self.inputs.push(Input::Halt(halted));
-            }
+            () = pass(pause) => {}
         }
         Ok(None)
     }
@@ -302,8 +309,9 @@ impl Engine {
     fn pause(&self, now: Now) -> Duration {
         // What was due, and was not done now, waits for something else: a halt that ends.
         let deadline = self.core.next_deadline().filter(|at| *at > now.boot_ms);
+        let look = self.halt.left(now.boot_ms);
         let pause = deadline
-            .map_or(LOOK, |at| Duration::from_millis(at.saturating_sub(now.boot_ms)).min(LOOK));
+            .map_or(look, |at| Duration::from_millis(at.saturating_sub(now.boot_ms)).min(look));
         if self.records.are_waiting() { pause.min(own_entries::PAUSE) } else { pause }
     }
 
@@ -471,6 +479,9 @@ impl Engine {
                 return None;
             }
         };
+        if let Some(warning) = &one.warning {
+            self.records.say(now().wall, [warning.clone()]);
+        }
         match self.unchanged.look(self.core.workflow().node(node), &one) {
             Some(Verdict::Same(why)) => {
                 self.inputs.push(Input::Unchanged { node, retry, why });
@@ -498,7 +509,7 @@ impl Engine {
             }
         };
         let dir = Path::new(view.dir().unwrap_or("."));
-        let ended = self.scripts.start(which, &script, &words, dir);
+        let ended = self.scripts.start(which, view.name(), &script, &words, dir);
         self.inputs.extend(ended);
     }
 

@@ -1,6 +1,7 @@
 //! Writing whole files and appending to logs. Knows nothing of what is in them.
 
 use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use proto::whole_file;
@@ -25,4 +26,29 @@ pub(super) fn append_to(path: &str) -> Result<File, ShellError> {
 /// Whether there is something at a path.
 pub(super) fn is_there(path: &str) -> bool {
     Path::new(path).exists()
+}
+
+/// The longest torn end of a log that is looked for.
+const TORN_AT_MOST: u64 = 1 << 20;
+
+/// Takes away the end of a log, which only this program writes, that a life killed in the middle of
+/// a write has left: a reader takes lines for whole.
+pub(super) fn cut_torn_line(path: &str) -> Result<(), ShellError> {
+    let cut = || -> io::Result<()> {
+        let mut file = match OpenOptions::new().read(true).write(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            opened => opened?,
+        };
+        let length = file.metadata()?.len();
+        let from = length.saturating_sub(TORN_AT_MOST);
+        file.seek(SeekFrom::Start(from))?;
+        let mut text = Vec::new();
+        (&mut file).take(TORN_AT_MOST).read_to_end(&mut text)?;
+        match text.iter().rposition(|byte| *byte == b'\n') {
+            Some(last) => file.set_len(from + last as u64 + 1),
+            None if from == 0 => file.set_len(0),
+            None => Ok(()),
+        }
+    };
+    cut().map_err(ShellError::file("look for a torn line in", path))
 }

@@ -4,7 +4,7 @@
 //! it. What must outlive a loss of power is synced ([`must_last`]); all else the schedd says again.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use model::Seq;
@@ -42,6 +42,22 @@ enum Line {
     Next(Seq),
     /// From here on the schedd's queue is of this generation, and the core knows what was lost.
     Queue(u64),
+    /// What stands before this, the records have.
+    Told(Told),
+}
+
+/// How far the records were at a moment at which nothing waited to be written into them but own
+/// entries: what came later is found behind these places, or is not there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// The length of dagman.out.
+    pub out: u64,
+    /// That of jobstate.log; 0 if there is none.
+    pub jobstate: u64,
+    /// So many of dagman's own entries stand in the nodes' log.
+    pub entries: u64,
+    /// Behind this place in it stand none of those.
+    pub nodes_log: u64,
 }
 
 /// What a journal says besides its events.
@@ -83,7 +99,12 @@ pub fn open(path: &str) -> Result<Option<Past>, ShellError> {
     let (mut whole, mut text) = (0, Vec::new());
     let head = next_line(&mut lines, &mut text, &mut whole).map_err(error)?;
     let Some(Line::Head(head)) = head else { return Ok(None) };
-    let first = next_line(&mut lines, &mut text, &mut whole).map_err(error)?;
+    let first = loop {
+        let line = next_line(&mut lines, &mut text, &mut whole).map_err(error)?;
+        if !matches!(line, Some(Line::Told(_))) {
+            break line;
+        }
+    };
     Ok(Some(Past { head, path: path.to_owned(), lines, whole, first, text }))
 }
 
@@ -118,19 +139,35 @@ impl Past {
         matches!(self.first, Some(Line::Event(_)))
     }
 
-    /// Gives all events, in order, and then the journal to go on with: what is torn at its end is
-    /// cut off, so that nothing follows it. Also says up to where which record was taken.
+    /// How far the records were when that was last written down, and where.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn told(&self) -> Result<Told, ShellError> {
+        let last = last_told(&self.path).map_err(ShellError::file("read the journal", &self.path));
+        Ok(last?.map(|(_, told)| told).unwrap_or_default())
+    }
+
+    /// Gives all events, in order, each with whether the records may lack it, and then the journal
+    /// to go on with: what is torn at its end is cut off, so that nothing follows it. Also says up
+    /// to where which record was taken.
     ///
     /// # Errors
     /// If it cannot be read, or not cut.
-    pub fn replay(mut self, mut each: impl FnMut(&Event)) -> Result<(Journal, Mark), ShellError> {
+    pub fn replay(
+        mut self,
+        mut each: impl FnMut(&Event, bool),
+    ) -> Result<(Journal, Mark), ShellError> {
         let path = self.path;
+        let told = last_told(&path).map_err(ShellError::file("read the journal", &path))?;
+        let told_at = told.map_or(0, |(at, _)| at);
         let mut line = self.first.take();
         let mut mark = Mark { next: None, queue: self.head.queue };
         let mut whole = self.whole;
         loop {
             match line {
-                Some(Line::Event(event)) => each(&event),
+                Some(Line::Event(event)) => each(&event, whole > told_at),
+                Some(Line::Told(_)) => {}
                 Some(Line::Next(seq)) => mark.next = Some(seq),
                 Some(Line::Queue(generation)) => mark.queue = generation,
                 Some(Line::Head(_)) | None => break,
@@ -143,6 +180,40 @@ impl Past {
         cut.and_then(|_| file.sync_data())
             .map_err(ShellError::file("go on with the journal", &path))?;
         Ok((Journal { path, file, whole }, mark))
+    }
+}
+
+/// How much of the end of a journal is looked through first.
+const TAIL: u64 = 1 << 20;
+
+/// The last line of a journal that says how far the records were, and where it stands.
+fn last_told(path: &str) -> io::Result<Option<(u64, Told)>> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let mut tail = TAIL.min(length);
+    loop {
+        let from = length - tail;
+        file.seek(SeekFrom::Start(from))?;
+        let mut text = Vec::new();
+        (&mut file).take(tail).read_to_end(&mut text)?;
+        let mut end = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+        while end > 0 {
+            let begin = text[..end - 1].iter().rposition(|byte| *byte == b'\n');
+            // Of the first line, the beginning may not have been read.
+            let Some(begin) = begin.map(|before| before + 1).or((from == 0).then_some(0)) else {
+                break;
+            };
+            if text[begin..end].starts_with(b"{\"Told\"")
+                && let Ok(Line::Told(told)) = serde_json::from_slice(&text[begin..end])
+            {
+                return Ok(Some((from + begin as u64, told)));
+            }
+            end = begin;
+        }
+        if from == 0 {
+            return Ok(None);
+        }
+        tail = tail.saturating_mul(4).min(length);
     }
 }
 
@@ -173,16 +244,23 @@ impl Journal {
         Ok(Self { path: path.to_owned(), file, whole })
     }
 
-    /// Appends what happened, and up to where the record was read.
+    /// Appends what happened, and up to where the record was read; before it, how far the records
+    /// are that have all earlier events.
     ///
     /// # Errors
     /// If it cannot be written. Nothing of it is there then, and it may be tried again.
-    pub fn append(&mut self, events: &[Event], next: Option<Seq>) -> Result<(), ShellError> {
+    pub fn append(
+        &mut self,
+        events: &[Event],
+        next: Option<Seq>,
+        told: Option<Told>,
+    ) -> Result<(), ShellError> {
         if events.is_empty() {
             return Ok(());
         }
         let sync = events.iter().any(must_last);
-        let lines = events.iter().cloned().map(Line::Event).chain(next.map(Line::Next));
+        let events = events.iter().cloned().map(Line::Event);
+        let lines = told.map(Line::Told).into_iter().chain(events).chain(next.map(Line::Next));
         self.put(&lines.collect::<Vec<_>>(), sync)
     }
 
@@ -277,13 +355,13 @@ mod tests {
         let head = Head { job: 7, generation: 0, shape: 3, rescue: None, began_ms: 5, queue: 1 };
         let mut journal = Journal::begin(&path, &head).unwrap();
         let events = [Event::Began, Event::Done { node: NodeIndex::new(4) }];
-        journal.append(&events, Some(Seq(9))).unwrap();
+        journal.append(&events, Some(Seq(9)), None).unwrap();
         let whole = std::fs::read(&path).unwrap();
         let all = |path: &str| {
             let past = open(path).unwrap()?;
             assert_eq!(past.head, head);
             let (mut read, begun) = (Vec::new(), past.is_begun());
-            let (journal, mark) = past.replay(|event| read.push(event.clone())).unwrap();
+            let (journal, mark) = past.replay(|event, _| read.push(event.clone())).unwrap();
             assert_eq!(begun, !read.is_empty());
             Some((journal, read, mark))
         };
@@ -293,12 +371,40 @@ mod tests {
             assert!(events.starts_with(&read), "{length}: {read:?}");
             assert_eq!(mark.next, (length == whole.len()).then_some(Seq(9)));
             assert_eq!(mark.queue, 1);
-            again.append(&[Event::Removed], None).unwrap();
+            again.append(&[Event::Removed], None, None).unwrap();
             again.note_queue(3).unwrap();
             let (_, after, mark) = all(&path).unwrap();
             assert_eq!(mark.queue, 3);
             assert_eq!(after, [read, vec![Event::Removed]].concat());
         }
+    }
+
+    #[test]
+    fn what_the_records_may_lack_is_what_stands_behind_the_last_word_of_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.dag.journal").to_string_lossy().into_owned();
+        let head = Head { job: 7, generation: 0, shape: 3, rescue: None, began_ms: 5, queue: 1 };
+        let mut journal = Journal::begin(&path, &head).unwrap();
+        let told = |out| Some(Told { out, ..Told::default() });
+        let late = || {
+            let past = open(&path).unwrap().unwrap();
+            assert!(past.is_begun());
+            let (out, mut late) = (past.told().unwrap().out, Vec::new());
+            past.replay(|event, is_late| late.extend(is_late.then(|| event.clone()))).unwrap();
+            (out, late)
+        };
+        journal.append(&[Event::Began], Some(Seq(1)), told(10)).unwrap();
+        assert_eq!(late(), (10, vec![Event::Began]));
+        journal.append(&[Event::Halted(true)], Some(Seq(2)), told(20)).unwrap();
+        assert_eq!(late(), (20, vec![Event::Halted(true)]));
+        journal.append(&[Event::Halted(false)], Some(Seq(3)), None).unwrap();
+        // More than is looked through at first.
+        let why = "x".repeat(usize::try_from(TAIL).unwrap());
+        let broke = Event::Broke { why };
+        journal.append(std::slice::from_ref(&broke), None, None).unwrap();
+        assert_eq!(late(), (20, vec![Event::Halted(true), Event::Halted(false), broke]));
+        journal.file.write_all(b"{\"Told\":{\"out\":30").unwrap();
+        assert_eq!(late().0, 20, "a torn one says nothing");
     }
 
     #[test]
@@ -309,16 +415,16 @@ mod tests {
         let mut journal = Journal::begin(&path, &head).unwrap();
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let file = std::mem::replace(&mut journal.file, full);
-        let error = journal.append(&[Event::Began], None).unwrap_err();
+        let error = journal.append(&[Event::Began], None, None).unwrap_err();
         assert!(error.is_for_want_of_room(), "{error:?}");
         journal.file = file;
         // What a disk took of a line before it was full is cut off.
         journal.file.write_all(b"{\"Event\":\"Be").unwrap();
         journal.cut().unwrap();
-        journal.append(&[Event::Began, Event::Removed], Some(Seq(3))).unwrap();
+        journal.append(&[Event::Began, Event::Removed], Some(Seq(3)), None).unwrap();
         let mut read = Vec::new();
         let past = open(&path).unwrap().unwrap();
-        let (_, mark) = past.replay(|event| read.push(event.clone())).unwrap();
+        let (_, mark) = past.replay(|event, _| read.push(event.clone())).unwrap();
         assert_eq!((read, mark.next), (vec![Event::Began, Event::Removed], Some(Seq(3))));
     }
 
@@ -329,7 +435,7 @@ mod tests {
         let head = Head { job: 7, generation: 0, shape: 3, rescue: None, began_ms: 5, queue: 1 };
         let mut journal = Journal::begin(&path, &head).unwrap();
         for _ in 0..3 {
-            journal.append(&[Event::Began], None).unwrap();
+            journal.append(&[Event::Began], None, None).unwrap();
         }
         let whole = std::fs::read(&path).unwrap();
         let lines: Vec<&[u8]> = whole.split_inclusive(|byte| *byte == b'\n').collect();
@@ -338,7 +444,7 @@ mod tests {
             text[damaged] = b"{\"Ev\0nt\"\n";
             std::fs::write(&path, text.concat()).unwrap();
             let read =
-                open(&path).and_then(|past| past.map(|past| past.replay(|_| {})).transpose());
+                open(&path).and_then(|past| past.map(|past| past.replay(|_, _| {})).transpose());
             let error = read.map(|_| ()).unwrap_err();
             let at: usize = lines[..damaged].iter().map(|line| line.len()).sum();
             let said =

@@ -83,18 +83,91 @@ pub const NAMES: &[&str] = &[
     "DAGMAN_USE_STRICT",
 ];
 
+/// Settings of HTCondor's dagman that mean nothing here: it reads logs, and is a daemon.
+const WITHOUT_MEANING: &[&str] = &[
+    "DAGMAN_ABORT_DUPLICATES",
+    "DAGMAN_ABORT_ON_SCARY_SUBMIT",
+    "DAGMAN_AGGRESSIVE_SUBMIT",
+    "DAGMAN_ALLOW_EVENTS",
+    "DAGMAN_CHECK_QUEUE_INTERVAL",
+    "DAGMAN_CONDOR_RM_EXE",
+    "DAGMAN_CONDOR_SUBMIT_EXE",
+    "DAGMAN_CONFIG_FILE",
+    "DAGMAN_DEBUG",
+    "DAGMAN_DEBUG_CACHE_ENABLE",
+    "DAGMAN_DEBUG_CACHE_SIZE",
+    "DAGMAN_DISABLE_ADMIN_THROTTLE_LIMITING",
+    "DAGMAN_DISABLE_PORT",
+    "DAGMAN_HOLD_CLAIM_TIME",
+    "DAGMAN_LOG_ON_NFS_IS_ERROR",
+    "DAGMAN_MAX_SUBMITS_PER_INTERVAL",
+    "DAGMAN_METRICS_FILE_VERSION",
+    "DAGMAN_NODE_RECORD_INFO",
+    "DAGMAN_ON_EXIT_REMOVE",
+    "DAGMAN_PENDING_REPORT_INTERVAL",
+    "DAGMAN_PRINT_JOB_TABLE_INTERVAL",
+    "DAGMAN_PRODUCE_JOB_CREDENTIALS",
+    "DAGMAN_QUEUE_UPDATE_INTERVAL",
+    "DAGMAN_RECORD_MACHINE_ATTRS",
+    "DAGMAN_REMOVE_JOBS_AFTER_LIMIT_CHANGE",
+    "DAGMAN_REMOVE_NODE_JOBS",
+    "DAGMAN_RETRY_SUBMIT_FIRST",
+    "DAGMAN_STARTUP_CYCLE_DETECT",
+    "DAGMAN_STORK_RM_EXE",
+    "DAGMAN_STORK_SUBMIT_EXE",
+    "DAGMAN_SUBMIT_DELAY",
+    "DAGMAN_USER_LOG_SCAN_INTERVAL",
+    "DAGMAN_USE_DIRECT_SUBMIT",
+    "DAGMAN_USE_OLD_FILE_PARSER",
+    "DAGMAN_USE_SHARED_PORT",
+    "DAGMAN_VERBOSITY",
+];
+
+/// What a name is that no setting here has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OtherName {
+    /// A setting of HTCondor's dagman that means nothing here.
+    WithoutMeaning,
+    /// No setting of either; this one has a name like it.
+    Like(&'static str),
+    Unknown,
+}
+
+/// What to say of a name that [`NAMES`] does not have.
+pub fn other_name(name: &str) -> OtherName {
+    let is_known = |known: &&str| known.eq_ignore_ascii_case(name);
+    if WITHOUT_MEANING.iter().any(|known| is_known(&known)) {
+        return OtherName::WithoutMeaning;
+    }
+    let upper = name.to_ascii_uppercase();
+    let near = upper.starts_with("DAGMAN").then(|| {
+        let names = NAMES.iter().chain(WITHOUT_MEANING).copied();
+        crate::language::nearest(&upper, names)
+    });
+    near.flatten().map_or(OtherName::Unknown, OtherName::Like)
+}
+
 impl Knobs {
-    /// Sets one. Whether there is such a setting.
+    /// Sets one; an empty value is the one that it has without being set, and changes nothing. A
+    /// number or a truth value may be a ClassAd expression. Whether there is such a setting.
     ///
     /// # Errors
     /// If the value is not of its kind.
     pub fn set(&mut self, name: &str, value: &str) -> Result<bool, KnobError> {
         let error = |wanted| KnobError { name: name.to_owned(), value: value.to_owned(), wanted };
-        let number = || value.trim().parse::<u32>().map_err(|_| error("a number"));
+        if value.trim().is_empty() {
+            return Ok(NAMES.iter().any(|known| known.eq_ignore_ascii_case(name)));
+        }
+        let whole = || jobspec::config::integer(value.trim());
+        let number = || {
+            let number = whole().and_then(|number| u32::try_from(number).ok());
+            number.ok_or_else(|| error("a number from 0 on, or an expression that is one,"))
+        };
         let truth = || match value.trim().to_ascii_lowercase().as_str() {
-            "true" | "t" | "yes" | "1" => Ok(true),
-            "false" | "f" | "no" | "0" => Ok(false),
-            _ => Err(error("True or False")),
+            "t" | "yes" => Ok(true),
+            "f" | "no" => Ok(false),
+            text => jobspec::config::truth(text)
+                .ok_or_else(|| error("True or False, or an expression that is one,")),
         };
         let list = || {
             let words = value.split([',', ' ', '\t']).filter(|word| !word.is_empty());
@@ -106,10 +179,11 @@ impl Knobs {
             "DAGMAN_ALWAYS_RUN_POST" => options.always_run_post = truth()?,
             "DAGMAN_AUTO_RESCUE" => self.auto_rescue = truth()?,
             "DAGMAN_DEFAULT_APPEND_VARS" => manner.append_vars = truth()?,
-            "DAGMAN_DEFAULT_NODE_LOG" if value.trim().is_empty() => {}
             "DAGMAN_DEFAULT_NODE_LOG" => value.trim().clone_into(&mut manner.nodes_log),
             "DAGMAN_DEFAULT_PRIORITY" => {
-                manner.priority = value.trim().parse().map_err(|_| error("a number"))?;
+                let priority = whole().and_then(|number| i32::try_from(number).ok());
+                let wanted = "a number, or an expression that is one,";
+                manner.priority = priority.ok_or_else(|| error(wanted))?;
             }
             "DAGMAN_GENERATE_SUBDAG_SUBMITS" => manner.generate_subdag_submits = truth()?,
             "DAGMAN_INHERIT_ATTRS" => manner.inherit_attrs = list(),
@@ -157,6 +231,41 @@ mod tests {
         "DAGMAN_INSERT_SUB_FILE",
         "DAGMAN_MANAGER_JOB_APPEND_GETENV",
     ];
+
+    #[test]
+    fn a_value_may_be_an_expression_and_an_empty_one_changes_nothing() {
+        for (name, value, expected) in [
+            ("DAGMAN_MAX_JOBS_IDLE", "3 * 2", Ok(6)),
+            ("DAGMAN_MAX_JOBS_IDLE", " 007", Ok(7)),
+            ("DAGMAN_MAX_JOBS_IDLE", "", Ok(1000)),
+            ("DAGMAN_MAX_JOBS_IDLE", "-1", Err(())),
+            ("DAGMAN_MAX_JOBS_IDLE", "many", Err(())),
+        ] {
+            let mut knobs = Knobs::default();
+            let idle = knobs.set(name, value).map(|_| knobs.options.throttles.idle);
+            assert_eq!(idle.map_err(|_| ()), expected, "{name} = {value}");
+        }
+        for (value, expected) in
+            [("(1 == 1)", Ok(true)), ("2 < 1", Ok(false)), ("yes", Ok(true)), ("maybe", Err(()))]
+        {
+            let mut knobs = Knobs::default();
+            let post =
+                knobs.set("DAGMAN_ALWAYS_RUN_POST", value).map(|_| knobs.options.always_run_post);
+            assert_eq!(post.map_err(|_| ()), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_means_nothing_here_is_told_from_a_slip() {
+        for (name, expected) in [
+            ("dagman_user_log_scan_interval", OtherName::WithoutMeaning),
+            ("DAGMAN_MAX_JOBS_IDEL", OtherName::Like("DAGMAN_MAX_JOBS_IDLE")),
+            ("SCHEDD_INTERVAL", OtherName::Unknown),
+        ] {
+            assert_eq!(other_name(name), expected, "{name}");
+        }
+        assert!(NAMES.iter().all(|name| !WITHOUT_MEANING.contains(name)));
+    }
 
     #[test]
     fn every_name_is_a_setting_and_says_what_it_wants() {

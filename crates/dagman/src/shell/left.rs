@@ -87,7 +87,7 @@ fn write_rescue(
     }
     let mut core = Core::new(Arc::new(workflow), knobs.options.clone());
     let mut is_over = false;
-    let (_, mark) = past.replay(|event| {
+    let (_, mark) = past.replay(|event, _| {
         is_over |= matches!(event, Event::Finished { .. });
         core.apply(event);
     })?;

@@ -38,6 +38,16 @@ impl Log {
         &self.path
     }
 
+    /// Whether everything is written.
+    pub(super) fn is_written(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// How long it is; `None` if it cannot be looked at.
+    pub(super) fn length(&self) -> Option<u64> {
+        self.file.metadata().ok().map(|about| about.len())
+    }
+
     /// Has a text written next time.
     pub(super) fn add(&mut self, text: &str) {
         if self.is_stuck && self.waiting.len() >= KEPT {

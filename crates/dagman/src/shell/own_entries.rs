@@ -11,7 +11,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
-use model::JobId;
+use model::userlog::EntryId;
+use model::{JobId, ProcId};
 
 use super::ShellError;
 use super::log::Log;
@@ -34,6 +35,8 @@ const PIECE: u64 = 1 << 20;
 pub(super) struct OwnEntries {
     log: Log,
     waiting: VecDeque<PendingEntry>,
+    /// So many of the run's entries are there, or wait to be.
+    made: u64,
     /// The last jobs whose end was read in the log, up to where it was read.
     ended: BTreeSet<JobId>,
     ends: VecDeque<JobId>,
@@ -54,12 +57,33 @@ impl OwnEntries {
         let log = Log::open(path)?;
         let read_to = std::fs::metadata(path).map_err(ShellError::file("look at", path))?.len();
         let (waiting, ends) = (VecDeque::new(), VecDeque::new());
-        Ok(Self { log, waiting, ended: BTreeSet::new(), ends, read_to, looks: 0 })
+        Ok(Self { log, waiting, made: 0, ended: BTreeSet::new(), ends, read_to, looks: 0 })
     }
 
     /// An entry to write.
-    pub(super) fn put(&mut self, job: JobId, text: String) {
+    pub(super) fn put(&mut self, id: EntryId, text: String) {
+        self.made += 1;
+        let job = JobId { cluster: id.cluster, proc: id.proc.unwrap_or(ProcId(0)) };
         self.waiting.push_back(PendingEntry { job, text, until: self.looks + LOOKS });
+    }
+
+    /// An entry that an earlier life has written.
+    pub(super) fn is_there(&mut self) {
+        self.made += 1;
+    }
+
+    /// An entry that an earlier life should have written. The end that it waits for may be
+    /// anywhere in the log.
+    pub(super) fn put_late(&mut self, id: EntryId, text: String) {
+        self.read_to = 0;
+        self.put(id, text);
+    }
+
+    /// How many of the run's entries are in the log, which is so long; `None` if some cannot be
+    /// written, or nobody knows.
+    pub(super) fn written(&self) -> Option<(u64, u64)> {
+        let length = self.log.length().filter(|_| self.log.is_written())?;
+        Some((self.made - self.waiting.len() as u64, length))
     }
 
     /// Whether something is not written yet.
@@ -162,7 +186,7 @@ mod tests {
         let mut own = OwnEntries::open(&path).unwrap();
         let text = || std::fs::read_to_string(&path).unwrap();
         let mut schedd = files::append_to(&path).unwrap();
-        own.put(JobId::new(8, 1), "016 (008.001.000)\n...\n".to_owned());
+        own.put(JobId::new(8, 1).into(), "016 (008.001.000)\n...\n".to_owned());
         own.flush();
         assert_eq!((text().as_str(), own.are_waiting()), ("", true));
         schedd.write_all(b"005 (008.000.000) x\n...\n005 (008.001.000) y").unwrap();
@@ -171,16 +195,32 @@ mod tests {
         schedd.write_all(b"\n...\n").unwrap();
         own.flush();
         assert!(text().ends_with("y\n...\n016 (008.001.000)\n...\n") && !own.are_waiting());
-        own.put(JobId::new(9, 0), "late\n".to_owned());
-        own.put(JobId::new(9, 1), "late too\n".to_owned());
+        own.put(JobId::new(9, 0).into(), "late\n".to_owned());
+        own.put(JobId::new(9, 1).into(), "late too\n".to_owned());
         (0..=LOOKS).for_each(|_| drop(own.flush()));
         assert!(
             text().ends_with("late\nlate too\n"),
             "all wait the same time, not one behind the other"
         );
-        own.put(JobId::new(0, 0), "noop\n".to_owned());
+        own.put(JobId::new(0, 0).into(), "noop\n".to_owned());
         own.flush();
         assert!(text().ends_with("noop\n"));
+    }
+
+    #[test]
+    fn an_entry_that_an_earlier_life_owes_finds_the_end_of_its_job_wherever_that_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("nodes.log").to_string_lossy().into_owned();
+        std::fs::write(&path, "005 (008.000.000) x\n...\n005 (009.000.000) x\n...\n").unwrap();
+        let mut own = OwnEntries::open(&path).unwrap();
+        own.is_there();
+        own.put_late(JobId::new(8, 0).into(), "016 (008.000.000)\n...\n".to_owned());
+        let (entries, length) = own.written().unwrap();
+        assert_eq!(entries, 1, "the other waits");
+        assert_eq!(own.flush(), None);
+        assert!(!own.are_waiting());
+        let after = own.written().unwrap();
+        assert!(after.0 == 2 && after.1 > length, "{after:?}");
     }
 
     #[test]
@@ -190,7 +230,7 @@ mod tests {
         std::fs::write(&path, "what was there before\n").unwrap();
         let mut own = OwnEntries::open(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
-        own.put(JobId::new(8, 0), "016 (008.000.000)\n...\n".to_owned());
+        own.put(JobId::new(8, 0).into(), "016 (008.000.000)\n...\n".to_owned());
         assert_eq!(own.flush(), None);
         let end = "005 (008.000.000) x\n...\n";
         files::append_to(&path).unwrap().write_all(end.as_bytes()).unwrap();
@@ -198,7 +238,7 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text, format!("{end}016 (008.000.000)\n...\n"));
         std::fs::write(&path, "005 (9.0.0)\n").unwrap();
-        own.put(JobId::new(9, 0), "last\n".to_owned());
+        own.put(JobId::new(9, 0).into(), "last\n".to_owned());
         assert_eq!(own.flush(), None);
         assert!(!own.are_waiting());
     }

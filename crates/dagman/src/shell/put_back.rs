@@ -53,7 +53,7 @@ impl Run<'_> {
             let past = known_in(self.schedd, self.job, self.generation, true).await?;
             let differences = compare(core, &there, &past);
             let events = lose(core, &differences.lost, &mut note);
-            journal.append(&events, None)?;
+            journal.append(&events, None, None)?;
             let reason = "its node was over when the queue was put back from a copy";
             remove_clusters(self.schedd, &differences.strays, reason).await?;
         }

@@ -6,11 +6,13 @@
 use std::collections::BTreeSet;
 
 use jiff::tz::TimeZone;
-use model::userlog::{CpuTimes, Ending, Terminated, UserLogEvent};
+use model::userlog::{CpuTimes, Ending, EntryId, LogStyle, Terminated, UserLogEvent};
 use model::{JobId, ProcId, Timestamp};
 
+use super::journal::Told;
 use super::log::Log;
 use super::own_entries::OwnEntries;
+use super::retelling::{self, Retelling};
 use super::{ShellError, files};
 use crate::core::{Core, Event, NOOP_PROC, NodeState, ScriptEnd};
 use crate::record::{Stamp, dagman_out, dot, jobstate, node_status};
@@ -20,7 +22,11 @@ use crate::workflow::{Dot, ScriptKind};
 pub(super) struct Records {
     out: Log,
     nodes_log: OwnEntries,
+    nodes_log_path: String,
     jobstate: Option<Log>,
+    /// Whether the last flush wrote all that was noted, but for own entries that wait, and nobody
+    /// has asked since.
+    is_told: bool,
     numbers: jobstate::Numbers,
     zone: TimeZone,
     status: StatusFile,
@@ -56,6 +62,8 @@ impl Records {
             numbers: jobstate::Numbers::after(&before.unwrap_or_default(), !fresh),
             out: Log::open(out)?,
             nodes_log: OwnEntries::open(nodes_log)?,
+            nodes_log_path: nodes_log.to_owned(),
+            is_told: false,
             jobstate: jobstate.map(Log::open).transpose()?,
             zone: TimeZone::system(),
             status: StatusFile::default(),
@@ -95,10 +103,69 @@ impl Records {
                 jobstate.add(&line);
             }
         }
-        for (job, entry) in log_entries(core, event) {
-            self.nodes_log.put(job, entry.render(job, at, &self.zone));
+        for (id, entry) in log_entries(core, event) {
+            self.nodes_log.put(id, entry.render_as(id, at, &LogStyle::iso(&self.zone)));
         }
         self.status.changed = true;
+    }
+
+    /// Begins to look for what is not there of what an earlier life did.
+    pub(super) fn go_on(&self, told: &Told) -> Retelling {
+        let states = self.jobstate.as_ref().map(Log::path);
+        Retelling::read(told, self.out.path(), states, &self.nodes_log_path)
+    }
+
+    /// Adds what an event of an earlier life should have added, as far as it is not there. Of one
+    /// that is not late, nothing lacks but own entries.
+    pub(super) fn note_again(
+        &mut self,
+        core: &Core,
+        event: &Event,
+        is_late: bool,
+        at: Timestamp,
+        there: &mut Retelling,
+    ) {
+        for (id, entry) in log_entries(core, event) {
+            if !there.may_lack_next() {
+                self.nodes_log.is_there();
+                continue;
+            }
+            let text = entry.render_as(id, at, &LogStyle::iso(&self.zone));
+            match there.entries.take(retelling::head(&text)) {
+                Some(_) => self.nodes_log.is_there(),
+                None => self.nodes_log.put_late(id, text),
+            }
+        }
+        let stamp = self.stamp(at);
+        if let Some(jobstate) = &mut self.jobstate {
+            // Attempts get the numbers that they got then, also those of which nothing is told.
+            for line in jobstate::lines(core, event, &stamp, &mut self.numbers) {
+                if is_late && there.jobstate.take(retelling::without_moment(&line)).is_none() {
+                    jobstate.add(&line);
+                }
+            }
+        }
+        if !is_late {
+            return;
+        }
+        let moment = stamp.in_log();
+        for line in dagman_out::lines(core, event, &stamp) {
+            let line = format!("{moment} {line}\n");
+            if there.out.take(retelling::without_moments(&line)).is_none() {
+                self.out.add(&line);
+            }
+        }
+    }
+
+    /// How far the records are that have all that was noted before their last flush; `None` if they
+    /// have not, or if it was asked before.
+    pub(super) fn take_told(&mut self) -> Option<Told> {
+        if !std::mem::take(&mut self.is_told) {
+            return None;
+        }
+        let (entries, nodes_log) = self.nodes_log.written()?;
+        let jobstate = self.jobstate.as_ref().map_or(Some(0), Log::length)?;
+        Some(Told { out: self.out.length()?, jobstate, entries, nodes_log })
     }
 
     /// Writes what was noted. After a batch that changed something, with the table of states.
@@ -109,6 +176,7 @@ impl Records {
         let told = [self.nodes_log.flush(), self.jobstate.as_mut().and_then(Log::flush)];
         self.say(at, told.into_iter().flatten());
         let told = self.out.flush();
+        self.is_told = self.out.is_written() && self.jobstate.as_ref().is_none_or(Log::is_written);
         self.say(at, told);
     }
 
@@ -154,16 +222,17 @@ impl Records {
         };
         if is_time {
             self.drawn_ms = Some(boot_ms);
-            self.settle(at, &wanted.file, draw(core, wanted));
+            self.settle(at, &wanted.file, draw(core, wanted, &self.stamp(at)));
         }
     }
 }
 
-fn draw(core: &Core, wanted: &Dot) -> Result<(), ShellError> {
+fn draw(core: &Core, wanted: &Dot, now: &Stamp) -> Result<(), ShellError> {
     let include = wanted.include.as_deref();
     let include = include.map(|path| {
         let text = client::site::read_plain_text(path);
-        text.map_err(ShellError::file("read what DOT includes,", path))
+        let text = text.map_err(ShellError::file("read what DOT includes,", path))?;
+        Ok::<_, ShellError>((path, text))
     });
     let include = include.transpose()?;
     let path = if wanted.overwrite {
@@ -172,14 +241,15 @@ fn draw(core: &Core, wanted: &Dot) -> Result<(), ShellError> {
         let numbered = |number: u32| format!("{}.{number}", wanted.file);
         (0..).map(numbered).find(|path| !files::is_there(path)).unwrap_or_default()
     };
-    files::replace(&path, &dot::text(core, include.as_deref()))
+    let include = include.as_ref().map(|(path, text)| (*path, text.as_str()));
+    files::replace(&path, &dot::text(core, now, include))
 }
 
 /// Between two pictures, milliseconds.
 const DRAW_MS: u64 = 5000;
 
 /// What dagman itself writes into the nodes' log: all else the schedd does.
-fn log_entries(core: &Core, event: &Event) -> Vec<(JobId, UserLogEvent)> {
+fn log_entries(core: &Core, event: &Event) -> Vec<(EntryId, UserLogEvent)> {
     match event {
         Event::ScriptEnded { node, script: ScriptKind::Post, end } => {
             let NodeState::Post(_, jobs) = core.state(*node) else { return Vec::new() };
@@ -193,20 +263,21 @@ fn log_entries(core: &Core, event: &Event) -> Vec<(JobId, UserLogEvent)> {
             };
             let dag_node = Some(core.workflow().node(*node).name().to_owned());
             let entry = UserLogEvent::PostScriptTerminated { ending, dag_node };
-            vec![(JobId { cluster, proc: ProcId(jobs.last_proc()) }, entry)]
+            let job = JobId { cluster, proc: ProcId(jobs.last_proc()) };
+            vec![(EntryId { subproc: jobs.noop, ..job.into() }, entry)]
         }
         Event::PreSkipped { node } => {
             let notes = format!("DAG Node: {}", core.workflow().node(*node).name());
-            vec![(JobId::new(0, NOOP_PROC), UserLogEvent::PreSkipped { notes })]
+            vec![(next_noop(core), UserLogEvent::PreSkipped { notes })]
         }
-        Event::NothingToSubmit { node } => without_jobs(core.workflow().node(*node).name()),
+        Event::NothingToSubmit { node } => without_jobs(core, core.workflow().node(*node).name()),
         _ => Vec::new(),
     }
 }
 
 /// A node without jobs has one in the log all the same: readers wait for its end.
-fn without_jobs(node: &str) -> Vec<(JobId, UserLogEvent)> {
-    let job = JobId::new(0, NOOP_PROC);
+fn without_jobs(core: &Core, node: &str) -> Vec<(EntryId, UserLogEvent)> {
+    let job = next_noop(core);
     let submitted = UserLogEvent::Submitted {
         host: "<dummy-submit-for-noop-job>".to_owned(),
         log_notes: Some(format!("DAG Node: {node}")),
@@ -228,3 +299,11 @@ fn without_jobs(node: &str) -> Vec<(JobId, UserLogEvent)> {
     };
     vec![(job, submitted), (job, UserLogEvent::Terminated(Box::new(terminated)))]
 }
+
+/// Of a node without jobs: they differ in their last number only.
+fn next_noop(core: &Core) -> EntryId {
+    EntryId { subproc: core.next_noop(), ..JobId::new(0, NOOP_PROC).into() }
+}
+
+#[cfg(test)]
+mod tests;

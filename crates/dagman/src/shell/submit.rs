@@ -56,6 +56,8 @@ pub(super) struct Prepared {
     one_job: bool,
     /// Who knows how much memory the last attempt used, if the description asks for it.
     last: Option<Query>,
+    /// What is odd about its description.
+    pub(super) warning: Option<String>,
 }
 
 /// The macro that has how much memory the jobs of the last attempt used at most, in MiB.
@@ -106,6 +108,13 @@ impl Submitter {
                 parsed
             }
         };
+        let warning = (description.queues() > 1).then(|| {
+            format!(
+                "Warning: the description of node {} has {} queue statements: a node runs what the first of them queues, and nothing else",
+                node.name(),
+                description.queues()
+            )
+        });
         let mut options = self.options(core, &node, retry);
         if asks {
             options.assignments.push((LAST_MEMORY.to_owned(), "0".to_owned()));
@@ -127,6 +136,7 @@ impl Submitter {
             without_log: self.manner.suppress_job_logs,
             one_job: self.manner.prohibit_multi_jobs,
             last,
+            warning,
         })
     }
 
@@ -195,6 +205,7 @@ impl Submitter {
             dag_files: vec![dag.to_owned()],
             dagman: self.manner.dagman.clone(),
             options,
+            handed_on: self.manner.handed_on.clone(),
             environment: pool_variables(),
             made_by: format!("dagman for node {}", node.name()),
             ..DagJob::default()
@@ -244,6 +255,7 @@ impl Submitter {
         let mut options = SubmitOptions {
             queue: node.map().map(|map| queue_of(&map)),
             is_queue_in_place: true,
+            only_first_queue: true,
             is_file: true,
             ..SubmitOptions::default()
         };

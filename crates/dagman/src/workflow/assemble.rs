@@ -73,6 +73,8 @@ pub struct Options {
     pub join_nodes: bool,
     /// DAGMAN_ALLOW_ANY_NODE_NAME_CHARACTERS: whether `+` may be in a node's name.
     pub any_name_characters: bool,
+    /// Whether a cycle is left to the core, which ends the run because of it, with all its files.
+    pub keeps_cycles: bool,
 }
 
 impl Options {
@@ -85,6 +87,7 @@ impl Options {
             munge_names: true,
             join_nodes: true,
             any_name_characters: false,
+            keeps_cycles: false,
         }
     }
 }
@@ -424,6 +427,7 @@ impl<'a> Assembler<'a> {
         }
         let workflow = self.builder.finish();
         if self.errors == 0
+            && !self.options.keeps_cycles
             && let Some(cycle) = cycle::find(&workflow)
         {
             self.diagnostics.push(cycle::diagnose(&workflow, &cycle));

@@ -26,6 +26,8 @@ pub struct SubmitOptions {
     pub queue: Option<String>,
     /// Whether that takes the place of a `queue` for one job, which most descriptions have.
     pub is_queue_in_place: bool,
+    /// Whether only the first `queue` statement counts, as in a node of a DAG.
+    pub only_first_queue: bool,
     /// Whether the description came from a file whose name jobs should record.
     pub is_file: bool,
     /// `-maxjobs N`.
@@ -267,6 +269,7 @@ impl AtQueue for Maker<'_, '_> {
             );
         }
         match &self.options.queue {
+            None if self.options.only_first_queue && self.statements > 0 => Ok(()),
             None => self.queue(reader, queue, &place),
             Some(_) if !self.options.is_queue_in_place => {
                 let message = "-queue argument conflicts with queue statement in submit file";

@@ -74,6 +74,12 @@ impl Queue {
 }
 
 impl Description {
+    /// How many `queue` statements there are, whether they are reached or not.
+    pub fn queues(&self) -> usize {
+        let is_queue = |one: &&Statement| matches!(one.kind, StatementKind::Queue(_));
+        self.statements.iter().filter(is_queue).count()
+    }
+
     /// The name that messages call this description by.
     pub fn name(&self) -> &str {
         &self.source.name

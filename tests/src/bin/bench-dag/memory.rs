@@ -190,7 +190,7 @@ pub(super) fn replay() -> Result<()> {
     let (core, took) = timed(|| -> Result<Core> {
         let mut core = Core::new(Arc::new(read(&path)?), CoreOptions::default());
         let past = journal::open(&at)?.context("there is a journal")?;
-        let _ = past.replay(|event| core.apply(event))?;
+        let _ = past.replay(|event, _| core.apply(event))?;
         Ok(core)
     });
     let core = core?;
@@ -209,7 +209,7 @@ fn half_a_run(mut core: Core, journal: &mut Journal) -> Result<()> {
         let given: Vec<Input> = inputs.drain(..).collect();
         let batch = run_batch(&mut core, moment(), &given, |_, _| {});
         seq += batch.events.len() as u64;
-        journal.append(&batch.events, Some(Seq(seq)))?;
+        journal.append(&batch.events, Some(Seq(seq)), None)?;
         for effect in batch.effects {
             let Effect::Submit { node, retry } = effect else { continue };
             cluster += 1;

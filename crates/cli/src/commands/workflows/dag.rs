@@ -13,11 +13,11 @@ use classad::{ClassAd, Expr, Value};
 use client::{Home, Query, Schedd, Select, Selector};
 use dagman::Workflow;
 use dagman::record::Names;
-use dagman::shell::{Knobs, Order};
+use dagman::shell::Order;
 use dagman::workflow;
 use model::{ClusterId, JobStatus, Universe, attr};
 
-use crate::commands::workflows::dag_files::{self, Disk, Reading};
+use crate::commands::workflows::dag_files::{self, Disk};
 use crate::commands::workflows::seeing::{self, PlotArgs, ReportArgs, WatchArgs};
 use crate::line::call::Call;
 use crate::line::exit::Exit;
@@ -251,13 +251,11 @@ pub fn run(args: &DagArgs, call: &Call) -> Result<Outcome> {
 ///
 /// # Errors
 ///
-/// If the settings cannot be read. What is wrong with the DAG is told, and gives
-/// [`Exit::Failed`].
+/// If the pool's configuration cannot be read. What is wrong with the DAG, or with its settings, is
+/// told, and gives [`Exit::Failed`].
 pub fn check(args: &CheckArgs, call: &Call) -> Result<Outcome> {
-    let mut knobs = Knobs::default();
-    dag_files::configure(&Home::from_environment(), &mut knobs, args.config.as_deref())?;
-    let reading = Reading { files: args.dags.clone(), use_dag_dir: args.usedagdir, knobs };
-    let (found, workflow) = match reading.assemble(None) {
+    let read = dag_files::read_whole(&args.dags, args.usedagdir, args.config.as_deref())?;
+    let (found, workflow) = match read {
         Ok(assembled) => {
             let mut found = assembled.warnings;
             found.extend(workflow::check(&assembled.workflow, &Disk));
@@ -313,6 +311,8 @@ pub(super) struct Submitted {
     /// The file with settings, if it has one.
     pub(super) config: Option<String>,
     pub(super) use_dag_dir: bool,
+    /// The folder of dagman.out, absolute, if it has one of its own.
+    pub(super) out_dir: Option<String>,
     /// The option that says where it begins, if that is not with the newest rescue file.
     pub(super) begins_by: Option<String>,
 }
@@ -336,8 +336,12 @@ impl Submitted {
             };
             (!is_newest).then(|| format!("{flag} {value}"))
         });
+        let folder = ad.literal(attr::IWD).and_then(Value::as_str)?;
+        let out_dir = after("-outfile_dir").next();
+        let out_dir = out_dir.map(|dir| Path::new(folder).join(dir).to_string_lossy().into_owned());
         Some(Self {
-            folder: ad.literal(attr::IWD).and_then(Value::as_str)?.to_owned(),
+            folder: folder.to_owned(),
+            out_dir,
             config: after("-config").next().cloned(),
             use_dag_dir: words.iter().any(|word| word.eq_ignore_ascii_case("-usedagdir")),
             files: Some(files).filter(|files| !files.is_empty())?,

@@ -3,28 +3,29 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use client::{Home, RealSite};
 use dagman::Workflow;
 use dagman::language::{Diagnostic, listed};
 use dagman::record::Names;
-use dagman::shell::{self, KNOBS, Knobs, Left};
+use dagman::shell::{self, KNOBS, Knobs, Left, OtherName};
 use dagman::workflow::{self, Assembled, FileError, Files};
 use jobspec::Site;
 use jobspec::config::{Assignment, Configuration};
 use jobspec::htcondor::SubmitOptions;
 use model::ClusterId;
+use model::diagnostic::Severity;
 
-use crate::line::output::complain;
 use crate::pool::PoolSettings;
 use crate::pool::configuration;
 
-/// The real files.
+/// The real files. What is not UTF-8 in them is no reason to refuse a DAG, which HTCondor's dagman
+/// would run: most often it is a comment.
 pub(super) struct Disk;
 
 impl Files for Disk {
     fn read(&self, path: &str) -> Result<String, FileError> {
-        let text = client::site::read_plain_text(path);
+        let text = client::site::read_plain_latin(path);
         text.map_err(|error| FileError(client::site::plain(&error)))
     }
 
@@ -44,87 +45,196 @@ pub(super) struct Reading {
 impl Reading {
     /// The workflow, or everything that is wrong with its files.
     pub(super) fn assemble(&self, rescue: Option<&str>) -> Result<Assembled, Vec<Diagnostic>> {
+        self.read(rescue, false)
+    }
+
+    fn read(&self, rescue: Option<&str>, keeps_cycles: bool) -> Result<Assembled, Vec<Diagnostic>> {
         let options = workflow::Options {
             use_dag_dir: self.use_dag_dir,
             rescue: rescue.map(str::to_owned),
             munge_names: self.knobs.manner.munge_node_names,
             join_nodes: self.knobs.join_nodes,
             any_name_characters: self.knobs.any_name_characters,
+            keeps_cycles,
             ..workflow::Options::new(self.files.clone())
         };
         workflow::assemble(&options, &Disk)
     }
 
-    /// The same, told in lines for dagman.out. Settings that the DAG itself names were applied
-    /// before.
+    /// The same for a run, told in lines for dagman.out: a cycle is the run's own end. Settings
+    /// that the DAG itself names were applied before.
     pub(super) fn load(
         &self,
         rescue: Option<&str>,
     ) -> Result<(Workflow, Vec<String>), Vec<String>> {
-        let told = |all: &[Diagnostic]| -> Vec<String> {
-            let one = |found: &Diagnostic| {
-                let word = if found.is_error() { "ERROR" } else { "Warning" };
-                format!("{word}: {}", listed(found))
-            };
-            all.iter().map(one).collect()
-        };
-        match self.assemble(rescue) {
+        match self.read(rescue, true) {
             Ok(assembled) => Ok((assembled.workflow, told(&assembled.warnings))),
             Err(problems) => Err(told(&problems)),
         }
     }
 }
 
-/// What loading said, after what was said of the settings.
+/// Reads DAG files with all settings that hold for them: also those that the DAG itself names
+/// (CONFIG), unless a file with settings is given. What is wrong with the settings keeps the DAG
+/// from running as what is wrong with its files does.
+///
+/// # Errors
+/// If the pool's configuration cannot be read.
+pub(super) fn read_whole(
+    files: &[String],
+    use_dag_dir: bool,
+    config: Option<&str>,
+) -> Result<Result<Assembled, Vec<Diagnostic>>> {
+    let with = |config: Option<&str>| -> Result<(Vec<Diagnostic>, _)> {
+        let mut knobs = Knobs::default();
+        let found = configure(&Home::from_environment(), &mut knobs, config)?;
+        Ok((found, Reading { files: files.to_vec(), use_dag_dir, knobs }.assemble(None)))
+    };
+    let (mut found, mut assembled) = with(config)?;
+    let own = assembled.as_ref().ok().and_then(|read| read.workflow.settings().config.clone());
+    if let Some(own) = own.filter(|_| config.is_none()) {
+        (found, assembled) = with(Some(&own))?;
+    }
+    Ok(with_settings(found, assembled))
+}
+
+/// What came of reading, after what there is to say of the settings.
+fn with_settings(
+    mut found: Vec<Diagnostic>,
+    assembled: Result<Assembled, Vec<Diagnostic>>,
+) -> Result<Assembled, Vec<Diagnostic>> {
+    let are_wrong = found.iter().any(Diagnostic::is_error);
+    match assembled {
+        Ok(Assembled { workflow, warnings }) if !are_wrong => {
+            found.extend(warnings);
+            Ok(Assembled { workflow, warnings: found })
+        }
+        Ok(Assembled { warnings: said, .. }) | Err(said) => {
+            found.extend(said);
+            Err(found)
+        }
+    }
+}
+
+/// What loading said, after what was said of the settings, in lines for dagman.out. With settings
+/// that are wrong nothing is loaded.
 pub(super) fn with_warnings(
-    warnings: &[String],
+    settings: &[Diagnostic],
     loaded: Result<(Workflow, Vec<String>), Vec<String>>,
 ) -> Result<(Workflow, Vec<String>), Vec<String>> {
-    let all = |said: Vec<String>| warnings.iter().cloned().chain(said).collect();
-    loaded.map(|(workflow, said)| (workflow, all(said))).map_err(all)
+    let are_wrong = settings.iter().any(Diagnostic::is_error);
+    let all = |said: Vec<String>| told(settings).into_iter().chain(said).collect();
+    match loaded {
+        Ok((workflow, said)) if !are_wrong => Ok((workflow, all(said))),
+        Ok((_, said)) | Err(said) => Err(all(said)),
+    }
+}
+
+/// What was found, in lines for dagman.out.
+pub(super) fn told(all: &[Diagnostic]) -> Vec<String> {
+    let one = |found: &Diagnostic| {
+        let word = match found.severity {
+            Severity::Error => "ERROR",
+            Severity::Warning => "Warning",
+            Severity::Advice => "Note",
+        };
+        format!("{word}: {}", listed(found))
+    };
+    all.iter().map(one).collect()
 }
 
 /// Reads dagman's settings: the pool's configuration, the environment, then the DAG's own file.
-/// What that file sets and dagman does not know is told on standard error, and given back for
-/// dagman.out, a line each.
+/// Gives what is wrong with them, or odd.
 ///
 /// # Errors
-/// If a file cannot be read, or a value is not of its setting's kind.
-pub(super) fn configure(home: &Home, knobs: &mut Knobs, file: Option<&str>) -> Result<Vec<String>> {
+/// If the pool's configuration cannot be read.
+pub(super) fn configure(
+    home: &Home,
+    knobs: &mut Knobs,
+    file: Option<&str>,
+) -> Result<Vec<Diagnostic>> {
     let settings =
         PoolSettings { environment: configuration::environment(), ..PoolSettings::default() };
     let pool = configuration::load(home, &settings)?;
-    for name in KNOBS {
-        if let Some(value) = pool.value(name)?.filter(|value| !value.trim().is_empty()) {
-            knobs.set(name, &value)?;
-        }
-    }
-    let Some(file) = file else { return Ok(Vec::new()) };
-    let text = client::site::read_text(file)
-        .with_context(|| format!("read the configuration of the DAG in {file}"))?;
-    let unknown = own_settings(knobs, &text, file, &RealSite::new()?)?;
-    for line in &unknown {
-        complain(&format!("{line}\n"));
-    }
-    Ok(unknown)
+    let site = RealSite::new()?;
+    let (own, mut found) = match file {
+        None => (Configuration::default(), Vec::new()),
+        Some(file) => match own_settings(file, &site) {
+            Ok(own) => (own, Vec::new()),
+            Err(problem) => (Configuration::default(), vec![problem]),
+        },
+    };
+    let of_pool = |name: &str| -> Result<_> {
+        let value = pool.value(name)?;
+        Ok(value.zip(pool.assignment(name)))
+    };
+    found.extend(set_all(knobs, &own, of_pool, &site)?);
+    Ok(found)
 }
 
-/// Reads the settings in a DAG's own file; gives a line for each that is neither a setting of
-/// dagman's nor a macro in another. HTCondor's dagman reads its whole configuration from there and
-/// passes over what is not its own, so that none of it is an error.
-fn own_settings(knobs: &mut Knobs, text: &str, file: &str, site: &dyn Site) -> Result<Vec<String>> {
+/// The settings in a DAG's own file.
+fn own_settings(file: &str, site: &dyn Site) -> Result<Configuration, Diagnostic> {
+    let text = client::site::read_text(file).map_err(|error| {
+        let why = client::site::plain(&error);
+        let message = format!("the settings of the DAG cannot be read: {why}");
+        Diagnostic::about_file(Severity::Error, file, message)
+    })?;
     let mut own = Configuration::default();
-    own.read(text, file, site).map_err(|error| anyhow!("{}", error.render()))?;
+    own.read(&text, file, site)?;
+    Ok(own)
+}
+
+/// Sets what the DAG's own file says, and else the pool. Of a name in the former that is neither a
+/// setting of dagman's nor a macro in another, that is told: HTCondor's dagman reads its whole
+/// configuration from there and passes over what is not its own, so that none of it is an error.
+fn set_all(
+    knobs: &mut Knobs,
+    own: &Configuration,
+    of_pool: impl Fn(&str) -> Result<Option<(String, Assignment)>>,
+    site: &dyn Site,
+) -> Result<Vec<Diagnostic>> {
+    let mut found = Vec::new();
     for name in KNOBS {
-        if own.assignment(None, name).is_some() {
-            knobs.set(name, &own.value(None, name, site)?.unwrap_or_default())?;
+        let set = match own.assignment(None, name) {
+            Some(assignment) => match own.value(None, name, site) {
+                Ok(value) => Some((value.unwrap_or_default(), assignment)),
+                Err(error) => {
+                    found.push(about(&assignment, Severity::Error, error.to_string()));
+                    None
+                }
+            },
+            None => of_pool(name)?,
+        };
+        if let Some((value, assignment)) = set
+            && let Err(error) = knobs.set(name, &value)
+        {
+            found.push(about(&assignment, Severity::Error, error.to_string()));
         }
     }
-    let line = |unknown: &Assignment| {
-        let place = unknown.line.map(|line| format!(", line {line}")).unwrap_or_default();
-        format!("Warning: {}{place}: dagman has no setting {}", unknown.source, unknown.name)
-    };
-    Ok(own.unused(site).iter().map(line).collect())
+    found.extend(own.unused(site).iter().map(no_setting));
+    found.sort_by_key(Diagnostic::line);
+    Ok(found)
+}
+
+fn no_setting(unknown: &Assignment) -> Diagnostic {
+    let name = &unknown.name;
+    match shell::other_name(name) {
+        OtherName::WithoutMeaning => {
+            about(unknown, Severity::Advice, format!("{name} means nothing here"))
+        }
+        OtherName::Like(near) => {
+            let message = format!("dagman has no setting {name}: did you mean {near}?");
+            about(unknown, Severity::Warning, message)
+        }
+        OtherName::Unknown => {
+            about(unknown, Severity::Warning, format!("dagman has no setting {name}"))
+        }
+    }
+}
+
+fn about(assignment: &Assignment, severity: Severity, message: String) -> Diagnostic {
+    let line = assignment.line.and_then(|line| u32::try_from(line).ok()).unwrap_or(0);
+    Diagnostic::about_line(severity, &assignment.source, line, message)
 }
 
 /// Submits the DAG's description, as a batch of this name or of its own.
@@ -171,26 +281,34 @@ pub(super) fn remove_halt(names: &Names) -> Result<Option<String>> {
 mod tests {
     use super::*;
 
-    /// The warnings about a DAG's own settings, as dagman.out has them.
+    /// What is said of a DAG's own settings, as dagman.out has it.
     fn check(text: &str, expected: &[&str]) -> Knobs {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("own.conf");
+        std::fs::write(&path, text).unwrap();
         let mut knobs = Knobs::default();
         let site = RealSite::new().unwrap();
-        let unknown = own_settings(&mut knobs, text, "own.conf", &site).unwrap();
+        let path = path.to_string_lossy();
+        let own = own_settings(&path, &site).unwrap();
+        let found = set_all(&mut knobs, &own, |_| Ok(None), &site).unwrap();
+        let said: Vec<String> =
+            told(&found).iter().map(|line| line.replace(&*path, "own.conf")).collect();
+        assert_eq!(said, expected, "{text}");
         let reading =
             Reading { files: vec!["no.dag".to_owned()], use_dag_dir: false, knobs: knobs.clone() };
-        let problems = with_warnings(&unknown, reading.load(None)).unwrap_err();
-        assert_eq!(unknown, expected, "{text}");
-        assert_eq!(problems[..problems.len() - 1], unknown, "before what is wrong with the DAG");
+        let problems = with_warnings(&found, reading.load(None)).unwrap_err();
+        assert_eq!(problems[..problems.len() - 1], told(&found), "before what is wrong elsewhere");
         knobs
     }
 
     #[test]
     fn a_setting_that_dagman_does_not_know_is_told_with_its_line_and_the_others_hold() {
         let knobs = check(
-            "DAGMAN_MAX_JOBS_IDEL = 5\n# a comment\ndagman_max_jobs_idle = 7\nSCHEDD_INTERVAL = 60\n",
+            "DAGMAN_MAX_JOBS_IDEL = 5\n# a comment\ndagman_max_jobs_idle = 7\nSCHEDD_INTERVAL = 60\nDAGMAN_USER_LOG_SCAN_INTERVAL = 1\n",
             &[
-                "Warning: own.conf, line 1: dagman has no setting DAGMAN_MAX_JOBS_IDEL",
-                "Warning: own.conf, line 4: dagman has no setting SCHEDD_INTERVAL",
+                "Warning: own.conf:1 dagman has no setting DAGMAN_MAX_JOBS_IDEL: did you mean DAGMAN_MAX_JOBS_IDLE?",
+                "Warning: own.conf:4 dagman has no setting SCHEDD_INTERVAL",
+                "Note: own.conf:5 DAGMAN_USER_LOG_SCAN_INTERVAL means nothing here",
             ],
         );
         assert_eq!(knobs.options.throttles.idle, 7);
@@ -200,5 +318,33 @@ mod tests {
     fn a_macro_that_a_setting_is_made_of_is_no_unknown_setting() {
         let knobs = check("MANY = 9\nDAGMAN_MAX_JOBS_IDLE = $(MANY)\n", &[]);
         assert_eq!(knobs.options.throttles.idle, 9);
+    }
+
+    #[test]
+    fn every_setting_that_is_not_of_its_kind_is_told_with_its_line() {
+        check(
+            "DAGMAN_MAX_JOBS_IDLE = many\nDAGMAN_ALWAYS_RUN_POST = perhaps\nDAGMAN_MAX_PRE_SCRIPTS =\n",
+            &[
+                "ERROR: own.conf:1 DAGMAN_MAX_JOBS_IDLE = many: a number from 0 on, or an expression that is one, is wanted",
+                "ERROR: own.conf:2 DAGMAN_ALWAYS_RUN_POST = perhaps: True or False, or an expression that is one, is wanted",
+            ],
+        );
+    }
+
+    #[test]
+    fn what_the_dag_sets_to_nothing_is_as_if_nobody_had_set_it() {
+        let site = RealSite::new().unwrap();
+        let mut own = Configuration::default();
+        own.read("DAGMAN_MAX_JOBS_IDLE =\n", "own.conf", &site).unwrap();
+        let mut pool = Configuration::default();
+        pool.read("DAGMAN_MAX_JOBS_IDLE = 5\nDAGMAN_MAX_PRE_SCRIPTS = 2 * 2\n", "pool", &site)
+            .unwrap();
+        let of_pool = |name: &str| {
+            Ok(pool.value(None, name, &site).unwrap().zip(pool.assignment(None, name)))
+        };
+        let mut knobs = Knobs::default();
+        assert_eq!(set_all(&mut knobs, &own, of_pool, &site).unwrap(), []);
+        let throttles = knobs.options.throttles;
+        assert_eq!((throttles.idle, throttles.pre), (1000, 4));
     }
 }

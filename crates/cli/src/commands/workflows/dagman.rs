@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use client::Home;
 use dagman::record::Names;
-use dagman::record::condor_sub::Program;
+use dagman::record::condor_sub::{HandedOn, Program};
 use dagman::shell::{self, Knobs, Setup, ShellError, Start};
+use model::diagnostic::Diagnostic;
 use model::{ClusterId, JobId};
 
 use crate::commands::workflows::dag_files::{self, Reading};
@@ -36,6 +37,7 @@ struct Options {
     use_dag_dir: bool,
     settings: Vec<(&'static str, String)>,
     inherited: Vec<String>,
+    handed_on: HandedOn,
     dagman: Option<String>,
     /// Without a job of its own.
     version: bool,
@@ -64,8 +66,9 @@ pub fn run(args: &DagmanArgs, _: &Call) -> Result<ExitCode> {
     let job: JobId = job.parse().with_context(|| {
         format!("{JOB_ID} names no job: dagman runs as a job, which submit_dag makes")
     })?;
-    let (knobs, unknown) = knobs(&home, &options)?;
+    let (knobs, of_settings) = knobs(&home, &options)?;
     let names = Names::new(&primary, options.dag_files.len() > 1);
+    let names = names.with_out_dir(options.handed_on.out_dir.clone());
     let reading = Reading {
         files: options.dag_files.clone(),
         use_dag_dir: options.use_dag_dir,
@@ -83,6 +86,7 @@ pub fn run(args: &DagmanArgs, _: &Call) -> Result<ExitCode> {
     let mut manner = knobs.manner;
     manner.dagman = own_program(options.dagman.as_deref())?;
     manner.inherited = options.inherited;
+    manner.handed_on = options.handed_on;
     let out = std::env::var("_CONDOR_DAGMAN_LOG").ok().filter(|path| !path.is_empty());
     let setup = Setup {
         home,
@@ -95,7 +99,7 @@ pub fn run(args: &DagmanArgs, _: &Call) -> Result<ExitCode> {
         manner,
         start,
         argv: std::iter::once("condor_dagman".to_owned()).chain(args.words.clone()).collect(),
-        load: Box::new(move |rescue| dag_files::with_warnings(&unknown, reading.load(rescue))),
+        load: Box::new(move |rescue| dag_files::with_warnings(&of_settings, reading.load(rescue))),
     };
     println!("Executing condor dagman ... ");
     let journal = setup.names.journal();
@@ -140,10 +144,11 @@ fn end_left(
     }
 }
 
-/// The settings, and what there is to say of those that nobody knows.
-fn knobs(home: &Home, options: &Options) -> Result<(Knobs, Vec<String>)> {
+/// The settings, and what there is to say of them: on standard error, and in dagman.out.
+fn knobs(home: &Home, options: &Options) -> Result<(Knobs, Vec<Diagnostic>)> {
     let mut knobs = Knobs::default();
-    let unknown = dag_files::configure(home, &mut knobs, options.config.as_deref())?;
+    let found = dag_files::configure(home, &mut knobs, options.config.as_deref())?;
+    dag_files::told(&found).iter().for_each(|line| complain(&format!("{line}\n")));
     for (name, value) in &options.settings {
         knobs.set(name, value)?;
     }
@@ -152,7 +157,7 @@ fn knobs(home: &Home, options: &Options) -> Result<(Knobs, Vec<String>)> {
     if options.rescue_from.is_some() || options.rescue_file.is_some() {
         knobs.auto_rescue = false;
     }
-    Ok((knobs, unknown))
+    Ok((knobs, found))
 }
 
 /// The program that runs this one's sub-DAGs: the same.
@@ -208,15 +213,18 @@ fn read(words: &[String]) -> Result<Options> {
                 options.settings.push(("DAGMAN_SUPPRESS_NOTIFICATION", value));
                 options.inherited.push(word.clone());
             }
+            "-insert_env" => options.handed_on.insert_env.push(value()?),
+            "-include_env" => options.handed_on.include_env.push(value()?),
+            "-import_env" => options.handed_on.import_env = true,
+            "-outfile_dir" => options.handed_on.out_dir = Some(value()?),
+            "-notification" => options.handed_on.notification = Some(value()?),
+            "-do_recurse" => options.handed_on.do_recurse = true,
+            "-allowversionmismatch" => options.handed_on.allow_version_mismatch = true,
+            // What is no number asks for nothing.
+            "-debug" => options.handed_on.debug = value()?.parse().ok(),
             // Of daemon core and of condor_submit_dag: what they say of this program holds anyway.
-            "-f"
-            | "-t"
-            | "-force"
-            | "-update_submit"
-            | "-dorecovery"
-            | "-allowversionmismatch"
-            | "-waitfordebug" => {}
-            "-l" | "-csdversion" | "-debug" | "-a" => drop(value()?),
+            "-f" | "-t" | "-force" | "-update_submit" | "-dorecovery" | "-waitfordebug" => {}
+            "-l" | "-csdversion" | "-a" => drop(value()?),
             "-version" => options.version = true,
             other => match SETTINGS.iter().find(|(option, _)| *option == other) {
                 Some((_, setting)) => options.settings.push((setting, value()?)),

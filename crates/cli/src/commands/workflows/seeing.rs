@@ -187,7 +187,7 @@ fn now() -> i64 {
 
 /// The files of a DAG.
 fn names_of(submitted: &Submitted) -> Names {
-    Names::new(&submitted.primary(), false)
+    Names::new(&submitted.primary(), false).with_out_dir(submitted.out_dir.clone())
 }
 
 /// With what a DAG that is over ended. One that was removed while no dagman ran for it has the
@@ -324,13 +324,13 @@ fn view(job: ClusterId) -> Result<(View, String)> {
     let submitted =
         submitted.with_context(|| format!("job {job} names no DAG file: it is no DAG"))?;
     let primary = submitted.primary();
-    let Submitted { folder, files, config, use_dag_dir, begins_by: _ } = submitted;
+    let Submitted { folder, files, config, use_dag_dir, out_dir, begins_by: _ } = submitted;
     // What DAG files name is seen from there.
     std::env::set_current_dir(&folder).with_context(|| format!("go to {folder}"))?;
     let mut knobs = Knobs::default();
     dag_files::configure(&Home::from_environment(), &mut knobs, config.as_deref())?;
     let title = files[0].clone();
-    let out = Names::new(&title, files.len() > 1).dagman_out();
+    let out = Names::new(&title, files.len() > 1).with_out_dir(out_dir).dagman_out();
     let mut telling = Telling::of(&out, job);
     let story = telling.now().with_context(|| format!("read {folder}/{out}"))?;
     if story.job.is_none() {

@@ -6,11 +6,11 @@ mod say;
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use client::Home;
 use dagman::Workflow;
 use dagman::record::Names;
-use dagman::record::condor_sub::{DagJob, Program};
+use dagman::record::condor_sub::{DagJob, HandedOn, Program, variables};
 use dagman::shell::{self, Knobs, Left};
 use model::diagnostic::Diagnostic;
 
@@ -224,7 +224,13 @@ fn read(
     dialect: Dialect,
     notes: &mut Said,
 ) -> Result<Result<Option<Workflow>, Outcome>> {
-    match reading(args)?.assemble(None) {
+    let read = match dialect {
+        Dialect::HtCondor => reading(args)?.assemble(None),
+        Dialect::Updraft | Dialect::Pbs => {
+            dag_files::read_whole(&args.dags, args.usedagdir, args.config.as_deref())?
+        }
+    };
+    match read {
         Ok(assembled) => {
             if dialect == Dialect::Updraft {
                 notes.err.extend(assembled.warnings.iter().map(Diagnostic::render));
@@ -301,14 +307,14 @@ fn job(
     appended.extend(attributes.map(|(name, value)| format!("My.{name} = {value}")));
     appended.extend(args.append.iter().cloned());
     let takes_all = site.get_env.iter().any(|name| name.eq_ignore_ascii_case("true"));
-    let mut get_env = [args.include_env.clone(), site.get_env.clone()].concat();
+    let mut get_env = site.get_env.clone();
     get_env.extend(settings.iter().flat_map(|settings| settings.environment.get.clone()));
     let mut environment = shell::pool_variables();
     let set = settings.iter().flat_map(|settings| &settings.environment.set);
-    for pair in args.insert_env.iter().chain(set).flat_map(|pairs| pairs.split(';')) {
-        let (name, value) =
-            pair.split_once('=').with_context(|| format!("{pair} is no KEY=VALUE"))?;
-        environment.push((name.trim().to_owned(), value.to_owned()));
+    let of = |pairs| variables(pairs).map_err(|odd| anyhow!("{odd} is no KEY=VALUE"));
+    args.insert_env.iter().try_for_each(|pairs| of(pairs).map(drop))?;
+    for pairs in set {
+        environment.extend(of(pairs)?);
     }
     let own_config = settings.and_then(|settings| settings.config.clone());
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -318,14 +324,27 @@ fn job(
         dagman: program(args, call)?,
         options: options(args, own_config, site.auto_rescue),
         lock: args.lockfile.clone(),
-        out_dir: args.outfile_dir.clone(),
+        handed_on: handed_on(args),
         get_env,
-        import_env: args.import_env || takes_all,
+        takes_all,
         environment,
-        notification: args.notification.clone(),
         appended,
         made_by: format!("condor_submit_dag {}", words.collect::<Vec<_>>().join(" ")),
     })
+}
+
+/// What holds for sub-DAGs too.
+fn handed_on(args: &SubmitDagArgs) -> HandedOn {
+    HandedOn {
+        debug: args.debug,
+        insert_env: args.insert_env.clone(),
+        include_env: args.include_env.clone(),
+        import_env: args.import_env,
+        out_dir: args.outfile_dir.clone(),
+        notification: args.notification.clone(),
+        do_recurse: args.do_recurse,
+        allow_version_mismatch: args.allow_version_mismatch,
+    }
 }
 
 /// The program that runs the DAG: what was named; else the neighbour of the link that this was

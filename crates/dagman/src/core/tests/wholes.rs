@@ -359,7 +359,7 @@ fn a_cycle_is_found_before_anything_runs() {
         "begin",
         &expect![[r#"
             > begin
-            cycle: B C A
+            cycle: A B C
             finished: status 5, 0 done, 0 failed, 0 futile
             remove everything
             exit 1 with a rescue file

@@ -12,6 +12,7 @@ use model::{ClusterId, Now, Seq, attr};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
+use super::halting::HaltFile;
 use super::{Contact, Engine, Place, known_jobs, now};
 use crate::Workflow;
 use crate::core::{Core, Event, Input};
@@ -33,18 +34,16 @@ impl Engine {
         let ending = signal(SignalKind::terminate()).map_err(ShellError::Runtime)?;
         let schedd = Schedd::of(&setup.home);
         let own = own_job(&schedd, &setup).await?;
-        let nodes_log = nodes_log(&setup, &own)?;
-        let mut out = files::append_to(&setup.out)?;
+        let (nodes_log, path) = (nodes_log(&setup, &own)?, setup.names.journal());
+        let (past, generation) = earlier_life(&path, setup.job)?;
         let zone = jiff::tz::TimeZone::system();
         let stamp = Stamp::new(now.wall, zone.clone());
-        say_banner(&mut out, &setup, &stamp, &own.batch_name, &nodes_log)?;
-        let path = setup.names.journal();
-        let (past, generation) = earlier_life(&path, setup.job)?;
+        let mut out = open_out(&setup, past.is_some(), &stamp, &own.batch_name, &nodes_log)?;
         let (number, from) = begins_from(&setup.start, past.as_ref());
         let workflow = load(&mut out, &setup, &stamp, from.as_deref(), past.as_ref())?;
         let mut core = Core::new(Arc::new(workflow), setup.options.clone());
         let rescued = from.as_deref().filter(|_| past.is_none());
-        let rescued = rescued.map(|from| dagman_out::rescued(number, from, setup.names.primary()));
+        let rescued = rescued.map(|from| rescued_from(&setup, number, from));
         let mut records = open_records(&setup, &core, &nodes_log, past.is_none())?;
         say_loaded(&mut records, now, &core, rescued, &setup.dag_files);
         let first = first_of(&setup, &schedd).await?;
@@ -72,6 +71,7 @@ impl Engine {
             is_record_cut: with_past && forgotten.first_event > Seq(1),
             is_stock_due: core.progress().waits_for_provisioner && next < forgotten.first_said,
             unchanged: Unchanged::read(setup.names.unchanged(), core.workflow()),
+            halt: HaltFile::at(setup.names.halt()),
             core,
             journal,
             records,
@@ -97,6 +97,31 @@ impl Engine {
             setup,
         })
     }
+}
+
+fn rescued_from(setup: &Setup, number: Option<u32>, from: &str) -> String {
+    dagman_out::rescued(number, from, setup.names.primary())
+}
+
+/// Opens dagman.out at its end, in a folder that is made if it is not there: `-outfile_dir`, which
+/// a sub-DAG inherits. Says there that it begins.
+fn open_out(
+    setup: &Setup,
+    goes_on: bool,
+    stamp: &Stamp,
+    batch_name: &str,
+    nodes_log: &str,
+) -> Result<File, ShellError> {
+    if goes_on {
+        files::cut_torn_line(&setup.out)?;
+    }
+    if let Some(folder) = std::path::Path::new(&setup.out).parent() {
+        // What keeps it from being there keeps the file from being opened.
+        let _ = std::fs::create_dir_all(folder);
+    }
+    let mut out = files::append_to(&setup.out)?;
+    say_banner(&mut out, setup, stamp, batch_name, nodes_log)?;
+    Ok(out)
 }
 
 /// What the journal at `path` has of this job's run, and the number of the run. A run in which
@@ -160,7 +185,12 @@ async fn recover(
 ) -> Result<(Journal, journal::Mark), ShellError> {
     records.say(now.wall, ["Running in RECOVERY mode...".to_owned()]);
     records.say_internal(now.wall, "RECOVERY_STARTED");
-    let (mut journal, mark) = past.replay(|event| core.apply(event))?;
+    let told = past.told()?;
+    let mut there = records.go_on(&told);
+    let (mut journal, mark) = past.replay(|event, is_late| {
+        records.note_again(core, event, is_late, now.wall, &mut there);
+        core.apply(event);
+    })?;
     let note = |core: &Core, event: &Event| records.note(core, event, now.wall);
     run.go_on(mark.queue, (core, &mut journal), note).await?;
     records.say_internal(now.wall, "RECOVERY_FINISHED");
@@ -267,6 +297,9 @@ fn open_records(
     is_new: bool,
 ) -> Result<Records, ShellError> {
     let states = core.workflow().settings().jobstate_log.as_deref();
+    if let Some(states) = states.filter(|_| !is_new) {
+        files::cut_torn_line(states)?;
+    }
     Records::open(&setup.out, nodes_log, states, &setup.dag_files, is_new)
 }
 

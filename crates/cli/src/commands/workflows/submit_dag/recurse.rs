@@ -78,7 +78,6 @@ fn below(
             rescuefile: None,
             load_save: None,
             lockfile: None,
-            outfile_dir: None,
             ..args.clone()
         };
         let read = read(dag).with_context(|| format!("the sub-DAG {}", node.name()))?;

@@ -86,7 +86,7 @@ use crate::line::exit::Exit;
 use crate::line::outcome::Outcome;
 use crate::line::output;
 use crate::line::output::complain;
-use crate::line::usage::{Mistake, Place, Usage};
+use crate::line::usage::{Mistake, Place, Usage, missing};
 use crate::pool::answering;
 use crate::render::dialect::Dialect;
 use crate::verbs::not_yet::NOT_YET;
@@ -274,6 +274,8 @@ fn command(verb: &Verb, call: &Call) -> Command {
     let command =
         (verb.options)(Command::new(verb.name)).bin_name(call.name.clone()).no_binary_name(true);
     let mut command = command.display_name(call.name.clone());
+    // Of an option that is given again the last counts there.
+    command = command.args_override_self(call.dialect == Dialect::HtCondor);
     let told = examples::told(verb.name, &call.name);
     if !told.is_empty() {
         // What stands there already stays.
@@ -309,6 +311,12 @@ fn perform(verb: &Verb, call: &Call, words: &[String]) -> ExitCode {
                 (&error, &usage)
             {
                 return say_usage(usage, &usage.unknown(word), wrong);
+            }
+            if let SpellError::Args(ArgError::Missing { word, option, .. }) = &error
+                && let Some(said) = missing(&call.name, option, word).filter(|_| of_htcondor)
+            {
+                complain(&said);
+                return wrong.into();
             }
             let lead = if of_htcondor { "Error" } else { &call.name };
             complain(&format!("{lead}: {error}\n"));

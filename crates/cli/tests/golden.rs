@@ -68,7 +68,7 @@ fn check_queue(file: &str, now: i64, constraint: &str, layout: Layout, mine: boo
 }
 
 /// The schedd that answered in the recordings.
-static SOURCE: LazyLock<Source> = LazyLock::new(|| Source {
+static SOURCE: LazyLock<Source> = LazyLock::new(|| Source::Schedd {
     name: "localhost".to_owned(),
     address: "<127.0.0.1:9618?...".to_owned(),
 });
@@ -253,7 +253,7 @@ fn projected(ads: &[ClassAd], names: &[AttrName]) -> Vec<ClassAd> {
 }
 
 fn check_shape(file: &str, ads: &[ClassAd], words: &[&str]) {
-    let instead = shape(words).instead().unwrap().expect("not a table");
+    let instead = shape(words).instead(Dialect::HtCondor).unwrap().expect("not a table");
     let ads = projected(ads, &instead.projection());
     assert_eq!(instead.render(&ads, &moment(NOW), Dialect::HtCondor), golden(file), "{file}");
 }
@@ -291,7 +291,7 @@ fn whole_ads_and_chosen_values_are_htcondors() {
 fn what_clients_parse_is_what_they_expect() {
     let jobs = ads_of("queue.ads", "ClusterId == 36 && ProcId <= 1");
     let render = |words: &[&str]| {
-        shape(words).instead().unwrap().expect("not a table").render(
+        shape(words).instead(Dialect::HtCondor).unwrap().expect("not a table").render(
             &jobs,
             &moment(NOW),
             Dialect::HtCondor,
@@ -347,8 +347,10 @@ fn views_of_machines_are_htcondors() {
         &slots,
         &["-af:h", "Name", "State", "Activity", "Cpus", "Memory", "NoSuch"],
     );
-    let xml =
-        shape(&["-xml", "-attributes", "Name,State"]).instead().unwrap().expect("not a table");
+    let xml = shape(&["-xml", "-attributes", "Name,State"])
+        .instead(Dialect::HtCondor)
+        .unwrap()
+        .expect("not a table");
     let xml = xml.of_status().render(&slots, &moment(NOW), Dialect::HtCondor);
     assert_eq!(xml, golden("condor_status.xml.out"));
     check_shape("condor_status.json.out", &slots, &["-json", "-attributes", "Name,State,Cpus"]);
@@ -461,7 +463,11 @@ fn lists_of_finished_jobs_are_htcondors() {
         let expected = golden(file);
         let ads: Vec<ClassAd> = expected.lines().skip(1).map(finished).collect();
         let ads = projected(&ads, &history::attributes());
-        assert_eq!(history::render(&ads, &moment(NOW), Dialect::HtCondor), expected, "{file}");
+        assert_eq!(
+            history::render(&ads, &moment(NOW), Dialect::HtCondor, None),
+            expected,
+            "{file}"
+        );
     }
 }
 

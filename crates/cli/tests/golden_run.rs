@@ -148,6 +148,118 @@ fn a_program_that_names_no_items_is_told_of_by_how_it_ended() {
     }
 }
 
+/// What a command of HTCondor's says, on a file of two jobs and one of two that have ended.
+fn said_by(command: &str, words: &[&str]) -> (Option<i32>, String, String) {
+    let dir = place();
+    let job = |proc: u32, end: &str| {
+        format!(
+            "ClusterId = 7\nProcId = {proc}\nOwner = \"ann\"\nJobStatus = {}\nQDate = 1795363560\n\
+             JobUniverse = 5\nCmd = \"/bin/x\"\n{end}\n",
+            1 + proc * 4
+        )
+    };
+    fs::write(dir.path().join("jobs"), job(0, "") + &job(1, "")).unwrap();
+    fs::write(dir.path().join("ended"), job(0, "*** Offset = 0") + &job(1, "*** Offset = 0"))
+        .unwrap();
+    fs::write(dir.path().join("none"), "").unwrap();
+    let mut program = Command::new(dir.path().join("bin").join(command));
+    let out = program.args(words).current_dir(dir.path()).env("TZ", "UTC").output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (out.status.code(), text(out.stdout), text(out.stderr))
+}
+
+#[test]
+fn an_option_that_lacks_its_value_is_told_of_in_htcondors_words() {
+    for (command, words, expected) in [
+        ("condor_q", &["-constraint"][..], "Error: -constraint requires another parameter\n"),
+        ("condor_q", &["-af"], "Error: -autoformat requires at least one attribute parameter\n"),
+        ("condor_q", &["-limit", "0"], "Error: 0 is not a valid for -limit.\n"),
+        (
+            "condor_history",
+            &["-af:h"],
+            "Error: Argument -af:h requires at least one attribute parameter\n\
+             \t\te.g. condor_history -af:h ClusterId\n",
+        ),
+        (
+            "condor_history",
+            &["-match"],
+            "Error: Argument -match requires a number value as a parameter.\n",
+        ),
+        (
+            "condor_status",
+            &["-format", "%s"],
+            "condor_status: -format requires two other arguments\n\
+             Use \"condor_status -help\" for details\n",
+        ),
+        (
+            "condor_history",
+            &["-file", "ended", "-constraint", "a &&"],
+            "Error:  could not parse constraint ( (a &&) )\n",
+        ),
+        ("condor_history", &["-bogus"], "Error: Unknown argument -bogus\n"),
+    ] {
+        let (code, _, err) = said_by(command, words);
+        assert_eq!((code, err.as_str()), (Some(1), expected), "{command} {words:?}");
+    }
+}
+
+#[test]
+fn conditions_that_are_repeated_must_all_hold_and_of_letters_the_last_count() {
+    for (command, file, path) in
+        [("condor_q", "-jobads", "jobs"), ("condor_history", "-file", "ended")]
+    {
+        for (words, expected) in [
+            (
+                &["-constraint", "ProcId < 2", "-constraint", "JobStatus == 5", "-af", "ProcId"][..],
+                "1\n",
+            ),
+            (&["-constraint", "ProcId == 0", "-constraint", "JobStatus == 5", "-af", "ProcId"], ""),
+            (
+                &["-constraint", "ProcId == 0", "-af:V", "Owner", "-af:l", "ProcId"],
+                "Owner = ann ProcId = 0\n",
+            ),
+        ] {
+            let (code, out, err) = said_by(command, &[&[file, path], words].concat());
+            assert_eq!((code, out.as_str()), (Some(0), expected), "{command} {words:?}: {err}");
+        }
+    }
+}
+
+#[test]
+fn jobs_of_a_file_are_told_with_its_name_and_counted_alone() {
+    let (_, out, _) = said_by("condor_q", &["-jobads", "jobs", "-totals"]);
+    let lines: Vec<&str> = out.split('\n').collect();
+    assert!(lines[2].starts_with("-- Jobads: jobs @ "), "{out}");
+    let counts =
+        "Total for query: 2 jobs; 0 completed, 0 removed, 1 idle, 0 running, 1 held, 0 suspended";
+    assert_eq!(lines[3].trim_end(), counts);
+    assert_eq!((lines[3].len() - counts.len(), &lines[4..]), (51, &["", ""][..]), "{out}");
+    for (command, words, expected) in [
+        ("condor_q", &["-jobads", "none", "-af:jh", "Owner"][..], " ID Owner\n"),
+        ("condor_q", &["-jobads", "none", "-json"], ""),
+        ("condor_history", &["-file", "none", "-json"], "[\n]\n"),
+        ("condor_history", &["-file", "none", "-wide:12"], " ID         \n"),
+        (
+            "condor_q",
+            &[
+                "-jobads",
+                "jobs",
+                "-constraint",
+                "ProcId == 0",
+                "-long:nosort",
+                "-attributes",
+                "Owner",
+            ],
+            "Owner = \"ann\"\n\n",
+        ),
+    ] {
+        assert_eq!(said_by(command, words).1, expected, "{command} {words:?}");
+    }
+    // Names of attributes alone change no table.
+    let (_, out, _) = said_by("condor_history", &["-file", "none", "-attributes", "Owner"]);
+    assert!(out.starts_with(" ID          OWNER "), "{out}");
+}
+
 #[test]
 fn colour_is_for_people_under_our_own_names() {
     let dir = place();

@@ -15,6 +15,15 @@ pub struct Meant {
 pub const MEANT: &[Meant] = &[
     Meant { has: " is not supported yet", why: "what is not built is refused by its name" },
     Meant { has: "not supported yet", why: "the same" },
+    Meant {
+        has: "Error: read '",
+        why: "a column that is no expression is told of, with its place",
+    },
+    Meant { has: "error: invalid value '", why: "a number that is none is told of" },
+    Meant {
+        has: " is none of j l h v V r T Y , t n g",
+        why: "a letter that means nothing is told of",
+    },
 ];
 
 /// Where the two differ: lines with `-` are only the real one's, lines with `+` only ours.
@@ -44,6 +53,9 @@ pub fn findings(real: &Said, ours: &Said) -> Vec<String> {
 
 /// Without the moment at which it was asked, and the program's version.
 fn plain(said: &Said) -> Said {
+    // It is the command's name as it was called.
+    let plain = |text: &str| text.replace("/usr/bin/", "");
+    let said = Said { out: plain(&said.out), err: plain(&said.err), ..said.clone() };
     let out: Vec<&str> = said
         .out
         .split('\n')

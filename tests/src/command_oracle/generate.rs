@@ -95,9 +95,10 @@ fn ad(rng: &mut Rng, number: u64, table: &str) -> Vec<String> {
     for line in table.lines() {
         let Some((name, values)) = line.split_once(": ") else { continue };
         let values: Vec<&str> = values.split(" | ").collect();
+        // A schedd's ads have what its tables show.
         match rng.below(100) {
-            0..75 => lines.push(format!("{name} = {}", rng.pick(&values))),
-            75..78 => lines.push(format!("{name} = {}", rng.pick(words::ANY))),
+            0..94 => lines.push(format!("{name} = {}", rng.pick(&values))),
+            94..97 => lines.push(format!("{name} = {}", rng.pick(words::ANY))),
             _ => {}
         }
     }

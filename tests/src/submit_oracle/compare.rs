@@ -207,6 +207,37 @@ pub const MEANT: &[Meant] = &[
         why: "the same",
     },
     Meant {
+        begins: "- err: ERROR: ",
+        has: ">  is invalid, must eval to ",
+        is_all: false,
+        why: "nor is a blank at the end of a macro's value repeated here",
+    },
+    Meant {
+        begins: "+ err: ERROR: ",
+        has: "> is invalid, must eval to ",
+        is_all: false,
+        why: "the same",
+    },
+    Meant { begins: "- err: Submit:-1:ERROR: Missing '='", has: "", is_all: true, why: "the same" },
+    Meant {
+        begins: "- err: Submit:-1:Error \"@/job.sub\", Line ",
+        has: ":",
+        is_all: false,
+        why: "what is open at the end is told in one line",
+    },
+    Meant {
+        begins: "+ ad ",
+        has: ": Environment=",
+        is_all: false,
+        why: "getenv of each job is its own; HTCondor takes the first job's for all",
+    },
+    Meant {
+        begins: "+ ad 0: TransferExecutable=false",
+        has: "",
+        is_all: true,
+        why: "transfer_executable = 0, or no, is false; HTCondor looks for an f",
+    },
+    Meant {
         begins: "- err: Submit:-1:Unterminated double-quote",
         has: "",
         is_all: true,

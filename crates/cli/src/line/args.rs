@@ -37,6 +37,8 @@ pub enum ArgError {
         word: String,
         /// What is missing.
         wanted: String,
+        /// The option's whole name.
+        option: String,
     },
     /// The option has no forms.
     #[error("{word} takes nothing after a colon")]
@@ -115,7 +117,8 @@ fn take_option<'w>(
     }
     let count = if many { rest.iter().take_while(|word| !is_option(word)).count() } else { wanted };
     if rest.len() < count || count < wanted {
-        return Err(ArgError::Missing { word: word.to_owned(), wanted: value_names(arg) });
+        let (word, option) = (word.to_owned(), long.to_owned());
+        return Err(ArgError::Missing { word, wanted: value_names(arg), option });
     }
     let (values, rest) = rest.split_at(count);
     if many || count == 1 {

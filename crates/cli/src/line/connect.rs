@@ -69,6 +69,15 @@ pub fn constraint(text: &str) -> Result<Expr> {
     }
 }
 
+/// What all of these say.
+///
+/// # Errors
+///
+/// If one is no expression.
+pub fn constraints(texts: &[String]) -> Result<Option<Expr>> {
+    texts.iter().try_fold(None, |all, text| Ok(both(all, Some(constraint(text)?))))
+}
+
 /// What makes both true.
 pub fn both(a: Option<Expr>, b: Option<Expr>) -> Option<Expr> {
     match (a, b) {

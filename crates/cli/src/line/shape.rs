@@ -72,7 +72,7 @@ impl Shape {
     /// # Errors
     ///
     /// If an expression or a form is none.
-    pub fn instead(&self) -> Result<Option<Instead>> {
+    pub fn instead(&self, dialect: Dialect) -> Result<Option<Instead>> {
         if !self.autoformat.is_empty() {
             let letters = self.autoformat_form.as_deref().unwrap_or_default();
             let columns = columns(self.autoformat.iter().map(String::as_str))?;
@@ -90,24 +90,26 @@ impl Shape {
                 .with_context(|| format!("read the print format {path}"))?;
             return Ok(Some(Instead::Table(Table::parse(&text).with_context(|| path.clone())?)));
         }
-        let form = self.form()?;
+        let form = self.form(dialect)?;
         Ok(form.map(|form| Instead::Ads(form, connect::attribute_names(&self.attributes))))
     }
 
-    fn form(&self) -> Result<Option<Form>> {
+    fn form(&self, dialect: Dialect) -> Result<Option<Form>> {
+        // There names of attributes alone change no table.
+        let names_are_enough = dialect != Dialect::HtCondor && !self.attributes.is_empty();
         Ok(match self.long_form.as_deref() {
             Some("json") => Some(Form::Json),
             Some("jsonl") => Some(Form::JsonLines),
             Some("xml") => Some(Form::Xml),
             Some("new") => Some(Form::New),
-            Some("long") => Some(Form::Long),
+            Some("long" | "auto" | "sort" | "nosort") => Some(Form::Long),
             Some(other) => {
                 anyhow::bail!("-long:{other}: the forms are long, json, jsonl, xml and new")
             }
             None if self.jsonl => Some(Form::JsonLines),
             None if self.json => Some(Form::Json),
             None if self.xml => Some(Form::Xml),
-            None if self.long || !self.attributes.is_empty() => Some(Form::Long),
+            None if self.long || names_are_enough => Some(Form::Long),
             None => None,
         })
     }

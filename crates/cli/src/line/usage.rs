@@ -43,6 +43,12 @@ impl Usage {
                 out,
                 Some("Error: unrecognized argument "),
             ),
+            "condor_history" => (
+                include_str!("usage/condor_history.txt"),
+                out,
+                out,
+                Some("Error: Unknown argument "),
+            ),
             "condor_status" => {
                 (include_str!("usage/condor_status.txt"), err, err, Some("Error:  Unknown option "))
             }
@@ -102,6 +108,64 @@ impl Usage {
         self.unknown.map(|before| format!("{before}{option}{}", close(before))).unwrap_or_default()
     }
 }
+
+/// What HTCondor 25.14 says of an option that lacks its values, as `word` it was written; `None`
+/// where that is not recorded.
+pub fn missing(command: &str, option: &str, word: &str) -> Option<String> {
+    let said = match (command, option) {
+        ("condor_q", "constraint") => "Error: -constraint requires another parameter".to_owned(),
+        ("condor_q", "limit") => {
+            "Error: -limit requires the max number of results as an argument.".to_owned()
+        }
+        ("condor_q", "format") => {
+            "Error: -format requires format and attribute parameters".to_owned()
+        }
+        ("condor_q", "autoformat") => {
+            "Error: -autoformat requires at least one attribute parameter".to_owned()
+        }
+        ("condor_q", "attributes") => {
+            "Error: -attributes requires a list of attributes to show".to_owned()
+        }
+        ("condor_q", "print-format") => {
+            "Error: -print-format requires a filename argument".to_owned()
+        }
+        ("condor_history" | "condor_status", "print-format") => {
+            "Error: Argument -print-format requires a filename argument".to_owned()
+        }
+        ("condor_history", "constraint") => {
+            "Error: Argument -constraint requires another parameter".to_owned()
+        }
+        ("condor_history", "limit") => {
+            "Error: Argument -match requires a number value as a parameter.".to_owned()
+        }
+        ("condor_history", "attributes") => {
+            "Error: Argument -attributes must be followed by a list of attributes".to_owned()
+        }
+        ("condor_history", "format") => "Error: Argument -format requires a spec and classad \
+             attribute name as parameters.\n\t\te.g. condor_history -format '%d' ClusterId"
+            .to_owned(),
+        ("condor_history", "autoformat") => format!(
+            "Error: Argument {word} requires at least one attribute parameter\n\
+             \t\te.g. condor_history {word} ClusterId"
+        ),
+        ("condor_status", "autoformat") => format!(
+            "Error: Argument {word} requires at least one attribute parameter\n{HELP_OF_STATUS}"
+        ),
+        ("condor_status", "constraint" | "sort") => {
+            format!("condor_status: {word} requires another argument\n{HELP_OF_STATUS}")
+        }
+        ("condor_status", "format") => {
+            format!("condor_status: {word} requires two other arguments\n{HELP_OF_STATUS}")
+        }
+        ("condor_status", "limit" | "attributes") => {
+            format!("condor_status: {word} requires one additional argument\n{HELP_OF_STATUS}")
+        }
+        _ => return None,
+    };
+    Some(said + "\n")
+}
+
+const HELP_OF_STATUS: &str = "Use \"condor_status -help\" for details";
 
 fn option_line(option: &str, says: &str, text: &mut String) {
     // A string takes every text.

@@ -291,7 +291,8 @@ impl AtQueue for Maker<'_, '_> {
         if self.statements > 0 {
             return Ok(());
         }
-        let place = description.place(description.source.text.trim_end().len());
+        let text = &description.source.text;
+        let place = description.place(text.strip_suffix('\n').unwrap_or(text).len());
         Err(Diagnostic::reading(place, "endif(s) not found before end-of-file"))
     }
 }

@@ -37,7 +37,7 @@ pub struct StatusArgs {
     names: Vec<String>,
     /// Slots for which this expression is true.
     #[arg(long, value_name = "EXPR", allow_hyphen_values = true, help_heading = "Which slots")]
-    constraint: Option<String>,
+    constraint: Vec<String>,
     /// Slots that are free.
     #[arg(long, help_heading = "Which slots")]
     avail: bool,
@@ -236,7 +236,7 @@ impl LayoutArgs {
 pub fn run(args: &StatusArgs, call: &Call) -> Result<Outcome> {
     args.at.check()?;
     args.at.also(args.direct.as_deref()).check()?;
-    let instead = args.shape.instead()?.map(Instead::of_status);
+    let instead = args.shape.instead(call.dialect)?.map(Instead::of_status);
     let moment = moment(args)?.with_paint(args.colour.paint(call));
     let constraint = connect::both(
         constraint(args, call.dialect)?,
@@ -365,7 +365,7 @@ fn daemons_listed(listed: Listed, moment: &Moment) -> Result<Vec<ClassAd>> {
 
 fn constraint(args: &StatusArgs, dialect: Dialect) -> Result<Option<Expr>> {
     let mut clauses = Vec::new();
-    if let Some(text) = &args.constraint {
+    for text in &args.constraint {
         let expr = match (text.parse::<Expr>(), dialect) {
             (Ok(expr), _) => expr,
             // In HTCondor's words: clients look for them.

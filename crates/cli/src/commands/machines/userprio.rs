@@ -95,7 +95,7 @@ pub fn run(args: &UserprioArgs, call: &Call) -> Result<Outcome> {
     if let Some(edit) = edit(args)? {
         return change(edit);
     }
-    let instead = args.shape.instead()?;
+    let instead = args.shape.instead(call.dialect)?;
     let mut negotiator = connect::negotiator()?;
     let name = negotiator.identity()?.name;
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system());

@@ -104,7 +104,7 @@ pub fn run(args: &WhoArgs, call: &Call) -> Result<Outcome> {
         connect::schedd()?.jobs(Query { constraint: Some(running), ..Query::of(Select::All) })?;
     let here: Vec<ClassAd> = jobs.into_iter().filter(|ad| is_on(ad, &machine)).collect();
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system());
-    if let Some(instead) = args.shape.instead()?.filter(|_| !args.shape.json) {
+    if let Some(instead) = args.shape.instead(call.dialect)?.filter(|_| !args.shape.json) {
         return Ok(Outcome::done(instead.render(&here, &moment, call.dialect)));
     }
     let processes = processes(&Home::from_environment().execute_dir());

@@ -25,6 +25,7 @@ use crate::line::shape::{Instead, Shape};
 use crate::render::dialect::Dialect;
 use crate::render::jobs::finished;
 use crate::render::jobs::history;
+use crate::render::values::ads::Form;
 use crate::render::values::view::{Moment, View};
 
 /// Options of HTCondor's `condor_history` that are not built.
@@ -36,9 +37,9 @@ pub struct HistoryArgs {
     /// Jobs: CLUSTER, CLUSTER.PROC or USER.
     #[arg(value_name = "JOBS")]
     jobs: Vec<String>,
-    /// Jobs for which this expression is true.
+    /// Jobs for which this expression is true; if repeated, all of them.
     #[arg(long, short = 'c', value_name = "EXPR", allow_hyphen_values = true)]
-    constraint: Option<String>,
+    constraint: Vec<String>,
     /// At most so many; 0 is no limit.
     #[arg(long, visible_alias = "match", value_name = "N")]
     limit: Option<u64>,
@@ -84,9 +85,11 @@ pub struct HistoryArgs {
     /// Write the ads into this file, as HTCondor keeps them, instead of showing them.
     #[arg(long, value_name = "FILE")]
     extract: Option<PathBuf>,
-    /// Accepted: lines are never cut.
+    /// Accepted: lines are not cut, unless a width is given: -wide:80.
     #[arg(long, short = 'w', hide = true)]
     wide: bool,
+    #[arg(long, hide = true, value_name = "COLUMNS")]
+    wide_form: Option<usize>,
     /// Accepted: there is one store, and it is the schedd's.
     #[arg(long, hide = true)]
     schedd: bool,
@@ -114,7 +117,14 @@ pub struct HistoryArgs {
 /// If an expression is none, a file cannot be read, or the schedd cannot be asked.
 pub fn run(args: &HistoryArgs, call: &Call) -> Result<Outcome> {
     args.at.check()?;
-    let instead = args.shape.instead()?;
+    if call.dialect == Dialect::HtCondor {
+        // In its words: clients look for them.
+        let wrong = args.constraint.iter().find(|text| connect::constraint(text).is_err());
+        if let Some(text) = wrong {
+            bail!(" could not parse constraint ( ({text}) )");
+        }
+    }
+    let instead = args.shape.instead(call.dialect)?;
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system())
         .with_paint(args.colour.paint(call));
     if args.forwards && args.since.is_some() && call.dialect == Dialect::HtCondor {
@@ -144,8 +154,10 @@ pub fn run(args: &HistoryArgs, call: &Call) -> Result<Outcome> {
         return extract(path, &newest_first, &moment, call);
     }
     let text = match instead {
+        // Here it is an array of none (HTCondor 25.14).
+        Some(Instead::Ads(Form::Json, _)) if jobs.is_empty() => "[\n]\n".to_owned(),
         Some(instead) => instead.render(&jobs, &moment, call.dialect),
-        None => history::render(&jobs, &moment, call.dialect),
+        None => history::render(&jobs, &moment, call.dialect, args.wide_form),
     };
     Ok(absent.after(text, &args.jobs))
 }
@@ -168,7 +180,7 @@ fn size(limit: Option<u64>) -> usize {
 
 /// What to ask for.
 fn query(args: &HistoryArgs, instead: Option<&Instead>, since: Option<&Expr>) -> Result<Query> {
-    let wanted = args.constraint.as_deref().map(connect::constraint).transpose()?;
+    let wanted = connect::constraints(&args.constraint)?;
     // What comes after a job, the oldest first, is known when all of it is there.
     let limit_here = since.is_some() && args.forwards;
     let is_stored = !is_elsewhere(args);

@@ -3,7 +3,7 @@
 mod args;
 mod found;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use classad::{ClassAd, Value};
 use client::Schedd;
 use jiff::tz::TimeZone;
@@ -42,15 +42,16 @@ pub fn run(args: &QArgs, call: &Call) -> Result<Outcome> {
         output::put(if call.dialect == Dialect::HtCondor { "\n" } else { "" })?;
         return Err(elsewhere.into());
     }
-    if call.dialect == Dialect::HtCondor
-        && args.constraint.as_deref().is_some_and(|text| connect::constraint(text).is_err())
-    {
+    if call.dialect == Dialect::HtCondor && connect::constraints(&args.constraint).is_err() {
         // There it is the schedd that cannot make sense of it.
         let identity = connect::schedd()?.identity()?;
         let from = format!("{} : {}", identity.address, identity.name);
         return Ok(Outcome::failed(format!("\n-- Failed to fetch ads from: {from}\n\n\n")));
     }
-    let instead = args.shape.instead()?;
+    if let (Dialect::HtCondor, Some(0)) = (call.dialect, args.limit) {
+        bail!("0 is not a valid for -limit.");
+    }
+    let instead = args.shape.instead(call.dialect)?;
     let wanted = args.analysis.wanted()?;
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system())
         .with_paint(args.colour.paint(call));
@@ -158,7 +159,7 @@ fn by_values(
 
 /// Why jobs do not run.
 fn analysed(args: &QArgs, wanted: Analysis, found: &Found, moment: &Moment) -> Result<String> {
-    let head = format!("\n\n-- Schedd: {}\n", found.source.shown());
+    let head = format!("\n\n-- {}\n", found.source.shown());
     let (jobs, verbose) = (&found.jobs, args.analysis.verbose);
     Ok(head
         + &match wanted {

@@ -12,6 +12,7 @@ use crate::render::values::command_line;
 use crate::render::values::view::status;
 use crate::render::values::view::status_letter;
 use crate::render::values::view::{Moment, View};
+use crate::render::width;
 
 const HEADING: &str = " ID          OWNER            SUBMITTED   RUN_TIME   ST   COMPLETED CMD";
 
@@ -40,10 +41,19 @@ pub fn attributes() -> Vec<AttrName> {
     names.map(AttrName::from).to_vec()
 }
 
-/// The list, heading first.
-pub fn render(jobs: &[ClassAd], moment: &Moment, dialect: Dialect) -> String {
+/// The list, heading first; lines are cut to a width if one is given.
+pub fn render(
+    jobs: &[ClassAd],
+    moment: &Moment,
+    dialect: Dialect,
+    places: Option<usize>,
+) -> String {
     let heading = if dialect == Dialect::HtCondor { HEADING } else { OUR_HEADING };
-    let mut out = moment.paint.text(Tone::Heading, heading) + "\n";
+    let cut = |line: &str| match places {
+        Some(places) => width::beginning(line, places).to_owned(),
+        None => line.to_owned(),
+    };
+    let mut out = moment.paint.text(Tone::Heading, &cut(heading)) + "\n";
     for ad in jobs {
         let job = View::new(ad, moment);
         let ended = Ended::of(job);
@@ -52,7 +62,7 @@ pub fn render(jobs: &[ClassAd], moment: &Moment, dialect: Dialect) -> String {
             ended if ended.is_bad() && dialect != Dialect::HtCondor => Tone::Bad,
             Ended::Exited(_) | Ended::Killed(_) | Ended::Unknown => Tone::Plain,
         };
-        out += &moment.paint.text(tone, &line(job, &ended, dialect));
+        out += &moment.paint.text(tone, &cut(&line(job, &ended, dialect)));
         out.push('\n');
     }
     out
@@ -145,6 +155,6 @@ mod tests {
             7.0          alice          11/22 16:06   0+00:00:00 C   sig11 11/22 16:06 x
             7.0          alice          11/22 16:06   0+00:00:00 X       - 11/22 16:06 x
         "#]]
-        .assert_eq(&render(&ads, &moment, Dialect::Updraft));
+        .assert_eq(&render(&ads, &moment, Dialect::Updraft, None));
     }
 }

@@ -145,13 +145,22 @@ const IO_ATTRS: [&str; 6] = [
     "TransferringOutput",
 ];
 
-/// The schedd that a table of its jobs names in its head.
+/// Where the jobs of a table come from, as its head says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
-    /// The schedd's name.
-    pub name: String,
-    /// Its address, for people.
-    pub address: String,
+pub enum Source {
+    /// A schedd: its name, and its address for people.
+    Schedd { name: String, address: String },
+    /// A file of ads, or an event log.
+    File { what: FileKind, path: String },
+}
+
+/// What a file of jobs is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// Ads (`-jobads`).
+    Ads,
+    /// An event log (`-userlog`).
+    Log,
 }
 
 /// Everything that a view of the queue is made from.
@@ -238,26 +247,41 @@ pub fn render_table(answer: &Answer<'_>, table: &Table) -> String {
     out
 }
 
+/// Blanks that HTCondor 25.14 leaves behind the counts where there is no schedd to give its own.
+const LEFT_OVER: usize = 51;
+
 /// What HTCondor 25.14 prints for `-group-by`: it neither groups nor counts any job.
 pub fn render_group_by(answer: &Answer<'_>) -> String {
-    const LEFT_OVER: usize = 51;
     let none = Answer { jobs: &[], ..answer.clone() };
-    let totals = totals::line("query", &Counts::default());
-    format!("{}{JOBS_HEADING}\n\n{totals}{}\n\n", head(&none), " ".repeat(LEFT_OVER))
+    format!("{}{JOBS_HEADING}\n\n{}", head(&none), totals_alone(&Counts::default()))
+}
+
+fn totals_alone(counts: &Counts) -> String {
+    format!("{}{}\n\n", totals::line("query", counts), " ".repeat(LEFT_OVER))
 }
 
 /// The line that says who answers.
 fn head(answer: &Answer<'_>) -> String {
-    format!("\n\n-- Schedd: {} @ {}\n", answer.source.shown(), time::head(answer.moment))
+    format!("\n\n-- {} @ {}\n", answer.source.shown(), time::head(answer.moment))
 }
 
 impl Source {
-    /// Name and address; HTCondor leaves the details of an address away.
+    /// Of a schedd name and address; HTCondor leaves the details of an address away.
     pub fn shown(&self) -> String {
-        let Self { name, address } = self;
-        match address.split_once('?') {
-            Some((place, _)) => format!("{name} : {place}?..."),
-            None => format!("{name} : {address}"),
+        match self {
+            Self::Schedd { name, address } => match address.split_once('?') {
+                Some((place, _)) => format!("Schedd: {name} : {place}?..."),
+                None => format!("Schedd: {name} : {address}"),
+            },
+            Self::File { what: FileKind::Ads, path } => format!("Jobads: {path}"),
+            Self::File { what: FileKind::Log, path } => format!("Userlog: {path}"),
+        }
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Schedd { name, .. } | Self::File { path: name, .. } => name,
         }
     }
 }
@@ -268,7 +292,12 @@ fn cut(line: &str, places: Option<usize>) -> &str {
 }
 
 fn write_totals(answer: &Answer<'_>, jobs: &[View<'_>], out: &mut String) {
-    *out += &totals::line("query", &totals::count(jobs.iter().copied()));
+    let counts = totals::count(jobs.iter().copied());
+    if let Source::File { .. } = answer.source {
+        *out += &totals_alone(&counts);
+        return;
+    }
+    *out += &totals::line("query", &counts);
     *out += " \n";
     if let Some((owner, shown)) = answer.me {
         *out += &totals::line(shown, &totals::of(answer.totals, Some(owner)));
@@ -363,7 +392,7 @@ fn running_line(job: View<'_>, source: &Source) -> String {
     let universe = job.int(attr::JOB_UNIVERSE).and_then(Universe::from_number);
     let host = match job.text(attr::REMOTE_HOST) {
         // It runs beside the schedd.
-        _ if universe.is_some_and(Universe::is_beside) => source.name.clone(),
+        _ if universe.is_some_and(Universe::is_beside) => source.name().to_owned(),
         Some(host) => host,
         None => "[????????????????]".to_owned(),
     };

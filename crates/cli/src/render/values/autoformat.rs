@@ -108,9 +108,8 @@ pub fn render(
     let headings: Vec<String> =
         id.into_iter().chain(columns.iter().map(|(name, _)| name.clone())).collect();
     let mut widths = widths(&headings, &rows);
-    if !rows.is_empty() {
-        write_row(&headings, &widths[..widths.len() - 1], style, &mut out);
-    }
+    // Also where there are none (HTCondor 25.14).
+    write_row(&headings, &widths[..widths.len() - 1], style, &mut out);
     for row in &rows {
         // HTCondor leaves undefined values out when it measures, and widens the column when it
         // meets one.

@@ -92,7 +92,8 @@ impl Job<'_> {
                     error.message = format!("{keyword}={text} is invalid, it must be {right}.");
                     error
                 })?;
-            let constant = evaluate::constant(&text);
+            // What names an attribute is no constant, whatever it comes to now.
+            let constant = evaluate::constant(&text).filter(|_| clause.references().is_empty());
             let code = constant
                 .and_then(|value| value.as_i64().or_else(|| value.as_bool().map(i64::from)));
             let clause = match code {
@@ -132,7 +133,9 @@ impl Job<'_> {
             }
             return Ok(());
         };
-        let seconds = Expr::parse(&text).ok().and_then(|expr| expr.as_literal()?.as_i64());
+        let number =
+            |value: &classad::Value| value.as_i64().or_else(|| value.as_bool().map(i64::from));
+        let seconds = Expr::parse(&text).ok().and_then(|expr| number(expr.as_literal()?));
         if seconds.is_some_and(|seconds| (1..SHORTEST_LEASE_SECONDS).contains(&seconds)) {
             let message = format!(
                 "JobLeaseDuration less than {SHORTEST_LEASE_SECONDS} seconds is not allowed, using \

@@ -25,7 +25,7 @@ pub struct QArgs {
     /// Jobs of all users.
     #[arg(long, help_heading = "Which jobs")]
     pub(crate) allusers: bool,
-    /// Jobs for which this expression is true.
+    /// Jobs for which this expression is true; if repeated, all of them.
     #[arg(
         long,
         short = 'c',
@@ -33,7 +33,7 @@ pub struct QArgs {
         allow_hyphen_values = true,
         help_heading = "Which jobs"
     )]
-    pub(crate) constraint: Option<String>,
+    pub(crate) constraint: Vec<String>,
     /// At most so many.
     #[arg(long, value_name = "N", help_heading = "Which jobs")]
     pub(crate) limit: Option<u64>,

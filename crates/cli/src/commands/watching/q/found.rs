@@ -20,7 +20,7 @@ use crate::line::shape;
 use crate::line::shape::Instead;
 use crate::render::dialect::Dialect;
 use crate::render::jobs::finished;
-use crate::render::jobs::queue::{Answer, Source};
+use crate::render::jobs::queue::{Answer, FileKind, Source};
 use crate::render::jobs::totals;
 use crate::render::reasons::advice::{self, Advice};
 use crate::render::said::Said;
@@ -56,7 +56,7 @@ pub(crate) fn query(
     // `-run -af X` shows X of running jobs: which jobs, and how they are shown, are two things.
     let of_layout = only(args.layout.layout()).map(connect::constraint).transpose()?;
     let only = connect::both(of_layout, instead.and_then(Instead::filter).cloned());
-    let wanted = args.constraint.as_deref().map(connect::constraint).transpose()?;
+    let wanted = connect::constraints(&args.constraint)?;
     let select = if is_mine(args) {
         Select::Any(vec![Selector::Owner(UserName::new(&me()))])
     } else {
@@ -90,7 +90,7 @@ pub(crate) fn query(
 /// alike once.
 fn is_advised_apart(args: &QArgs) -> bool {
     let per_job = !args.layout.layout().is_of_groups();
-    let all = args.constraint.is_none() && args.limit.is_none() && !args.unmatchable;
+    let all = args.constraint.is_empty() && args.limit.is_none() && !args.unmatchable;
     per_job && all && args.jobads.is_none() && args.userlog.is_none()
 }
 
@@ -147,13 +147,13 @@ impl Found {
 
 pub(crate) fn from_schedd(client: &mut Schedd, query: Query, with_head: bool) -> Result<Found> {
     let mut found = Found {
-        source: Source { name: String::new(), address: String::new() },
+        source: Source::Schedd { name: String::new(), address: String::new() },
         jobs: client.jobs(query)?,
         totals: Totals::default(),
     };
     if with_head {
         let identity = client.identity()?;
-        found.source = Source { name: identity.name, address: identity.address };
+        found.source = Source::Schedd { name: identity.name, address: identity.address };
         found.totals = client.totals()?;
     }
     Ok(found)
@@ -161,21 +161,23 @@ pub(crate) fn from_schedd(client: &mut Schedd, query: Query, with_head: bool) ->
 
 /// Jobs that are read from a file, if they are: of ads, or an event log.
 pub(crate) fn elsewhere(args: &QArgs, query: &Query, moment: &Moment) -> Result<Option<Found>> {
-    let (path, all) = match (&args.jobads, &args.userlog) {
+    let (what, path, all) = match (&args.jobads, &args.userlog) {
         (Some(path), _) => {
-            (path, ad_file::read(path, ad_file::Form::named(args.jobads_form.as_deref())?)?)
+            let form = ad_file::Form::named(args.jobads_form.as_deref())?;
+            (FileKind::Ads, path, ad_file::read(path, form)?)
         }
         (None, Some(path)) => {
             let mut jobs = log_jobs::read(path, moment)?;
             jobs.retain(|ad| !log_jobs::has_left(ad, moment));
-            (path, jobs)
+            (FileKind::Log, path, jobs)
         }
         (None, None) => return Ok(None),
     };
-    Ok(Some(of_ads(path, all, query, moment)))
+    let source = Source::File { what, path: path.clone() };
+    Ok(Some(of_ads(source, all, query, moment)))
 }
 
-fn of_ads(path: &str, all: Vec<ClassAd>, query: &Query, moment: &Moment) -> Found {
+fn of_ads(source: Source, all: Vec<ClassAd>, query: &Query, moment: &Moment) -> Found {
     let chosen = |ad: &ClassAd| {
         let constraint = query.constraint.as_ref();
         constraint.is_none_or(|expr| ad.eval_expr(expr, None, moment.env()).is_true())
@@ -184,7 +186,6 @@ fn of_ads(path: &str, all: Vec<ClassAd>, query: &Query, moment: &Moment) -> Foun
     let mut jobs: Vec<ClassAd> = all.into_iter().filter(chosen).collect();
     jobs.truncate(query.limit.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX));
     let all = totals::count(jobs.iter().map(|ad| View::new(ad, moment)));
-    let source = Source { name: path.to_owned(), address: path.to_owned() };
     Found { source, jobs, totals: Totals { all, ..Totals::default() } }
 }
 
@@ -201,7 +202,7 @@ fn domain(found: &Found) -> String {
     let user =
         found.jobs.first().and_then(|ad| ad.literal(attr::USER)?.as_str().map(str::to_owned));
     let domain = user.and_then(|user| user.split_once('@').map(|(_, domain)| domain.to_owned()));
-    domain.unwrap_or_else(|| found.source.name.clone())
+    domain.unwrap_or_else(|| found.source.name().to_owned())
 }
 
 /// The width to which lines are cut: the one that was asked for (`-wide:120`); else output that no

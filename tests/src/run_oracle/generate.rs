@@ -79,8 +79,12 @@ fn without_chance(case: &mut Case) {
     for (with, what) in [
         // A local job that is held at its end has no exit code there.
         ("universe = local", "on_exit_hold"),
+        // It is run again for ever.
+        ("universe = local", "max_retries"),
         // Nothing comes back of one that failed.
-        ("ON_EXIT_OR_EVICT", "success_exit_code"),
+        ("when_to_transfer_output = ON_EXIT", "success_exit_code"),
+        // What is in a folder does not go by the folder's name.
+        ("transfer_output_files = box/", "transfer_output_remaps"),
         // Of two streams in one file one writes over the other.
         ("error = so", "stream_output"),
     ] {

@@ -32,6 +32,7 @@ pub enum Task {
     IsKnown { address: String },
     Examine { address: String },
     WaitUntilKnown { address: String },
+    Kept,
 }
 
 /// Does something as the user whose folder the trust is: by a process of that user if we are root
@@ -92,6 +93,7 @@ pub fn serve(home: &Home) -> io::Result<()> {
         },
         Task::IsKnown { address } => answer(membership::is_known(home, &address)),
         Task::Examine { address } => answer(membership::examine(home, &address)),
+        Task::Kept => answer(membership::kept(home)),
         Task::WaitUntilKnown { address } => answer(membership::wait_until_known(home, &address)),
     }?;
     io::stdout().write_all(&said)

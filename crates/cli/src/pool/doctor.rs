@@ -9,7 +9,6 @@ use std::time::Duration;
 use client::home::Home;
 use nix::sys::statvfs::statvfs;
 use proto::net::chain;
-use proto::trust::{Papers, Roll};
 
 use crate::pool::membership::{self, Examined, Standing};
 use crate::pool::{self, answering};
@@ -142,12 +141,12 @@ fn listening(home: &Home, address: &str) -> Vec<Finding> {
 
 fn trust_of_pool(home: &Home) -> Finding {
     let remedy = "the folder trust/ must be as the pool left it: put it back from a copy of it";
-    match Roll::in_folder(&home.trust_dir()) {
-        Ok(roll) => {
-            let of = roll.nodes.values().filter(|node| !node.is_revoked).count();
-            Finding::ok(Check::Hash, format!("{}; {of} machines are in", authorities(home)))
+    let kept = membership::kept(home).map_err(|error| chain(&error));
+    match kept.and_then(|kept| Ok((kept.machines?, kept.authorities))) {
+        Ok((of, authorities)) => {
+            Finding::ok(Check::Hash, format!("{}; {of} machines are in", called(&authorities)))
         }
-        Err(error) => Finding::wrong(Check::Hash, chain(&error), remedy),
+        Err(error) => Finding::wrong(Check::Hash, error, remedy),
     }
 }
 
@@ -205,10 +204,11 @@ fn not_running(home: &Home, what: &str) -> Finding {
 }
 
 fn authorities(home: &Home) -> String {
-    let papers = Papers::in_folder(&home.trust_dir()).ok().flatten();
-    let prints = papers.map(|papers| papers.authorities()).unwrap_or_default();
-    let prints: Vec<String> = prints.iter().map(ToString::to_string).collect();
-    match prints.as_slice() {
+    called(&membership::kept(home).map(|kept| kept.authorities).unwrap_or_default())
+}
+
+fn called(authorities: &[String]) -> String {
+    match authorities {
         [] => "no authority".to_owned(),
         [one] => format!("the authority {one}"),
         many => format!("the authorities {}", many.join(" and ")),

@@ -12,7 +12,7 @@ use proto::clock;
 use proto::joining::{AskPool, PoolSays};
 use proto::net::{Believed, Connection, Far, Membership, NetError, Role, connect_far};
 use proto::trust::token::is_host_and_port;
-use proto::trust::{Papers, Token, TrustError, found_pool, is_node_name, make_folder};
+use proto::trust::{Papers, Roll, Token, TrustError, found_pool, is_node_name, make_folder};
 use serde::{Deserialize, Serialize};
 use tokio::time::{sleep, timeout};
 
@@ -371,6 +371,33 @@ fn examine_by_us(home: &Home, address: &str) -> Result<Examined, JoinError> {
         }
         Ok(Err(error)) => Examined::Refused(proto::net::chain(&error)),
         Err(_) => Examined::Refused(format!("it says nothing for {} s", SAY_LIMIT.as_secs())),
+    })
+}
+
+/// What a folder keeps of who is in a pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The authorities that are believed, by their hashes.
+    pub authorities: Vec<String>,
+    /// At the pool's own machine: how many others are in; or why that cannot be read.
+    pub machines: Result<usize, String>,
+}
+
+/// What the folder keeps.
+///
+/// # Errors
+///
+/// If that is another user's, whom nobody can ask.
+pub fn kept(home: &Home) -> Result<Kept, JoinError> {
+    as_daemons::done(home, &Task::Kept, || {
+        let folder = home.trust_dir();
+        let papers = Papers::in_folder(&folder).ok().flatten();
+        let authorities = papers.map(|papers| papers.authorities()).unwrap_or_default();
+        let authorities = authorities.iter().map(ToString::to_string).collect();
+        let machines = Roll::in_folder(&folder)
+            .map(|roll| roll.nodes.values().filter(|node| !node.is_revoked).count())
+            .map_err(|error| proto::net::chain(&error));
+        Ok(Kept { authorities, machines })
     })
 }
 

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use classad::Value;
 use model::{
-    Beat, ClaimId, ClaimSecret, Now, Pause, Resources, RunEnd, RunId, ScheddName, Universe,
-    VacateCode, attr,
+    Beat, ClaimId, ClaimSecret, Now, Pause, Resources, RunEnd, RunId, ScheddName, VacateCode, attr,
     planted::{Bug, planted},
 };
 use proto::claiming::{FromStartd, RequestClaim, StartRun, StopAim, StopHow};
@@ -315,10 +314,9 @@ impl Core {
                 let stop = |graceful, aim| Stop { graceful, code: VacateCode::ScheddVacate, aim };
                 let stop = match run.stop {
                     None => Some(stop(true, StopAim::default())),
-                    // It may have all the time it wants, and nobody waits for it any more.
-                    Some(before) if before.graceful && claim.universe == Universe::Scheduler => {
-                        Some(stop(false, before.aim))
-                    }
+                    // It has been asked, and nobody waits for it any more: what follows its program
+                    // may take an hour.
+                    Some(before) if before.graceful => Some(stop(false, before.aim)),
                     Some(_) => None,
                 };
                 Ok(self.stopped(id, claim, stop, Some(&reason)))

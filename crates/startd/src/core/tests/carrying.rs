@@ -417,3 +417,11 @@ fn a_run_of_a_journal_that_does_not_tell_of_its_files_is_brought_back_as_planned
     trial.executes();
     assert_eq!(quiet(trial.reports(ended(1, 0))), ["bring back 1 AsPlanned ByItself"]);
 }
+
+#[test]
+fn a_run_that_was_asked_to_end_is_killed_when_its_claim_is_given_back() {
+    let mut trial = Trial::executing("ShouldTransferFiles = \"NO\"\nKillSigTimeout = 5\n");
+    check(&mut trial, stop(1, StopHow::Graceful), &["stop 1 by 15 in 5000 ms"]);
+    let release = ToStartd::ReleaseClaim { claim: CLAIM, secret: SECRET };
+    check(&mut trial, release, &["stop 1 by 9 in 0 ms"]);
+}

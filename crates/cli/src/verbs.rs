@@ -78,6 +78,7 @@ use crate::commands::watching::tail;
 use crate::commands::watching::wait;
 use crate::commands::watching::watch_q;
 use crate::commands::workflows::dag;
+use crate::commands::workflows::dag_checker;
 use crate::commands::workflows::dagman;
 use crate::commands::workflows::submit_dag;
 use crate::line::args::{self, ArgError};
@@ -126,7 +127,7 @@ pub const VERBS: &[Verb] = &[
     verb!("submit", ["condor_submit"], submit::SubmitArgs => submit::run, not yet submit::NOT_YET),
     verb!("submit_dag", ["condor_submit_dag"], submit_dag::SubmitDagArgs => ref submit_dag::run, not yet submit_dag::NOT_YET),
     verb!("dag", [], dag::DagArgs => ref dag::run),
-    verb!("dag_checker", ["condor_dag_checker"], dag::CheckArgs => ref dag::check),
+    verb!("dag_checker", ["condor_dag_checker"], dag_checker::CheckerArgs => ref dag_checker::run),
     verb!("q", ["condor_q"], q::QArgs => ref q::run, not yet q::NOT_YET),
     verb!("show", [], show::ShowArgs => ref show::run),
     verb!("status", ["condor_status"], status::StatusArgs => ref status::run, not yet status::NOT_YET),
@@ -297,7 +298,8 @@ pub(crate) fn understand(verb: &Verb, words: &[String]) -> Result<(), String> {
 
 fn perform(verb: &Verb, call: &Call, words: &[String]) -> ExitCode {
     let of_htcondor = call.dialect == Dialect::HtCondor;
-    let wrong = if of_htcondor { Exit::Failed } else { Exit::Usage };
+    let is_told_apart = !of_htcondor || call.name == "condor_dag_checker";
+    let wrong = if is_told_apart { Exit::Usage } else { Exit::Failed };
     let usage = if of_htcondor { Usage::of(&call.name) } else { None };
     let command = command(verb, call);
     let words = match spell(verb, &command, &without_debug(verb, &command, words)) {
@@ -403,6 +405,15 @@ fn spell(verb: &Verb, command: &Command, words: &[String]) -> Result<Vec<String>
     let takes_all = command.get_arguments().any(Arg::is_trailing_var_arg_set);
     if verb.htcondor.is_empty() || takes_all {
         return Ok(words.to_vec());
+    }
+    // A name that HTCondor gives to something else is no beginning of ours.
+    let is_other = |word: &&String| {
+        let is_option = word.starts_with('-') && is_not_yet(verb, word);
+        let long = word.trim_start_matches('-');
+        is_option && !command.get_arguments().any(|arg| arg.get_long() == Some(long))
+    };
+    if let Some(word) = words.iter().take_while(|word| *word != "--").find(is_other) {
+        return Err(SpellError::NotYet(word.clone()));
     }
     args::to_clap(words, command).map_err(|error| match &error {
         ArgError::Unknown { word, .. } if is_not_yet(verb, word) => {

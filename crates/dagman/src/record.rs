@@ -7,6 +7,7 @@
 //! - [`rescue`]: what is done, for another run; [`metrics`]; [`node_status`]; [`jobstate`];
 //!   [`dot`].
 //! - [`story`]: what became of each node, read back from dagman.out.
+//! - [`waiting`]: why nodes wait.
 //!
 //! Nothing here drives anything: the schedd's record and the journal do. Nothing here opens a file.
 
@@ -20,6 +21,7 @@ pub mod node_status;
 pub mod rescue;
 mod stamp;
 pub mod story;
+pub mod waiting;
 
 pub use names::Names;
 pub use stamp::Stamp;

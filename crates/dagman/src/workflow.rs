@@ -20,9 +20,10 @@ mod settings;
 mod text;
 mod write;
 
-pub use assemble::{Assembled, FileError, Files, Options, assemble};
+pub use assemble::{Assembled, FileError, Files, Looked, Options, assemble, look};
 pub use build::{Builder, NewNode};
 pub use check::check;
+pub use cycle::find as find_cycle;
 pub use dot::{DotState, dot};
 pub use graph::Edge;
 pub use node::{
@@ -32,7 +33,6 @@ pub use node::{
 };
 pub use settings::{Category, CategoryIndex, DagSettings, Dot, Environment, NodeStatusFile};
 
-pub(crate) use cycle::find as find_cycle;
 pub(crate) use write::retry_options;
 pub use write::write;
 

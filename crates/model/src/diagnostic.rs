@@ -166,9 +166,10 @@ impl Diagnostic {
     /// The message, with the command that it is about.
     pub fn full_message(&self) -> String {
         match self.about {
-            About::Command(command) => {
+            About::Command(command) if self.is_error() => {
                 format!("Failed to parse {command} command: {}", self.message)
             }
+            About::Command(command) => format!("{command}: {}", self.message),
             About::Line | About::Raised | About::Job | About::Submission | About::Macro => {
                 self.message.clone()
             }

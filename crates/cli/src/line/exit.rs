@@ -9,7 +9,7 @@ use std::process::ExitCode;
 /// |---|---|---|
 /// | 0 | `Done` | everything asked for was done; for `wait`: every job ended with exit code 0 |
 /// | 1 | `Failed` | it could not be done, or not for all jobs; for `wait`: a job failed or was removed |
-/// | 2 | `Usage` | the command line makes no sense (1 under HTCondor's names) |
+/// | 2 | `Usage` | the command line makes no sense (1 under HTCondor's names, but of `condor_dag_checker`) |
 /// | 3 | `NotRunning` | no pool answers |
 /// | 4 | `TimedOut` | `wait --wait` was not enough (1 under HTCondor's names) |
 /// | 5 | `Held` | `wait`: a job was held, and nothing more will happen by itself |

@@ -59,6 +59,12 @@ impl Usage {
                 out,
                 Some("Error: Unknown flag '"),
             ),
+            "condor_dag_checker" => (
+                include_str!("usage/condor_dag_checker.txt"),
+                out,
+                out,
+                Some("ERROR: Unknown command line option '"),
+            ),
             "condor_qedit" => (include_str!("usage/condor_qedit.txt"), err, err, None),
             "condor_prio" => (include_str!("usage/condor_prio.txt"), err, err, None),
             "condor_wait" => (include_str!("usage/condor_wait.txt"), err, err, None),
@@ -104,7 +110,11 @@ impl Usage {
 
     /// What is said of an option that does not exist.
     pub fn unknown(&self, option: &str) -> String {
-        let close = |before: &str| if before.ends_with('\'') { "' provided" } else { "" };
+        let close = |before: &str| match before.strip_suffix('\'') {
+            Some(before) if before.ends_with("flag ") => "' provided",
+            Some(_) => "'",
+            None => "",
+        };
         self.unknown.map(|before| format!("{before}{option}{}", close(before))).unwrap_or_default()
     }
 }

@@ -64,12 +64,17 @@ impl Tell for Checked {
         let files = self.files.join(" ");
         let end = match (self.nodes, self.edges, self.errors()) {
             (Some(nodes), Some(edges), 0) => {
-                format!("{files}: {nodes} nodes, {edges} edges; it can run\n")
+                let (nodes, edges) = (counted(nodes, "node"), counted(edges, "edge"));
+                format!("{files}: {nodes}, {edges}; it can run\n")
             }
-            (_, _, errors) => format!("{files}: {errors} errors\n"),
+            (_, _, errors) => format!("{files}: {}\n", counted(errors, "error")),
         };
         Said::out(self.problems.iter().map(one).collect::<String>() + &end)
     }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// A DAG that was halted, or goes on.
@@ -85,7 +90,7 @@ impl Tell for Halted {
         Said::out(match self.halted {
             true => {
                 format!(
-                    "The DAG {job} begins nothing new. Take it back:  updraft dag resume {job}\n"
+                    "The DAG {job} begins nothing new, and ends when nothing of it runs any more. Take it back before that:  updraft dag resume {job}\n"
                 )
             }
             false => format!("The DAG {job} goes on.\n"),

@@ -24,6 +24,10 @@ pub(super) fn unknown_command(line: &Line<'_>) -> Refusal {
         ),
         "CHILD" => Some("PARENT comes first: PARENT NODE... CHILD NODE...".to_owned()),
         "DATA" => Some("Stork's data placement is gone since HTCondor 8.7: JOB runs it".to_owned()),
+        _ if word.starts_with('\u{feff}') => Some(
+            "the file begins with an invisible mark (a byte order mark): save it without"
+                .to_owned(),
+        ),
         _ if word.starts_with('}') => Some("no description is open here".to_owned()),
         _ => nearest(word, Keyword::ALL.iter().map(|keyword| keyword.name()))
             .map(|keyword| format!("did you mean {keyword}?")),

@@ -22,6 +22,8 @@ pub struct DagJob {
     pub takes_all: bool,
     /// Variables that are set.
     pub environment: Vec<(String, String)>,
+    /// `-batch-name`.
+    pub batch_name: Option<String>,
     /// Lines that come before `queue` (`-append`, `-insert_sub_file`, SET_JOB_ATTR).
     pub appended: Vec<String>,
     /// The command line that made it, for the reader.
@@ -131,6 +133,10 @@ impl DagJob {
         );
         if let Some(notification) = &self.handed_on.notification {
             out += &format!("notification = {notification}\n");
+        }
+        if let Some(name) = &self.batch_name {
+            let name = name.replace('\\', "\\\\").replace('"', "\\\"");
+            out += &format!("My.JobBatchName = \"{name}\"\n");
         }
         out += "remove_kill_sig = SIGUSR1\nMy.OtherJobRemoveRequirements = \"DAGManJobId =?= $(cluster)\"\nMy.IsDaemonCore = True\n";
         out += &format!(

@@ -8,8 +8,8 @@ use model::{ClusterId, JobId, Now, Timestamp};
 
 use super::condor_sub::{DagJob, HandedOn, Program, variables};
 use super::*;
-use crate::core::{Core, Event, Input, JobEnd, JobFact, Options, run_batch};
-use crate::workflow::{Abort, Builder, NewNode, NodeIndex, Retry, Script, ScriptKind};
+use crate::core::{Core, Event, Input, JobEnd, JobFact, Options, Throttles, run_batch};
+use crate::workflow::{Abort, Builder, NewNode, NodeIndex, NodeKind, Retry, Script, ScriptKind};
 
 fn stamp() -> Stamp {
     Stamp::new(Timestamp::from_secs(1_795_364_771), TimeZone::UTC)
@@ -371,7 +371,8 @@ fn what_sub_dags_inherit_is_in_the_arguments_and_holds_for_the_dag_itself() {
         let dag_files = vec!["s.dag".to_owned()];
         let dagman = Program { path: "/usr/bin/condor_dagman".to_owned(), words: Vec::new() };
         let options = vec!["-AutoRescue".to_owned(), "1".to_owned()];
-        let job = DagJob { dag_files, dagman, options, handed_on, ..DagJob::default() };
+        let batch_name = Some("foo".to_owned());
+        let job = DagJob { dag_files, dagman, options, handed_on, batch_name, ..DagJob::default() };
         let text = job.text();
         for part in expected {
             assert!(text.contains(part), "{part} in\n{text}");
@@ -389,7 +390,7 @@ fn what_sub_dags_inherit_is_in_the_arguments_and_holds_for_the_dag_itself() {
         &[
             "-AutoRescue 1 -insert_env AA=1;B=two' 'words -include_env FOO -outfile_dir od -notification complete\"\n",
             ",BEARER_TOKEN_FILE,FOO\n",
-            "notification = complete\n",
+            "notification = complete\nMy.JobBatchName = \"foo\"\nremove_kill_sig",
             "environment = \"_CONDOR_DAGMAN_LOG=od/s.dag.dagman.out _CONDOR_MAX_DAGMAN_LOG=0 AA=1 B=two' 'words\"\n",
         ],
     );
@@ -435,6 +436,69 @@ fn a_picture_shows_what_became_of_each_node() {
         }
     "#]]
     .assert_eq(&text);
+}
+
+#[test]
+fn a_node_that_is_not_in_the_queue_says_why() {
+    let mut builder = Builder::new(vec!["a.dag".to_owned()]);
+    let [a, b, c, p, q, _f] = ["A", "B", "C", "P", "Q", "F"].map(|name| {
+        let kind = if name == "F" { NodeKind::Final } else { NodeKind::Job };
+        builder.add_node(&NewNode { kind, ..NewNode::job(name, "n.sub") }).unwrap()
+    });
+    for node in [a, b] {
+        builder.set_category(node, "k");
+    }
+    builder.set_max_jobs("k", 1);
+    builder.add_edge(a, c, false);
+    builder.add_edge(b, c, false);
+    let script = |command_line| Script { command_line, defer: None, debug: None };
+    for node in [p, q] {
+        builder.set_script(node, ScriptKind::Pre, script("pre.sh"));
+    }
+    let throttles = Throttles { pre: 1, ..Throttles::default() };
+    let options = Options { throttles, ..Options::default() };
+    let mut core = Core::new(Arc::new(builder.finish()), options);
+    let now = Now { wall: Timestamp::from_secs(1_795_364_771), boot_ms: 1_000_000 };
+    let mut check = |input, expected: &[&str]| {
+        run_batch(&mut core, now, &[input], |_, _| {});
+        let told = waiting::waiting(&core, now, &TimeZone::UTC, 20);
+        let told: Vec<String> = told.iter().map(|(node, why)| format!("{node}: {why}")).collect();
+        assert_eq!(told, expected);
+    };
+    check(
+        Input::Begin,
+        &[
+            "A: is being submitted",
+            "B: as many nodes of its category k are in the queue as may (MAXJOBS 1)",
+            "P: its PRE script runs",
+            "Q: as many PRE scripts run as may (-maxpre 1)",
+            "C: waits for its parents A, B",
+            "F: waits for the end of all others (FINAL)",
+        ],
+    );
+    let why = "no room".to_owned();
+    check(
+        Input::SubmitFailed { node: a, retry: 0, lasting: false, why },
+        &[
+            "A: was not submitted in 1 tries; the next is at 11/22/26 16:26:12",
+            "B: as many nodes of its category k are in the queue as may (MAXJOBS 1)",
+            "P: its PRE script runs",
+            "Q: as many PRE scripts run as may (-maxpre 1)",
+            "C: waits for its parents A, B",
+            "F: waits for the end of all others (FINAL)",
+        ],
+    );
+    check(
+        Input::Halt(true),
+        &[
+            "A: was not submitted in 1 tries; the next is at 11/22/26 16:26:12",
+            "B: the DAG is halted",
+            "P: its PRE script runs",
+            "Q: the DAG is halted",
+            "C: waits for its parents A, B",
+            "F: waits for the end of all others (FINAL)",
+        ],
+    );
 }
 
 #[test]

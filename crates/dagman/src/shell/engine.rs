@@ -67,7 +67,7 @@ pub fn run(setup: Setup) -> Result<i32, ShellError> {
         if let Some(status) = over(&schedd, job).await? {
             return Ok(status);
         }
-        let out = setup.out.clone();
+        let (out, lock) = (setup.out.clone(), setup.lock.clone());
         let ran = match Engine::begin(setup).await {
             Ok(mut engine) => engine.run().await,
             Err(error @ (ShellError::Dag(_) | ShellError::Changed)) => {
@@ -77,6 +77,7 @@ pub fn run(setup: Setup) -> Result<i32, ShellError> {
                 let action = Action::Remove { reason: Some(reason.to_owned()), force: false };
                 let nodes = Select::Constraint(is_of_dag(job));
                 schedd.act(FrontEnd::DagMan, action, nodes).await?;
+                std::fs::remove_file(&lock).map_err(ShellError::file("remove", &lock))?;
                 Err(error)
             }
             Err(error) => Err(error),

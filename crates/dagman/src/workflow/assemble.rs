@@ -100,11 +100,30 @@ pub struct Assembled {
     pub warnings: Vec<Diagnostic>,
 }
 
+/// What could be read of DAG files.
+#[derive(Clone, Debug)]
+pub struct Looked {
+    /// What is right in them; none if that cannot be kept.
+    pub workflow: Option<Workflow>,
+    /// What is wrong, or odd, in the order of the files.
+    pub found: Vec<Diagnostic>,
+}
+
 /// Reads DAG files.
 ///
 /// # Errors
 /// With everything that is wrong, and what is odd besides, in the order of the files.
 pub fn assemble(options: &Options, files: &dyn Files) -> Result<Assembled, Vec<Diagnostic>> {
+    match look(options, files) {
+        Looked { workflow: Some(workflow), found } if !found.iter().any(Diagnostic::is_error) => {
+            Ok(Assembled { workflow, warnings: found })
+        }
+        Looked { found, .. } => Err(found),
+    }
+}
+
+/// Reads DAG files, and gives also what is right in those that are wrong.
+pub fn look(options: &Options, files: &dyn Files) -> Looked {
     let mut assembler = Assembler::new(options, files);
     let several = options.files.len() > 1 && options.munge_names;
     for (number, file) in options.files.iter().enumerate() {
@@ -410,16 +429,16 @@ impl<'a> Assembler<'a> {
         Splice { members, ..splice }
     }
 
-    fn finish(mut self) -> Result<Assembled, Vec<Diagnostic>> {
+    fn finish(mut self) -> Looked {
         if self.builder.so_far().len() > MAX_NODES {
             let message = format!("there are more than {MAX_NODES} nodes");
             self.say(Diagnostic::about_file(Severity::Error, &self.options.files[0], message));
-            return Err(self.diagnostics);
+            return Looked { workflow: None, found: self.diagnostics };
         }
         if self.builder.is_full() {
             let message = "its names, values and descriptions are together more than 4 GiB";
             self.say(Diagnostic::about_file(Severity::Error, &self.options.files[0], message));
-            return Err(self.diagnostics);
+            return Looked { workflow: None, found: self.diagnostics };
         }
         self.builder.name_descriptions();
         if !self.in_order {
@@ -431,13 +450,8 @@ impl<'a> Assembler<'a> {
             && let Some(cycle) = cycle::find(&workflow)
         {
             self.diagnostics.push(cycle::diagnose(&workflow, &cycle));
-            self.errors += 1;
         }
-        if self.errors > 0 {
-            Err(self.diagnostics)
-        } else {
-            Ok(Assembled { workflow, warnings: self.diagnostics })
-        }
+        Looked { workflow: Some(workflow), found: self.diagnostics }
     }
 
     /// Nodes of splices stand behind the joins of what is around them.
@@ -628,7 +642,7 @@ mod tests {
             let mut assembler = Assembler::new(&options, &text);
             assembler.builder.limit_texts(limit);
             assembler.top_level("a.dag", String::new());
-            let said = assembler.finish().err().map(|said| said[0].message.clone());
+            let said = assembler.finish().found.first().map(|said| said.message.clone());
             assert_eq!(said.is_none(), is_enough, "{said:?}");
             assert!(said.is_none_or(|said| said.contains("more than 4 GiB")));
         }

@@ -27,6 +27,7 @@ pub fn check(workflow: &Workflow, files: &dyn Files) -> Vec<Diagnostic> {
         if found.len() >= MAX_FINDINGS {
             break;
         }
+        again_and_again(node, &mut found);
         scripts(node, files, &mut found);
         if let Some(text) = submit_text(node, files, &mut texts, &mut found) {
             macros(node, text, &mut found);
@@ -46,6 +47,20 @@ fn at(node: Node<'_>, severity: Severity, message: String) -> Diagnostic {
 fn about_dag(workflow: &Workflow, severity: Severity, message: String) -> Diagnostic {
     let file = workflow.files().first().map_or("", String::as_str);
     Diagnostic::about_file(severity, file, message)
+}
+
+/// The job of a DAG leaves the queue with 0, 1 or 2: with all else it begins anew.
+fn again_and_again(node: Node<'_>, found: &mut Vec<Diagnostic>) {
+    let Some(abort) = node.abort() else { return };
+    let status = abort.return_code.unwrap_or(abort.exit);
+    if !(0..=2).contains(&status) {
+        let name = node.name();
+        let message = format!(
+            "when ABORT-DAG-ON of node {name} ends the DAG with {status}, it begins again, and so on for ever: only with 0, 1 or 2 is it over"
+        );
+        let hint = format!("ABORT-DAG-ON {name} {} RETURN 1", abort.exit);
+        found.push(at(node, Severity::Warning, message).hint(hint));
+    }
 }
 
 /// A category without nodes limits nothing, and neither does one without a limit.

@@ -7,7 +7,7 @@ use crate::language::{Diagnostic, Severity};
 const MAX_NAMED: usize = 50;
 
 /// A shortest-looking cycle: each node waits for the one before it, and the first for the last.
-pub(crate) fn find(workflow: &Workflow) -> Option<Vec<NodeIndex>> {
+pub fn find(workflow: &Workflow) -> Option<Vec<NodeIndex>> {
     let mut waits_for: Vec<u32> = Vec::with_capacity(workflow.len());
     let mut ready: Vec<NodeIndex> = Vec::new();
     for node in workflow.nodes() {

@@ -16,4 +16,5 @@ attrs! {
     DAG_NODES_READY = "DAG_NodesReady";
     DAG_NODES_TOTAL = "DAG_NodesTotal";
     DAG_NODES_UNREADY = "DAG_NodesUnready";
+    DAG_NODES_WAITING = "DAG_NodesWaiting";
 }

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use classad::{ClassAd, Value};
 use client::Schedd;
 use jiff::tz::TimeZone;
-use model::{ClusterId, Universe, attr};
+use model::{Universe, attr};
 use proto::client::{Query, Select};
 
 pub use crate::commands::watching::q::args::QArgs;
@@ -120,23 +120,45 @@ fn table(
         }
         (Dialect::Updraft | Dialect::Pbs, Some(client)) => {
             let advice = found::advice(args, client, select.clone(), &found, moment)?;
-            advice.around(&(table + &halted(client, select, &found)?))
+            let is_dag = args.layout.layout() == queue::Layout::Dag;
+            advice.around(&(table + &of_dags(client, select, &found, is_dag)?))
         }
     })
 }
 
-/// Which of the DAGs begin nothing new.
-fn halted(client: &mut Schedd, select: Select, found: &Found) -> Result<String> {
+/// Nodes of a DAG of which it is said why they wait.
+const WAITING_TOLD: usize = 10;
+
+/// Which of the DAGs begin nothing new, and why nodes that are not in the queue wait, if that is
+/// asked for.
+fn of_dags(
+    client: &mut Schedd,
+    select: Select,
+    found: &Found,
+    tells_nodes: bool,
+) -> Result<String> {
     let scheduler = Universe::Scheduler.number();
     let is_dag =
         |ad: &ClassAd| ad.literal(attr::JOB_UNIVERSE).and_then(Value::as_i64) == Some(scheduler);
     if !found.jobs.iter().any(is_dag) {
         return Ok(String::new());
     }
-    let all = dag::halted(client, select)?;
-    let one =
-        |job: &ClusterId| format!("The DAG {job} is halted; to go on:  updraft dag resume {job}\n");
-    Ok(all.iter().map(one).collect())
+    let mut text = String::new();
+    for dag in dag::all_in_the_queue(client, select)? {
+        let job = dag.job;
+        if dag.is_halted {
+            text += &format!("The DAG {job} is halted; to go on:  updraft dag resume {job}\n");
+        }
+        if tells_nodes && !dag.waiting.is_empty() {
+            text += &format!("Nodes of the DAG {job} that are not in the queue yet:\n");
+            let told = dag.waiting.iter().take(WAITING_TOLD);
+            text.extend(told.map(|why| format!("  {why}\n")));
+            if dag.waiting.len() > WAITING_TOLD {
+                text += &format!("  and others:  updraft dag status {job}\n");
+            }
+        }
+    }
+    Ok(text)
 }
 
 /// How many jobs have the same values. HTCondor's own command shows none.

@@ -1,5 +1,5 @@
-//! `updraft dag`: looks at DAGs, and steers those that run. `condor_dag_checker` is its `check`
-//! under HTCondor's name.
+//! `updraft dag`: looks at DAGs, and steers those that run. `condor_dag_checker` is in
+//! `dag_checker`.
 
 mod steer;
 
@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
-use classad::{ClassAd, Expr, Value};
+use classad::{ClassAd, Env, Expr, Value};
 use client::{Home, Query, Schedd, Select, Selector};
 use dagman::Workflow;
 use dagman::record::Names;
@@ -76,6 +76,19 @@ impl DagJob {
     }
 }
 
+impl DagJob {
+    /// The DAG file that is named, if no job is known to run it or to have run it.
+    pub(super) fn file_that_never_ran(&self) -> Option<&str> {
+        let word = &self.0;
+        let is_file = word.parse::<u32>().is_err() && Path::new(word).is_file();
+        let is_known = || {
+            let queued = in_the_queue(word).ok().flatten();
+            queued.is_some() || newest_of(word).ok().flatten().is_some()
+        };
+        (is_file && !is_known()).then_some(word)
+    }
+}
+
 /// The newest of the jobs that ran a DAG file and are over.
 fn newest_of(file: &str) -> Result<Option<ClusterId>> {
     let past = Query { limit: Some(LOOKED_THROUGH), finished: true, ..Query::of(Select::All) };
@@ -88,8 +101,14 @@ fn newest_of(file: &str) -> Result<Option<ClusterId>> {
 }
 
 /// What is read of a DAG's job to know which DAG it runs, and whether it does.
-const OF_DAGMANS: [&str; 5] =
-    [attr::CLUSTER_ID, attr::JOB_STATUS, attr::IWD, attr::ARGUMENTS, attr::ARGS];
+const OF_DAGMANS: [&str; 6] = [
+    attr::CLUSTER_ID,
+    attr::JOB_STATUS,
+    attr::IWD,
+    attr::ARGUMENTS,
+    attr::ARGS,
+    attr::DAG_NODES_WAITING,
+];
 
 /// Of the jobs that a query finds, those beside the schedd: only they may run DAGs.
 fn dagmans(schedd: &mut Schedd, query: Query) -> Result<Vec<ClassAd>> {
@@ -102,18 +121,35 @@ fn cluster_of(ad: &ClassAd) -> Option<ClusterId> {
     u32::try_from(ad.literal(attr::CLUSTER_ID)?.as_i64()?).ok().map(ClusterId)
 }
 
-/// The DAGs of the queue that are halted, of those that run.
+/// A DAG of the queue.
+pub(crate) struct InTheQueue {
+    pub(crate) job: ClusterId,
+    /// Whether it begins nothing new.
+    pub(crate) is_halted: bool,
+    /// Why nodes wait, each behind its name: the first of them.
+    pub(crate) waiting: Vec<String>,
+}
+
+/// The DAGs of the queue.
 ///
 /// # Errors
 ///
 /// If no pool answers.
-pub(crate) fn halted(schedd: &mut Schedd, select: Select) -> Result<Vec<ClusterId>> {
+pub(crate) fn all_in_the_queue(schedd: &mut Schedd, select: Select) -> Result<Vec<InTheQueue>> {
     let found = dagmans(schedd, Query::of(select))?;
-    let is_halted = |ad: &&ClassAd| {
-        !is_over(ad)
-            && dag_file(ad).is_some_and(|file| Path::new(&Names::new(&file, false).halt()).exists())
+    let one = |ad: &ClassAd| {
+        let file = dag_file(ad)?;
+        let is_halted = Path::new(&Names::new(&file, false).halt()).exists();
+        Some(InTheQueue { job: cluster_of(ad)?, is_halted, waiting: waiting(ad) })
     };
-    Ok(found.iter().filter(is_halted).filter_map(cluster_of).collect())
+    Ok(found.iter().filter(|ad| !is_over(ad)).filter_map(one).collect())
+}
+
+/// Why nodes of a DAG wait, as its job's ad has it: each behind its name.
+pub(super) fn waiting(ad: &ClassAd) -> Vec<String> {
+    let value = ad.eval(attr::DAG_NODES_WAITING, None, &Env::at(0));
+    let texts = value.as_list().unwrap_or_default().iter();
+    texts.filter_map(|text| Some(text.as_literal()?.as_str()?.to_owned())).collect()
 }
 
 #[derive(Debug, Subcommand)]
@@ -247,7 +283,7 @@ pub fn run(args: &DagArgs, call: &Call) -> Result<Outcome> {
     }
 }
 
-/// `updraft dag check`, `condor_dag_checker`.
+/// `updraft dag check`.
 ///
 /// # Errors
 ///

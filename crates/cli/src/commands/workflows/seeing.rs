@@ -11,19 +11,20 @@ use anyhow::{Context, Result, anyhow, bail};
 use classad::{ClassAd, Env, Expr, Value};
 use client::{Home, Query, Select};
 use dagman::record::Names;
+use dagman::record::story::Story;
 use dagman::shell::Knobs;
 use model::job_ad::{Streams, initial_directory, is_of_dag};
-use model::{ClusterId, JobStatus, attr};
+use model::{ClusterId, JobStatus, Universe, attr};
 use proto::plain_file;
 
-use super::dag::{DagJob, STATES, Submitted, dag_ad};
+use super::dag::{DagJob, STATES, Submitted, dag_ad, waiting};
 use super::dag_files::{self, Reading};
 use super::standing::of_story;
 use super::telling::Telling;
 use crate::line::exit::Exit;
 use crate::line::output;
 use crate::render::said;
-use crate::render::workflow::bars::{self, FailedNode, Standing};
+use crate::render::workflow::bars::{self, Driver, FailedNode, Inner, Standing};
 use crate::render::workflow::{View, gantt, graph, report};
 
 /// Draw a DAG as SVG: its graph, coloured by state, or its run over time.
@@ -139,7 +140,11 @@ fn without_time(standing: &Standing) -> String {
 /// If there is no such DAG, its files cannot be read, or the picture cannot be written.
 pub fn plot(args: &PlotArgs) -> Result<ExitCode> {
     let place = args.output.as_deref().map(std::path::absolute).transpose()?;
-    let (view, _) = view(args.job.cluster()?)?;
+    let unrun = args.job.file_that_never_ran().filter(|_| !args.gantt);
+    let view = match unrun {
+        Some(file) => view_of_file(file)?,
+        None => view(args.job.cluster()?)?.0,
+    };
     let text = match (args.json, args.gantt) {
         (true, _) => said::json(&view.json()),
         (false, true) => gantt::svg(&view),
@@ -203,6 +208,21 @@ fn exit_of(ad: &ClassAd) -> i64 {
 /// What dagman exits with when its job is removed.
 const REMOVED: i64 = 2;
 
+/// The states of nodes that something is done about.
+const UNDER_WAY: [&str; 3] = ["in the queue", "in their PRE script", "in their POST script"];
+
+/// What a DAG's own job does.
+fn driver(ad: &ClassAd) -> Driver {
+    let is = |status: JobStatus| number(ad, attr::JOB_STATUS) == Some(status.number());
+    if is(JobStatus::Held) {
+        Driver::Held(text_of(ad, attr::HOLD_REASON).unwrap_or_default())
+    } else if is(JobStatus::Idle) {
+        Driver::Waits
+    } else {
+        Driver::Runs
+    }
+}
+
 /// A DAG that is looked at, once or again and again.
 struct Looking {
     job: ClusterId,
@@ -220,7 +240,7 @@ impl Looking {
         let ad = dag_ad(self.job)?;
         let count = |name: &str| number(&ad, name).unwrap_or(0);
         let total = count(attr::DAG_NODES_TOTAL);
-        let states = STATES.map(|(name, attribute)| (name, count(attribute))).to_vec();
+        let mut states = STATES.map(|(name, attribute)| (name, count(attribute))).to_vec();
         let over = [attr::DAG_NODES_DONE, attr::DAG_NODES_FAILED, attr::DAG_NODES_FUTILE];
         let over: i64 = over.into_iter().map(count).sum();
         // 3 and 4: removed and completed
@@ -228,6 +248,12 @@ impl Looking {
         let began = number(&ad, attr::JOB_START_DATE).or_else(|| number(&ad, attr::Q_DATE));
         let until = number(&ad, attr::COMPLETION_DATE).filter(|at| is_over && *at > 0);
         let elapsed_s = began.map_or(0, |began| until.unwrap_or_else(now) - began).max(0);
+        if is_over {
+            // What was under way when it was removed is not any more.
+            let cut_off = states.iter_mut().filter(|(name, _)| UNDER_WAY.contains(name));
+            let cut_off = cut_off.map(|(_, count)| std::mem::take(count)).sum();
+            states.push(("removed", cut_off));
+        }
         self.look_for_failed(&ad)?;
         Ok(Standing {
             job: self.job.0,
@@ -240,6 +266,8 @@ impl Looking {
             is_halted: !is_over
                 && Submitted::of(&ad)
                     .is_some_and(|submitted| Path::new(&names_of(&submitted).halt()).exists()),
+            driver: driver(&ad),
+            waiting: if is_over { Vec::new() } else { waiting(&ad) },
         })
     }
 
@@ -261,10 +289,10 @@ impl Looking {
         let one = |(node, why): &(&str, &str)| FailedNode {
             node: (*node).to_owned(),
             why: (*why).to_owned(),
-            stderr: Vec::new(),
+            ..FailedNode::default()
         };
         self.failed = failed.iter().map(one).collect();
-        if self.failed.is_empty() { Ok(()) } else { add_stderr(self.job, &mut self.failed) }
+        add_stderr(self.job, &mut self.failed, DEEPEST)
     }
 }
 
@@ -284,11 +312,18 @@ fn jobs_of(job: ClusterId, nodes: Option<&[&str]>, wanted: &[&str]) -> Result<Ve
     Ok(ads)
 }
 
-/// What the jobs of nodes that failed said last on their standard error.
-fn add_stderr(job: ClusterId, failed: &mut [FailedNode]) -> Result<()> {
+/// So deep it is looked into DAGs in DAGs.
+const DEEPEST: u32 = 4;
+
+/// What the jobs of nodes that failed said last on their standard error; of those that are DAGs,
+/// what failed in them.
+fn add_stderr(job: ClusterId, failed: &mut [FailedNode], deepest: u32) -> Result<()> {
+    if failed.is_empty() || deepest == 0 {
+        return Ok(());
+    }
     let told = failed.len().min(MAX_STDERR);
     let names: Vec<&str> = failed[..told].iter().map(|one| one.node.as_str()).collect();
-    let wanted = [attr::DAG_NODE_NAME, attr::ERR, attr::IWD, attr::CLUSTER_ID];
+    let wanted = [attr::DAG_NODE_NAME, attr::ERR, attr::IWD, attr::CLUSTER_ID, attr::JOB_UNIVERSE];
     let ads = jobs_of(job, Some(&names), &wanted)?;
     for one in &mut failed[..told] {
         let of_node =
@@ -296,8 +331,31 @@ fn add_stderr(job: ClusterId, failed: &mut [FailedNode]) -> Result<()> {
         let last = ads.iter().filter(of_node).max_by_key(|ad| number(ad, attr::CLUSTER_ID));
         let path = last.and_then(|ad| Some(Streams::of(ad).stderr?.below(initial_directory(ad)?)));
         one.stderr = path.map(|path| last_lines(&path)).unwrap_or_default();
+        let is_dag =
+            |ad: &&&ClassAd| number(ad, attr::JOB_UNIVERSE) == Some(Universe::Scheduler.number());
+        let inner = last.as_ref().filter(is_dag).and_then(|ad| number(ad, attr::CLUSTER_ID));
+        if let Some(inner) = inner.and_then(|id| u32::try_from(id).ok()) {
+            one.inner =
+                Some(Inner { job: inner, failed: inner_failed(ClusterId(inner), deepest)? });
+        }
     }
     Ok(())
+}
+
+/// What failed in a DAG that is a node of another; nothing, if it has told nothing.
+fn inner_failed(job: ClusterId, deepest: u32) -> Result<Vec<FailedNode>> {
+    let Ok(ad) = dag_ad(job) else { return Ok(Vec::new()) };
+    let telling = Submitted::of(&ad).map(|of| Telling::of(names_of(&of).dagman_out(), job));
+    let Some(mut telling) = telling else { return Ok(Vec::new()) };
+    let Ok(story) = telling.now() else { return Ok(Vec::new()) };
+    let one = |(node, why): (&str, &str)| FailedNode {
+        node: node.to_owned(),
+        why: why.to_owned(),
+        ..FailedNode::default()
+    };
+    let mut failed: Vec<FailedNode> = story.failed().map(one).collect();
+    add_stderr(job, &mut failed, deepest - 1)?;
+    Ok(failed)
 }
 
 /// The last lines of a file; none if it cannot be read: who looks at a DAG wants the rest anyway.
@@ -315,6 +373,17 @@ fn last_lines(path: &Path) -> Vec<String> {
     let lines: Vec<String> =
         text.lines().filter(|line| !line.trim().is_empty()).map(clean).collect();
     lines[lines.len().saturating_sub(LAST_LINES)..].to_vec()
+}
+
+/// A DAG that never ran: its graph.
+fn view_of_file(file: &str) -> Result<View> {
+    let read = dag_files::read_whole(&[file.to_owned()], false, None)?;
+    let read = read.map_err(|found| {
+        anyhow!("{}", found.iter().map(dagman::language::Diagnostic::render).collect::<String>())
+    })?;
+    let mut view = of_story(&read.workflow, &Story::default(), now());
+    view.title = file.to_owned();
+    Ok(view)
 }
 
 /// A run, and the path of its first DAG file.

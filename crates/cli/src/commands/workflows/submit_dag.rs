@@ -161,6 +161,9 @@ pub struct SubmitDagArgs {
 ///
 /// If a file cannot be read or written, no pool answers, or it refuses.
 pub fn run(args: &SubmitDagArgs, call: &Call) -> Result<Outcome> {
+    // 0 is none.
+    let dorescuefrom = args.dorescuefrom.filter(|number| *number > 0);
+    let args = &SubmitDagArgs { dorescuefrom, ..args.clone() };
     if args.dags.is_empty() {
         return Err(Mistake("ERROR: no dag file specified; aborting.").into());
     }
@@ -325,6 +328,7 @@ fn job(
         options: options(args, own_config, site.auto_rescue),
         lock: args.lockfile.clone(),
         handed_on: handed_on(args),
+        batch_name: args.batch_name.clone(),
         get_env,
         takes_all,
         environment,

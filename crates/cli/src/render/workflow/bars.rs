@@ -22,6 +22,22 @@ pub struct Standing {
     pub exit: Option<i64>,
     /// Whether it begins nothing new, because somebody asked for that.
     pub is_halted: bool,
+    /// Whether a dagman runs it.
+    pub driver: Driver,
+    /// Why nodes wait, each behind its name: the first of them.
+    pub waiting: Vec<String>,
+}
+
+/// What the DAG's own job does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Driver {
+    /// It runs, or is over.
+    #[default]
+    Runs,
+    /// It is in the queue, and waits to be started, or to be started again.
+    Waits,
+    /// It is held, because of this.
+    Held(String),
 }
 
 /// A node that failed.
@@ -31,6 +47,15 @@ pub struct FailedNode {
     pub why: String,
     /// The last lines of its job's standard error.
     pub stderr: Vec<String>,
+    /// What failed in it, if it is a DAG of its own.
+    pub inner: Option<Inner>,
+}
+
+/// A DAG in a DAG.
+#[derive(Clone, Debug, Default)]
+pub struct Inner {
+    pub job: u32,
+    pub failed: Vec<FailedNode>,
 }
 
 /// How wide a bar is that stands for all nodes.
@@ -38,6 +63,9 @@ const BAR: i64 = 40;
 
 /// Nodes that failed and are told; the rest are counted.
 const MAX_FAILED: usize = 20;
+
+/// Nodes that wait, and whose reasons are told.
+const MAX_WAITING: usize = 10;
 
 /// How long what is left may take, if nodes go on ending as they did: none before the first has.
 pub fn eta(total: i64, over: i64, elapsed_s: i64) -> Option<i64> {
@@ -50,6 +78,9 @@ pub fn text(standing: &Standing, paint: Paint) -> String {
     let Standing { job, total, elapsed_s, .. } = standing;
     let has_begun = *total > 0;
     let mut text = match (has_begun, total) {
+        (false, _) if standing.exit == Some(0) => {
+            format!("DAG {job}, without nodes, {}", span(*elapsed_s))
+        }
         (false, _) => format!("DAG {job}, whose nodes are not known yet, {}", span(*elapsed_s)),
         (true, 1) => format!("DAG {job}, 1 node, {}", span(*elapsed_s)),
         (true, _) => format!("DAG {job}, {total} nodes, {}", span(*elapsed_s)),
@@ -65,6 +96,16 @@ pub fn text(standing: &Standing, paint: Paint) -> String {
     }
     if standing.is_halted {
         let _ = write!(text, ", halted; to go on:  updraft dag resume {job}");
+    }
+    match &standing.driver {
+        Driver::Runs => {}
+        Driver::Waits => text += ", waits to be started: nothing new begins before",
+        Driver::Held(why) => {
+            let _ = write!(
+                text,
+                ", held ({why}): nodes in the queue go on, nothing new begins; to go on:  updraft release {job}"
+            );
+        }
     }
     text.push('\n');
     for (name, count) in standing.states.iter().filter(|(_, count)| *count > 0) {
@@ -82,34 +123,61 @@ pub fn text(standing: &Standing, paint: Paint) -> String {
             format!("{name:>20} {count:>8} {}", paint.text(tone, &bar)).trim_end()
         );
     }
-    for failed in standing.failed.iter().take(MAX_FAILED) {
-        let _ = writeln!(text, "{} failed: {}", failed.node, failed.why);
+    for why in standing.waiting.iter().take(MAX_WAITING) {
+        let _ = writeln!(text, "{why}");
+    }
+    tell_failed(&mut text, &standing.failed, "", paint);
+    text
+}
+
+fn tell_failed(text: &mut String, all: &[FailedNode], indent: &str, paint: Paint) {
+    for failed in all.iter().take(MAX_FAILED) {
+        let _ = writeln!(text, "{indent}{} failed: {}", failed.node, failed.why);
         for line in &failed.stderr {
-            let _ = writeln!(text, "    | {}", paint.text(Tone::Faint, line));
+            let _ = writeln!(text, "{indent}    | {}", paint.text(Tone::Faint, line));
+        }
+        if let Some(inner) = &failed.inner {
+            let _ =
+                writeln!(text, "{indent}    it is the DAG {0}:  updraft dag status {0}", inner.job);
+            tell_failed(text, &inner.failed, &format!("{indent}    "), paint);
         }
     }
-    let more = standing.failed.len().saturating_sub(MAX_FAILED);
+    let more = all.len().saturating_sub(MAX_FAILED);
     if more > 0 {
-        let _ = writeln!(text, "and {more} more");
+        let _ = writeln!(text, "{indent}and {more} more");
     }
-    text
 }
 
 /// The same as data.
 pub fn json(standing: &Standing) -> serde_json::Value {
     let states: serde_json::Map<String, serde_json::Value> =
         standing.states.iter().map(|(name, count)| ((*name).to_owned(), (*count).into())).collect();
-    let failed = |one: &FailedNode| serde_json::json!({ "node": one.node, "why": one.why, "stderr": one.stderr });
+    let (is_waiting, held) = match &standing.driver {
+        Driver::Runs => (false, None),
+        Driver::Waits => (true, None),
+        Driver::Held(why) => (false, Some(why)),
+    };
     serde_json::json!({
         "job": standing.job,
         "nodes": standing.total,
         "states": states,
-        "failed": standing.failed.iter().map(failed).collect::<Vec<_>>(),
+        "failed": standing.failed.iter().map(failed_json).collect::<Vec<_>>(),
         "elapsed_s": standing.elapsed_s,
         "eta_s": standing.eta_s,
         "exit": standing.exit,
         "halted": standing.is_halted,
+        "held": held,
+        "waits_to_start": is_waiting,
+        "waiting": standing.waiting,
     })
+}
+
+fn failed_json(one: &FailedNode) -> serde_json::Value {
+    let inner = one.inner.as_ref().map(|inner| {
+        let failed: Vec<_> = inner.failed.iter().map(failed_json).collect();
+        serde_json::json!({ "job": inner.job, "failed": failed })
+    });
+    serde_json::json!({ "node": one.node, "why": one.why, "stderr": one.stderr, "dag": inner })
 }
 
 #[cfg(test)]
@@ -123,6 +191,7 @@ mod tests {
             node: node.to_owned(),
             why: "Job proc (8.0.0) failed with status 3".to_owned(),
             stderr: stderr.clone(),
+            inner: None,
         };
         let standing = Standing {
             job: 7,
@@ -132,7 +201,7 @@ mod tests {
             elapsed_s: 3600,
             eta_s: eta(200, 50, 3600),
             exit: None,
-            is_halted: false,
+            ..Standing::default()
         };
         expect_test::expect_file!["../../../tests/golden/dag/bars.txt"]
             .assert_eq(&text(&standing, Paint::Off));
@@ -142,6 +211,29 @@ mod tests {
         let halted = Standing { exit: None, is_halted: true, ..many };
         let first = text(&halted, Paint::Off);
         assert!(first.lines().next().unwrap().ends_with("updraft dag resume 7"), "{first}");
+        let driver = Driver::Held("via condor_hold".to_owned());
+        let waiting = vec!["C: waits for its parent A".to_owned()];
+        let sub = FailedNode {
+            node: "S".to_owned(),
+            why: "failed with status 1".to_owned(),
+            inner: Some(Inner { job: 9, failed: vec![failed("inner")] }),
+            ..FailedNode::default()
+        };
+        let held = Standing { driver, waiting, failed: vec![sub], is_halted: false, ..halted };
+        expect_test::expect![[r#"
+            DAG 7, 200 nodes, 1h 00m, perhaps 3h 00m left, held (via condor_hold): nodes in the queue go on, nothing new begins; to go on:  updraft release 7
+                            done       50 ##########
+                    in the queue        1 #
+                          failed        1 #
+            C: waits for its parent A
+            S failed: failed with status 1
+                it is the DAG 9:  updraft dag status 9
+                inner failed: Job proc (8.0.0) failed with status 3
+                    | Traceback:
+                    | no such sample
+        "#]].assert_eq(&text(&held, Paint::Off));
+        let empty = Standing { exit: Some(0), ..Standing::default() };
+        assert!(text(&empty, Paint::Off).starts_with("DAG 0, without nodes, 0s, over"));
         let begins = Standing { job: 8, states: vec![("done", 0)], ..Standing::default() };
         assert_eq!(text(&begins, Paint::Off), "DAG 8, whose nodes are not known yet, 0s\n");
     }

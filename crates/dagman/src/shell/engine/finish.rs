@@ -7,10 +7,15 @@ use model::{Now, attr};
 use super::begin::head;
 use super::{Engine, Went, now, unless_ended};
 use crate::core::DagStatus;
-use crate::record::{Stamp, dagman_out, metrics, rescue};
+use crate::record::{Stamp, dagman_out, metrics, rescue, waiting};
 use crate::shell::journal::Journal;
 use crate::shell::telling::Changes;
 use crate::shell::{ShellError, files, own_entries, rescues};
+
+/// Nodes of which the DAG's own job says why they wait, and how much of each: what it says is in
+/// the queue's record each time that it changes.
+const WAITING_TOLD: usize = 20;
+const WHY_CHARS: usize = 200;
 
 /// How often it is tried to tell a schedd that does not answer that everything is over.
 const TELL_OVER_TRIES: u32 = 60;
@@ -168,6 +173,12 @@ impl Engine {
             ("DAG_Status", Expr::from(i64::from(status.number()))),
             ("DAG_InRecovery", Expr::from(0i64)),
         ];
-        changes.map(|(name, value)| (name.into(), value)).to_vec()
+        let why = waiting::waiting(&self.core, now(), &jiff::tz::TimeZone::system(), WAITING_TOLD);
+        let why = why.into_iter().map(|(node, why)| {
+            let text: String = format!("{node}: {why}").chars().take(WHY_CHARS).collect();
+            Expr::from(text.as_str())
+        });
+        let waiting = (attr::DAG_NODES_WAITING, Expr::list(why));
+        changes.into_iter().chain([waiting]).map(|(name, value)| (name.into(), value)).collect()
     }
 }

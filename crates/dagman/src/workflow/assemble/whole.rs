@@ -81,13 +81,13 @@ impl Assembler<'_> {
     }
 
     fn config(&mut self, scope: &Scope, at: At<'_>, file: &Word<'_>) {
+        if scope.is_splice {
+            self.warn(at, 0, "it means nothing in a splice: say it in the DAG file around it");
+            return;
+        }
         let path = join(scope.dir.as_deref(), &file.text);
         if !self.files.exists(&path) {
             self.error(at, file.at, format!("Configuration file {path} does not exist"));
-            return;
-        }
-        if scope.is_splice {
-            self.warn(at, 0, "it means nothing in a splice: say it in the DAG file around it");
             return;
         }
         match &self.builder.so_far().settings().config {

@@ -4,14 +4,20 @@ use dagman::Workflow;
 use dagman::language::{Diagnostic, listed};
 use dagman::record::Names;
 use model::ClusterId;
+use model::diagnostic::About;
 use serde::Serialize;
 
 use crate::line::outcome::Outcome;
 use crate::render::dialect::Dialect;
 use crate::render::said::{Said, Tell};
 
-/// In HTCondor 25.14's words; its own command looks for nothing else.
+/// In HTCondor 25.14's words; its own command looks for nothing else but what is wrong with the
+/// commands that are about the DAG's own job.
 const UNKNOWN_COMMAND: &str = "is not a valid DAG command";
+
+fn is_of_the_job(problem: &Diagnostic) -> bool {
+    matches!(problem.about, About::Command("ENV" | "SET_JOB_ATTR"))
+}
 
 /// A DAG file is not there.
 pub(super) fn missing(path: &str, dialect: Dialect) -> Outcome {
@@ -33,7 +39,10 @@ pub(super) fn problems(problems: &[Diagnostic], dialect: Dialect) -> Option<Outc
             "{text}updraft submit_dag: nothing was submitted: the DAG has {errors} mistake{s}\n"
         )));
     }
-    let unknown = problems.iter().find(|problem| problem.message.contains(UNKNOWN_COMMAND))?;
+    let is_refused = |problem: &&Diagnostic| {
+        problem.is_error() && (problem.message.contains(UNKNOWN_COMMAND) || is_of_the_job(problem))
+    };
+    let unknown = problems.iter().find(is_refused)?;
     Some(Outcome::failed(format!("ERROR: {}\n", listed(unknown))))
 }
 

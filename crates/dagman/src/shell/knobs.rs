@@ -136,7 +136,7 @@ pub enum OtherName {
 /// What to say of a name that [`NAMES`] does not have.
 pub fn other_name(name: &str) -> OtherName {
     let is_known = |known: &&str| known.eq_ignore_ascii_case(name);
-    if WITHOUT_MEANING.iter().any(|known| is_known(&known)) {
+    if WITHOUT_MEANING.iter().any(is_known) {
         return OtherName::WithoutMeaning;
     }
     let upper = name.to_ascii_uppercase();

@@ -10,7 +10,7 @@ use crate::host::{
 };
 use launcher::wire::{
     Answer, Event, KilledBy, LeaseScope, Limits, OsBytes, Outcome, RUN_TAG, Refusal, RequestBody,
-    Resource, Rlimit, RunState, Stage, Stdio, WriteMode,
+    Resource, Rlimit, RunState, Stage, Start, Stdio, WriteMode,
 };
 use nix::unistd::User;
 
@@ -71,7 +71,7 @@ fn a_keeper_is_used_again() {
     let keepers: Vec<u32> = ["first", "second"]
         .map(|run_key| {
             let request = host.script(run_key, "echo $PPID >keeper; read line");
-            let request = launcher::wire::Start { stdout: Stdio::Null, ..request };
+            let request = Start { stdout: Stdio::Null, ..request };
             host.client.start(request);
             let pid = host.client.started(run_key);
             let end = host.client.ended(run_key);
@@ -430,7 +430,7 @@ fn what_cannot_be_done_is_refused_with_the_reason() {
     let request = host.script("alive", "exec sleep 1000");
     host.client.start(request.clone());
     host.client.started("alive");
-    let ask = |host: &mut Host, request: &launcher::wire::Start| {
+    let ask = |host: &mut Host, request: &Start| {
         host.client.ask(RequestBody::Start(Box::new(request.clone()))).unwrap_err()
     };
     assert_eq!(ask(&mut host, &request), Refusal::Duplicate(key("alive")));
@@ -441,7 +441,7 @@ fn what_cannot_be_done_is_refused_with_the_reason() {
     let mut other = host.script("other", "exit 0");
     other.gid += 1;
     assert!(matches!(ask(&mut host, &other), Refusal::Identity { .. }));
-    let invalid = |host: &mut Host, request: &launcher::wire::Start| match ask(host, request) {
+    let invalid = |host: &mut Host, request: &Start| match ask(host, request) {
         Refusal::Invalid { field, .. } => field,
         other => panic!("{other:?}"),
     };
@@ -569,7 +569,11 @@ fn a_shared_pool_runs_a_job_as_its_user_for_good() {
     assert!(matches!(ended, Outcome::StartFailed { stage: Stage::Nice, .. }), "{ended:?}");
     request.limits.nice = None;
 
-    // A group that is not the user's, root, and the system's users are refused.
+    others_are_refused(&mut host, request);
+}
+
+/// A group that is not the user's, root, and the system's users.
+fn others_are_refused(host: &mut Host, mut request: Start) {
     request.run_key = key("group");
     request.gid = 12;
     host.client.start(request.clone());

@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use classad::{Env, Value};
-use model::{ClaimId, ProgramEnd, Resources, RunEnd, RunId, StartFailure, StartStage, attr};
+use model::{
+    ClaimId, ProgramEnd, Resources, RunEnd, RunId, Script, StartFailure, StartStage, attr,
+};
 use startd::core::{
     BringBack, DiskUsed, Fetched, FromCarrier, Input, RunKey, StartProcess, Store, StoreFailure,
     Stored,
@@ -186,7 +188,11 @@ impl Files {
             // Whose time has passed, by a clock that somebody may have set meanwhile.
             RunEnd::StartFailed(failure) if failure.stage == StartStage::Deferral => true,
             RunEnd::StartFailed(_) | RunEnd::ScriptFailed { .. } => own_end == Some(end),
-            RunEnd::Vacated { ended: Some(said), .. } => program == Some(*said),
+            // What was stopped runs again: that its last script failed then does not matter.
+            RunEnd::Vacated { ended: Some(said), .. } => match own_end {
+                Some(RunEnd::ScriptFailed { script: Script::Post, end, .. }) => *end == Some(*said),
+                Some(_) | None => program == Some(*said),
+            },
             RunEnd::Vacated { ended: None, .. } | RunEnd::Lost { .. } => true,
         };
         if fits {

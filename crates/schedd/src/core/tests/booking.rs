@@ -95,6 +95,10 @@ fn answer_to(trial: &mut Trial, queue: String, question: u32, places: Option<Vec
 
 fn submit(trial: &mut Trial, token: u8, by: &str) -> Answer {
     let name = trial.core.settings.reservations.keys().next().unwrap().clone();
+    submit_to(trial, &name, token, by)
+}
+
+fn submit_to(trial: &mut Trial, name: &str, token: u8, by: &str) -> Answer {
     let spec = spec(3, &format!("PbsQueue = \"{name}\""));
     let input = Input::Reserve { by: user(by), token: SubmitToken([token; 16]) };
     let Some(Answer::Reserved(cluster)) = trial.take(&[input]).answers.remove(0) else {
@@ -204,6 +208,28 @@ fn what_came_of_many_is_one_change_of_the_settings() {
     assert!(matches!(stages[..], [Some(_), None, Some(_)]), "{stages:?}");
     let confirmed = |one: &Reserved| one.stage == Stage::Confirmed(places());
     assert!(stages.into_iter().flatten().all(confirmed));
+}
+
+#[test]
+fn what_is_denied_at_once_takes_all_its_jobs_with_it() {
+    let mut trial = Trial::new();
+    for token in [70, 71] {
+        assert_eq!(book_as(&mut trial, SubmitToken([token; 16]), 100, 200), Answer::Done);
+    }
+    let names: Vec<String> = trial.core.settings.reservations.keys().cloned().collect();
+    for (token, name) in (1..).zip(&names) {
+        let submitted = submit_to(&mut trial, name, token, "alice");
+        assert!(matches!(submitted, Answer::Submitted { .. }), "{submitted:?}");
+    }
+    let denied = |queue| BookingAnswer { queue, question: 0, places: None };
+    let answers: Vec<_> = names.into_iter().map(denied).collect();
+    assert_eq!(answers.len(), 2);
+    trial.take(&[Input::FromNegotiator(ToSchedd::Booked(answers))]);
+    for _ in 0..2 {
+        trial.take(&[Input::ActOn]);
+    }
+    assert!(trial.core.clusters.is_empty(), "their jobs are removed");
+    assert!(trial.core.settings.reservations.is_empty());
 }
 
 #[test]

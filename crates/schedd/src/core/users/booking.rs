@@ -104,11 +104,12 @@ impl Core {
     /// The reservation is over, and the jobs in its queue are removed, however many there are.
     fn give_up(&self, queue: &str, reason: &str) -> Vec<Fact> {
         let over = settled(self.settings.with_stage(queue, Stage::Over));
-        [over].into_iter().chain(self.removal_of(queue, reason)).collect()
+        [over].into_iter().chain(self.removal_of(queue, reason, 0)).collect()
     }
 
-    /// What removes the jobs in the queue of a reservation, if there are any.
-    fn removal_of(&self, queue: &str, reason: &str) -> Option<Fact> {
+    /// What removes the jobs in the queue of a reservation, if there are any. `earlier` is how many
+    /// such acts the same decision may begin before this one: each has a number of its own.
+    fn removal_of(&self, queue: &str, reason: &str, earlier: u64) -> Option<Fact> {
         let clusters = self.queued.clusters_of(queue);
         let words = clusters.map(|id| Target::Named(Selector::Cluster(id)));
         let targets: Vec<Target> = words.collect();
@@ -117,7 +118,9 @@ impl Core {
             let action = Action::Remove { reason: Some(reason.to_owned()), force: false };
             let deed = Deed::Act { action, through: FrontEnd::Pbs };
             let user = UserName::new(owner.unwrap_or_default());
-            Fact::Act(ActFact::Began(Box::new(self.implied_act(user, deed, targets))))
+            let mut act = self.implied_act(user, deed, targets);
+            act.id += earlier;
+            Fact::Act(ActFact::Began(Box::new(act)))
         })
     }
 
@@ -179,7 +182,7 @@ impl Core {
     ) -> Result<Vec<Fact>, Rejection> {
         let mut new = QueueSettings::clone(&self.settings);
         let (mut is_news, mut denied) = (false, Vec::new());
-        for BookingAnswer { queue, question, places } in answers {
+        for (earlier, BookingAnswer { queue, question, places }) in (0..).zip(answers) {
             let Some(reserved) = new.reservations.get_mut(queue) else { continue };
             if reserved.question != *question && !planted(Bug::ReservationAnswerMistaken) {
                 continue;
@@ -189,7 +192,7 @@ impl Core {
                     Stage::Confirmed(places.clone())
                 }
                 (Stage::Unconfirmed, None) => {
-                    denied.extend(self.removal_of(queue, "its reservation was denied"));
+                    denied.extend(self.removal_of(queue, "its reservation was denied", earlier));
                     Stage::Over
                 }
                 (Stage::Altering { places, before }, None) => {

@@ -170,10 +170,13 @@ fn only_who_is_invited_joins_and_who_is_put_out_is_out_at_once() {
     let parts = |token: &str| token.split('/').map(str::to_owned).collect::<Vec<_>>();
     let mut mixed = parts(&once);
     mixed[5].clone_from(&parts(&foreign)[5]);
+    // A secret that differs in its last digit, whatever that one is.
+    let guessed =
+        format!("{}{}", &once[..once.len() - 1], if once.ends_with('0') { '1' } else { '0' });
     for (token, name, said) in [
         ("nonsense", "m", "does not begin with 'updraft-join/1/'"),
         (&mixed.join("/"), "m", "UnknownIssuer"),
-        (&format!("{}00", &once[..once.len() - 2]), "m", "not known"),
+        (&guessed, "m", "not known"),
         (&named, "other", "for machines called 'exec*'"),
         (&once, "a_b", "expected a host's name"),
     ] {

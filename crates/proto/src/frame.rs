@@ -37,7 +37,12 @@ pub enum FrameError {
 
 /// The codec that cuts a stream into frames.
 pub fn codec() -> LengthDelimitedCodec {
-    LengthDelimitedCodec::builder().max_frame_length(MAX_FRAME_BYTES).new_codec()
+    codec_up_to(MAX_FRAME_BYTES)
+}
+
+/// The same, for frames of at most so many bytes.
+pub fn codec_up_to(most_bytes: usize) -> LengthDelimitedCodec {
+    LengthDelimitedCodec::builder().max_frame_length(most_bytes).new_codec()
 }
 
 /// A message as the payload of a frame.

@@ -160,6 +160,13 @@ const CONNECTIONS: u64 = 60_000;
 /// that one who says nothing on any of them keeps nobody else out.
 const OF_A_USER: usize = 1024;
 
+/// The longest greeting that is read, bytes: versions and a name. Until it has come nobody knows
+/// whom memory would be kept for.
+const GREETING_BYTES: usize = 4 << 10;
+
+/// The longest message of a newcomer, bytes: a request to be signed. Whoever makes a key is one.
+const NEWCOMER_BYTES: usize = 64 << 10;
+
 /// How long to wait when no connection can be accepted (out of descriptors).
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
@@ -576,13 +583,18 @@ async fn shake(
     let (read, write) = stream.into_split();
     let frames = FramedWrite::new(write, frame::codec());
     let mut sender = Sender { frames, patience: GREETING };
-    let frames = FramedRead::new(read, frame::codec());
+    let frames = FramedRead::new(read, frame::codec_up_to(GREETING_BYTES));
     let mut receiver = Receiver { frames, place: None, user: None, guest: None, membered: None };
     sender.send(ours).await?;
     let theirs = in_time(GREETING, "shake hands", receiver.recv()).await?;
     let theirs: Hello = theirs.ok_or(NetError::NoHello)?;
     let generation = theirs.generation;
     let role = check(theirs)?;
+    let most_bytes = match role {
+        Role::Newcomer => NEWCOMER_BYTES,
+        _ => frame::MAX_FRAME_BYTES,
+    };
+    receiver.frames.decoder_mut().set_max_frame_length(most_bytes);
     sender.patience = match role {
         // What is said to who is visited is meant for a person.
         Role::Command | Role::Visitor | Role::Visited(_) => COMMAND_READS,
@@ -713,6 +725,31 @@ mod tests {
             }
         };
         assert!(matches!(ended, NetError::TooSlow { what: READING, .. }), "{ended}");
+    }
+
+    #[tokio::test]
+    async fn no_memory_is_kept_for_a_long_message_of_who_has_not_said_what_he_is() {
+        use tokio::io::AsyncWriteExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let address = Address::Unix(folder.path().join("s.sock"));
+        let admission = Admission::OnlyUid(Uid::effective().as_raw());
+        let listener = Listener::bind(&address, Role::Negotiator, admission).unwrap();
+        let Address::Unix(path) = &address else { panic!("{address}") };
+        for length in [GREETING_BYTES + 1, frame::MAX_FRAME_BYTES] {
+            let mut ours = stream::connect_unix(path).await.unwrap();
+            ours.write_all(&u32::try_from(length).unwrap().to_be_bytes()).await.unwrap();
+            let refused = listener.accept().await.greet().await;
+            let Err(NetError::Broken(error)) = refused else { panic!("{length}: {refused:?}") };
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{length}");
+        }
+        // What follows a greeting may be long.
+        let (mut ours, theirs) = pair(&listener, Role::Command).await;
+        let long = "x".repeat(2 * NEWCOMER_BYTES);
+        let mut theirs = theirs.unwrap();
+        let said = async { ours.sender.send(&long).await.unwrap() };
+        let (heard, ()) = tokio::join!(theirs.receiver.recv::<String>(), said);
+        assert_eq!(heard.unwrap(), Some(long));
     }
 
     #[tokio::test]

@@ -1,12 +1,13 @@
 //! Frames that are passed on between connections, and between a connection and a process of this
 //! machine, unread. Who may talk to whom is the caller's matter.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::UnixStream;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::codec::{Framed, FramedRead, FramedWrite, LengthDelimitedCodec};
 
 use super::error::{NetError, in_time};
@@ -69,44 +70,53 @@ impl Process {
 }
 
 /// Passes frames on between a connection and a process of this machine, behind what is said to the
-/// process first, until either ends. Each time that nothing has passed for so long, the peer hears
-/// that the connection lives, and `stands_still` (with how often that was in a row) says whether it
-/// is to be waited for.
+/// process first, until either ends. After each time of `so_long` `goes_on` says, by how many bytes
+/// have passed in it, whether it is to be waited for; if nothing has, the peer hears that the
+/// connection lives.
 ///
 /// # Errors
 ///
-/// If one of them breaks, or stands still for too long.
+/// If one of them breaks, or is not to be waited for any more.
 pub async fn pass_on(
     connection: Connection,
     mut process: Process,
     first: Bytes,
     so_long: Duration,
-    mut stands_still: impl FnMut(u32) -> bool,
+    mut goes_on: impl FnMut(usize) -> bool,
 ) -> Result<(), NetError> {
     let Connection { mut sender, mut receiver, .. } = connection;
     process.send(first).await?;
-    let mut times = 0;
+    let mut passed = 0;
+    let mut until = pin!(sleep(so_long));
     loop {
         tokio::select! {
+            // Also while frames come without a pause.
+            biased;
+            () = &mut until => {
+                until.as_mut().reset(Instant::now() + so_long);
+                if !goes_on(passed) {
+                    return Err(NetError::TooSlow { what: "pass something on", limit: so_long });
+                }
+                if passed == 0 {
+                    sender.still_here().await?;
+                }
+                passed = 0;
+            },
             frame = receiver.next_frame() => match frame? {
-                Some(frame) => process.send(frame.freeze()).await?,
+                Some(frame) => {
+                    passed += frame.len();
+                    process.send(frame.freeze()).await?;
+                }
                 None => return Ok(()),
             },
             frame = process.next() => match frame? {
-                Some(frame) => sender.pass_on(frame.freeze()).await?,
+                Some(frame) => {
+                    passed += frame.len();
+                    sender.pass_on(frame.freeze()).await?;
+                }
                 None => return Ok(()),
             },
-            () = sleep(so_long) => {
-                times += 1;
-                if !stands_still(times) {
-                    let limit = so_long * times;
-                    return Err(NetError::TooSlow { what: "pass something on", limit });
-                }
-                sender.still_here().await?;
-                continue;
-            }
         }
-        times = 0;
     }
 }
 

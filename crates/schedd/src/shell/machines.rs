@@ -31,12 +31,15 @@ use super::visits::Visits;
 /// How long who calls about files may take to say for which run.
 const SAYS_WHAT: Duration = Duration::from_secs(10);
 
-/// After so long without a frame, either way, the turn is others', and who may wait hears that its
-/// connection lives.
-const STANDING_STILL: Duration = Duration::from_secs(20);
+/// How often it is looked how much has passed, and who waits hears that its connection lives.
+const LOOK_EVERY: Duration = Duration::from_secs(20);
 
-/// After so many of these in a row it is given up: half an hour, in which either end can read a
-/// large file again to see that it is whole.
+/// Who passes less in that time has no use for a turn, bytes: the turn is others', and it goes on
+/// without. Whoever wants to keep one has to use it.
+const SLOW_BYTES: usize = 320 << 10;
+
+/// After so many of these in a row in which nothing passes it is given up: half an hour, in which
+/// either end can read a large file again to see that it is whole.
 const GIVEN_UP_AFTER: u32 = 90;
 
 /// How long what reads and writes files may take to end with its connection.
@@ -134,7 +137,7 @@ enum Broken {
     Stopping,
     #[error("talk to {0:?}: a schedd has nothing to say to it")]
     WrongRole(Role),
-    #[error("carry files: the machine has too many connections for that")]
+    #[error("carry files: the machine, or its user there, has too many connections for that")]
     TooMany,
     #[error("serve a machine: it did not say for which run, or which visit")]
     Silent,
@@ -224,9 +227,13 @@ async fn carry(
         tracing::warn!(%machine, run = %wanted.run, "files are not for this run any more");
         return Ok(connection.sender.send(&FilesAnswer::NotYours).await?);
     };
-    let share = match &context.files {
-        FileServers::Started { .. } => None,
-        FileServers::Owners(_) => Some(context.turns.share(&machine, &owner)),
+    let (place, share) = match &context.files {
+        FileServers::Started { .. } => (place, None),
+        FileServers::Owners(_) => {
+            let turns = &context.turns;
+            let place = turns.place_of(place, &machine, &owner).ok_or(Broken::TooMany)?;
+            (place, Some(turns.share(&machine, &owner)))
+        }
     };
     let begun = async {
         let turn = place.turn(share.as_ref());
@@ -239,25 +246,42 @@ async fn carry(
     };
     let Some((turn, process, child)) = begun else { return Ok(()) };
     connection.sender.send(&FilesAnswer::Ask).await?;
-    let mut turn = Some(turn);
-    let stands_still = |times: u32| {
-        drop(turn.take());
-        times < GIVEN_UP_AFTER
-    };
+    let mut carrying = Carrying { turn: Some(turn), nothing_passed: 0 };
+    let goes_on = |passed| carrying.goes_on(passed);
     let granted = frame::encode(&granted)?;
     let ended = tokio::select! {
-        ended = pass_on(connection, process, granted, STANDING_STILL, stands_still) => ended,
+        ended = pass_on(connection, process, granted, LOOK_EVERY, goes_on) => ended,
         _ = over => {
             tracing::info!(%machine, run = %wanted.run, "files of a run are over with it");
             Ok(())
         }
     };
-    drop(turn);
+    drop(carrying);
     let Some(child) = child else { return Ok(ended?) };
     if let Some(status) = end(child).await?.filter(|status| !status.success()) {
         tracing::warn!(%machine, run = %wanted.run, %status, "what reads and writes files failed");
     }
     Ok(ended?)
+}
+
+/// Files of a run that cross.
+#[derive(Debug)]
+struct Carrying<T = Turn> {
+    /// As long as it is used.
+    turn: Option<T>,
+    /// How often in a row nothing has passed.
+    nothing_passed: u32,
+}
+
+impl<T> Carrying<T> {
+    /// Whether it is to be waited for, now that so many bytes have passed since it was asked last.
+    fn goes_on(&mut self, passed: usize) -> bool {
+        if passed < SLOW_BYTES {
+            drop(self.turn.take());
+        }
+        self.nothing_passed = if passed == 0 { self.nothing_passed + 1 } else { 0 };
+        self.nothing_passed < GIVEN_UP_AFTER
+    }
 }
 
 /// How a process ended whose socket is closed: it ends with that, if it is not stuck.
@@ -281,7 +305,7 @@ async fn keep_waiting<T>(
                 Some(_) => return Err(Broken::TooEarly),
                 None => return Ok(None),
             },
-            () = sleep(STANDING_STILL) => connection.sender.still_here().await?,
+            () = sleep(LOOK_EVERY) => connection.sender.still_here().await?,
         }
     }
 }
@@ -302,6 +326,21 @@ fn start(command: &[PathBuf], sweeps: bool, socket: UnixStream) -> io::Result<Ch
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_turn_is_kept_by_who_uses_it_and_what_passes_nothing_for_long_is_given_up() {
+        let mut carrying = Carrying { turn: Some(()), nothing_passed: 0 };
+        for (passed, keeps) in
+            [(SLOW_BYTES, true), (SLOW_BYTES * 9, true), (1, false), (SLOW_BYTES, false)]
+        {
+            assert!(carrying.goes_on(passed));
+            assert_eq!(carrying.turn.is_some(), keeps, "{passed}");
+        }
+        assert!((1..GIVEN_UP_AFTER).all(|_| carrying.goes_on(0)));
+        assert!(carrying.goes_on(1), "what moves, however slowly, is not given up");
+        assert!((1..GIVEN_UP_AFTER).all(|_| carrying.goes_on(0)));
+        assert!(!carrying.goes_on(0));
+    }
 
     #[test]
     fn a_folder_is_looked_through_once_a_day_however_many_runs_write_there() {

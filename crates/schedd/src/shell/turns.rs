@@ -1,11 +1,13 @@
 //! Whose files cross now: so many runs at a time, and of those no more than a few of one machine,
 //! and of one user where there are many, so that one that is sick, or wants it, keeps nobody else
-//! out. What crosses is not known here.
+//! out. However many keep all turns, each user has one of his own beside them. What crosses is not
+//! known here.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use model::{MachineName, UserName};
+use proto::seats::{Seat, Seats};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How many runs' files cross at a time: more would only share the same wire and disk.
@@ -14,13 +16,20 @@ const AT_A_TIME: usize = 16;
 /// How many of them may be one machine's: as many as a startd copies at a time.
 const OF_ONE: usize = 4;
 
-/// How many connections for files one machine may have, with those that wait or stand still.
+/// How many connections for files one machine may have, with those that wait or stand still. Where
+/// jobs are many users', so many that have not said for which run.
 const PLACES_OF_ONE: usize = 32;
 
-/// How many turns may be one user's, where jobs are many users': of all, and of one machine's. One
-/// is always left to others.
+/// How many one user's runs may have on a machine, where there are many: as many as its startd
+/// makes for one.
+const PLACES_OF_USER: usize = 16;
+
+/// How many turns may be one user's, where jobs are many users': of all, and of one machine's.
 const OF_USER: usize = 12;
 const OF_USER_AT_ONE: usize = 3;
+
+/// The turn that each user has whatever others keep.
+const OWN: usize = 1;
 
 /// The turns of all machines.
 #[derive(Debug)]
@@ -28,14 +37,26 @@ pub(crate) struct Turns {
     all: Arc<Semaphore>,
     machines: Mutex<BTreeMap<MachineName, Weak<OfMachine>>>,
     users: Mutex<OfUsers>,
+    seats: Seats<(MachineName, UserName)>,
 }
 
-/// The turns of each user: at one machine, and at all.
-type OfUsers = BTreeMap<(UserName, Option<MachineName>), Weak<Semaphore>>;
+/// What is counted of a user.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Counted {
+    All,
+    At(MachineName),
+    Own,
+}
 
-/// What a user may have of the turns: of one machine's, and of all.
+/// The turns of each user.
+type OfUsers = BTreeMap<(UserName, Counted), Weak<Semaphore>>;
+
+/// What a user may have of the turns: of one machine's, and of all; and his own.
 #[derive(Debug)]
-pub(crate) struct Share([Arc<Semaphore>; 2]);
+pub(crate) struct Share {
+    most: [Arc<Semaphore>; 2],
+    own: Arc<Semaphore>,
+}
 
 #[derive(Debug)]
 struct OfMachine {
@@ -43,40 +64,47 @@ struct OfMachine {
     turns: Arc<Semaphore>,
 }
 
-/// A machine's right to wait for a turn.
+/// A right to wait for a turn.
 #[derive(Debug)]
 pub(crate) struct Place {
     all: Arc<Semaphore>,
     machine: Arc<OfMachine>,
-    _place: OwnedSemaphorePermit,
+    _taken: Taken,
+}
+
+/// What a place is counted as.
+#[derive(Debug)]
+enum Taken {
+    Machines { _place: OwnedSemaphorePermit },
+    Users { _seat: Seat<(MachineName, UserName)> },
 }
 
 /// A turn; others have it when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Turn {
     _users: Vec<OwnedSemaphorePermit>,
-    _own: Option<OwnedSemaphorePermit>,
-    _common: Option<OwnedSemaphorePermit>,
+    _of: [Option<OwnedSemaphorePermit>; 2],
 }
 
 impl Turns {
     pub(crate) fn new() -> Self {
-        let (machines, users) = (Mutex::default(), Mutex::default());
-        Self { all: Arc::new(Semaphore::new(AT_A_TIME)), machines, users }
+        let (machines, users, seats) = Default::default();
+        Self { all: Arc::new(Semaphore::new(AT_A_TIME)), machines, users, seats }
     }
 
     /// What a user may have of the turns of a machine.
     pub(crate) fn share(&self, machine: &MachineName, user: &UserName) -> Share {
         let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
         users.retain(|_, turns| turns.strong_count() > 0);
-        let mut of = |machine: Option<&MachineName>, most| {
-            let key = (user.clone(), machine.cloned());
+        let mut of = |what: Counted, most| {
+            let key = (user.clone(), what);
             let known = users.get(&key).and_then(Weak::upgrade);
             let turns = known.unwrap_or_else(|| Arc::new(Semaphore::new(most)));
             users.insert(key, Arc::downgrade(&turns));
             turns
         };
-        Share([of(Some(machine), OF_USER_AT_ONE), of(None, OF_USER)])
+        let at = of(Counted::At(machine.clone()), OF_USER_AT_ONE);
+        Share { most: [at, of(Counted::All, OF_USER)], own: of(Counted::Own, OWN) }
     }
 
     /// A place for one more connection of a machine, if it has not too many.
@@ -89,22 +117,44 @@ impl Turns {
         let place = Arc::clone(&machine.places).try_acquire_owned().ok()?;
         machines.retain(|_, machine| machine.strong_count() > 0);
         machines.insert(name.clone(), Arc::downgrade(&machine));
-        Some(Place { all: Arc::clone(&self.all), machine, _place: place })
+        let taken = Taken::Machines { _place: place };
+        Some(Place { all: Arc::clone(&self.all), machine, _taken: taken })
+    }
+
+    /// The same place as one of a user's on that machine, if he has not too many: those that the
+    /// machine has are others' again.
+    pub(crate) fn place_of(
+        &self,
+        Place { all, machine, .. }: Place,
+        name: &MachineName,
+        user: &UserName,
+    ) -> Option<Place> {
+        let seat = self.seats.take(&(name.clone(), user.clone()), PLACES_OF_USER)?;
+        Some(Place { all, machine, _taken: Taken::Users { _seat: seat } })
     }
 }
 
 impl Place {
-    /// Waits for a turn: first among its user's own, then among the machine's, then among all.
-    /// Safe to cancel; who asks again is behind the others.
+    /// Waits for a turn: first among its user's, then among the machine's and among all; a user
+    /// waits for others' no longer than for his own. Safe to cancel; who asks again is behind the
+    /// others.
     pub(crate) async fn turn(&self, share: Option<&Share>) -> Turn {
         // Nobody closes them.
+        let acquired = async |turns: &Arc<Semaphore>| Arc::clone(turns).acquire_owned().await.ok();
         let mut users = Vec::new();
-        for turns in share.iter().flat_map(|share| &share.0) {
-            users.extend(Arc::clone(turns).acquire_owned().await.ok());
+        for turns in share.iter().flat_map(|share| &share.most) {
+            users.extend(acquired(turns).await);
         }
-        let own = Arc::clone(&self.machine.turns).acquire_owned().await.ok();
-        let common = Arc::clone(&self.all).acquire_owned().await.ok();
-        Turn { _users: users, _own: own, _common: common }
+        let common = async { [acquired(&self.machine.turns).await, acquired(&self.all).await] };
+        let of = match share {
+            None => common.await,
+            Some(share) => tokio::select! {
+                biased;
+                own = acquired(&share.own) => [own, None],
+                common = common => common,
+            },
+        };
+        Turn { _users: users, _of: of }
     }
 }
 
@@ -149,29 +199,37 @@ mod tests {
     }
 
     #[test]
-    fn a_user_who_keeps_all_turns_that_he_can_leaves_some_to_others_on_each_machine() {
+    fn users_who_keep_all_turns_and_places_that_they_can_keep_nobody_out() {
         let turns = Turns::new();
         let user = |name: &str| UserName::new(name);
-        let (machines, mut held) = (["m0", "m1", "m2", "m3", "m4"].map(MachineName::new), 0);
+        let machines = ["m0", "m1", "m2", "m3", "m4"].map(MachineName::new);
+        let place_of = |machine: &MachineName, name: &UserName| {
+            turns.place_of(turns.place(machine).expect("one that is not known"), machine, name)
+        };
         let mut kept = Vec::new();
-        for machine in &machines {
-            for _ in 0..PLACES_OF_ONE {
-                let place = turns.place(machine).unwrap();
-                let share = turns.share(machine, &user("mallory"));
-                let turn = place.turn(Some(&share)).now_or_never();
-                held += usize::from(turn.is_some());
-                kept.push((place, share, turn));
+        for name in ["mallory", "eve", "oscar"].map(user) {
+            let mut held = 0;
+            for machine in &machines {
+                while let Some(place) = place_of(machine, &name) {
+                    let share = turns.share(machine, &name);
+                    let turn = place.turn(Some(&share)).now_or_never();
+                    held += usize::from(turn.is_some());
+                    kept.push((place, share, turn));
+                }
             }
-            assert!(held <= OF_USER);
+            assert!((OWN..=OF_USER).contains(&held), "{name}: {held}");
         }
-        assert_eq!(held, OF_USER);
-        let other = &turns.share(&machines[0], &user("ann"));
-        drop(kept.split_off(PLACES_OF_ONE / 2));
-        let place = turns.place(&machines[0]).unwrap();
-        assert!(place.turn(Some(other)).now_or_never().is_some());
+        assert_eq!(kept.len(), 3 * machines.len() * PLACES_OF_USER);
+        assert_eq!(turns.all.available_permits(), 0, "all that there are");
+        for machine in &machines {
+            let (place, share) =
+                (place_of(machine, &user("ann")), turns.share(machine, &user("ann")));
+            assert!(place.unwrap().turn(Some(&share)).now_or_never().is_some(), "{machine}");
+        }
         drop(kept);
         turns.share(&machines[0], &user("bob"));
-        assert_eq!(turns.users.lock().unwrap().len(), 4, "who has none is forgotten");
+        assert_eq!(turns.users.lock().unwrap().len(), 3, "who has none is forgotten");
+        assert!(turns.seats.is_empty());
     }
 
     #[tokio::test]

@@ -73,6 +73,13 @@ fn user(record: &ClusterRecord, uid_domain: &str) -> String {
     format!("{}@{}", record.body.owner, uid_domain)
 }
 
+/// Whose a job is, is so of its cluster, whatever the description says of one of its jobs.
+pub(crate) fn forget_whose(ad: &mut ClassAd) {
+    for name in [Own::OWNER, Own::OWNER_UID, Own::USER] {
+        ad.remove(name.name());
+    }
+}
+
 /// A description says that its jobs are held at first; what is said of a hold that is, is
 /// `ads`'s.
 pub(crate) fn forget_submitted_hold(ad: &mut ClassAd) {
@@ -89,10 +96,7 @@ pub(crate) fn described(
     edits: Option<&ClassAd>,
 ) -> ClassAd {
     let mut ad = record.spec.delta(proc).unwrap_or_default();
-    // Whose a job is, is so of its cluster.
-    for name in [Own::OWNER, Own::OWNER_UID, Own::USER] {
-        ad.remove(name.name());
-    }
+    forget_whose(&mut ad);
     if let Some(edits) = edits {
         ad.update(edits);
     }

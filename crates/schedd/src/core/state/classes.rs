@@ -17,7 +17,9 @@ use crate::core::state::parties::Parties;
 use crate::core::state::run_counts::RunCounts;
 
 /// What a class is made from, beside the attributes that begin with `Request`.
-const ROOTS: [&str; 10] = [
+const ROOTS: [&str; 11] = [
+    // One name may be two people's: who was made anew, or submitted elsewhere.
+    attr::OWNER_UID,
     attr::REQUIREMENTS,
     attr::RANK,
     attr::CONCURRENCY_LIMITS,

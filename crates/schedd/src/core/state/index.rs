@@ -13,7 +13,7 @@ use model::{
 };
 use proto::client::Counts;
 
-use crate::core::job::description::{cluster_ad, described};
+use crate::core::job::description::{cluster_ad, described, forget_whose};
 use crate::core::job::expansion::expands;
 use crate::core::job::timing::has_timed_jobs;
 use crate::core::job::watch::Watch;
@@ -626,9 +626,11 @@ pub(crate) fn idle_range(
 
 fn sorting(record: &ClusterRecord, ad: &Arc<ClassAd>, significant: &BTreeSet<AttrName>) -> Sorting {
     let spec = &record.spec;
-    let own = (0..spec.count())
-        .map(ProcId)
-        .filter_map(|proc| spec.delta(proc).map(|delta| (proc, delta)));
+    let own = (0..spec.count()).map(ProcId).filter_map(|proc| {
+        let mut delta = spec.delta(proc)?;
+        forget_whose(&mut delta);
+        Some((proc, delta))
+    });
     let template: Option<Vec<AttrName>> = match &spec.procs {
         Procs::Counted { template, .. } => {
             Some(template.0.iter().map(|(name, _)| name.clone()).collect())

@@ -31,6 +31,24 @@ fn a_job_says_its_owner_s_number_as_the_kernel_does_whatever_its_description_say
 }
 
 #[test]
+fn jobs_of_two_people_of_one_name_are_not_matched_as_one_whatever_they_say_of_themselves() {
+    let mut trial = Trial::new();
+    let lies = ClassAd::parse_old("OwnerUid = 1005\n").unwrap();
+    let described = [ClassAd::new(), lies];
+    let submissions =
+        [1001, 1001, 1005].into_iter().flat_map(|uid| described.iter().map(move |ad| (uid, ad)));
+    for (n, (uid, own)) in (1..).zip(submissions) {
+        let (token, by) = (SubmitToken([n; 16]), Actor { uid: Some(uid), ..user("alice") });
+        trial.take(&[Input::Reserve { by: by.clone(), token }]);
+        let procs = Procs::Listed(vec![own.clone()]);
+        let spec = Arc::new(ClusterSpec { ad: ClassAd::new(), procs });
+        trial.take(&[Input::Submit { by, token, cluster: ClusterId(n.into()), spec }]);
+    }
+    let classes = trial.core.classes.by_id.values().map(|class| class.idle.count());
+    assert_eq!(classes.collect::<Vec<_>>(), [4, 2], "by the kernel's word alone");
+}
+
+#[test]
 fn where_nothing_is_kept_no_edit_makes_a_run_keep_something() {
     let keeps = ("WhenToTransferOutput", "\"ON_EXIT_OR_EVICT\"");
     let takes = ("SuccessCheckpointExitCode", "85");

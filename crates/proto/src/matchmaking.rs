@@ -50,6 +50,9 @@ pub enum FromSchedd {
         /// same job found no place.
         #[serde(default)]
         blameless: bool,
+        /// Whether the machine has refused: it may do so for as long as it is asked.
+        #[serde(default)]
+        refused: bool,
     },
     /// These machines cannot be called and are to call the schedd there
     /// ([`crate::net::address::Reach::Calls`]). Passed on; nothing is decided about it.

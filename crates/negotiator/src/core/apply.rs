@@ -13,10 +13,10 @@ use crate::core::matching::marks::mark_of;
 use crate::core::matching::plan::MatchPlan;
 use crate::core::matching::reserve::end_of;
 use crate::core::requests::demand::{Class, Decline, Declined};
-use crate::core::shares::policy::{DECLINE_PAUSE, MATCH_EXPIRY};
+use crate::core::shares::policy::{MATCH_EXPIRY, decline_pause};
 use crate::core::state::core::Core;
 use crate::core::state::statistics::LastPass;
-use crate::core::words::{Change, Event, Fact, Reasons};
+use crate::core::words::{Blame, Change, Event, Fact, Reasons};
 
 impl Core {
     /// Carries a fact out.
@@ -40,9 +40,9 @@ impl Core {
                 self.due = true;
                 Change::default()
             }
-            Fact::MatchDeclined { matched, reason, blameless } => {
+            Fact::MatchDeclined { matched, reason, blame } => {
                 if matched.life == self.life {
-                    self.end_offer(matched.number, (!blameless).then_some((at, &**reason)));
+                    self.end_offer(matched.number, Some((at, reason, *blame)));
                 }
                 self.due |= self.in_use.over(*matched);
                 Change::default()
@@ -223,9 +223,9 @@ impl Core {
         }
     }
 
-    /// Takes an offer back. `declined` says when and why it was declined; one that expired may have
-    /// been lost, and is offered again.
-    fn end_offer(&mut self, number: u64, declined: Option<(Now, &str)>) {
+    /// Takes an offer back. `declined` says when and why it was declined, and what that says of the
+    /// machine; one that expired may have been lost, and is offered again.
+    fn end_offer(&mut self, number: u64, declined: Option<(Now, &str, Blame)>) {
         let Some(offer) = self.pool.end_offer(number) else { return };
         self.due = true;
         if !self.demand.schedds.contains_key(&offer.schedd) {
@@ -236,10 +236,19 @@ impl Core {
         {
             class.fresh = true;
         }
-        if let (Some((at, why)), Some(row)) = (declined, self.pool.find(&offer.machine)) {
-            let (by_ad, until_ms) = (row.state.sequence, at.deadline(DECLINE_PAUSE));
-            let decline = Decline { by_ad, until_ms, why: why.into() };
-            self.demand.avoid((&offer.schedd, offer.class), offer.machine, decline);
+        let declined = declined.filter(|(.., blame)| *blame != Blame::Nothing);
+        if let (Some((at, why, blame)), Some(row)) = (declined, self.pool.find(&offer.machine)) {
+            let (by, by_ad) = ((&offer.schedd, offer.class), row.state.sequence);
+            let times = match blame {
+                Blame::Refused => self.demand.refused(by, &offer.machine, at),
+                Blame::Nothing | Blame::Once => 1,
+            };
+            let decline = Decline {
+                by_ad: (times == 1).then_some(by_ad),
+                until_ms: at.deadline(decline_pause(times)),
+                why: why.into(),
+            };
+            self.demand.avoid(by, offer.machine, decline);
         }
     }
 

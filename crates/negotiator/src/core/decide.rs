@@ -7,7 +7,7 @@ use proto::matchmaking::{FromMachine, FromSchedd, MachineState};
 use crate::core::matching::pass::negotiate;
 use crate::core::shares::policy::{MAX_MACHINES, SAVE_ACCOUNTS_EVERY};
 use crate::core::state::core::Core;
-use crate::core::words::{Decision, Event, Fact, Input, Rejection};
+use crate::core::words::{Blame, Decision, Event, Fact, Input, Rejection};
 
 /// The longest that is kept of why a machine does not take a job, in characters.
 const SAID_MOST: usize = 200;
@@ -65,7 +65,7 @@ impl Core {
             FromSchedd::Call { .. } | FromSchedd::Drain { .. } => {
                 Err(Rejection::PassedOn { schedd: schedd.clone() })
             }
-            FromSchedd::Declined { matched, reason, blameless } => {
+            FromSchedd::Declined { matched, reason, blameless, refused } => {
                 let offer = self.pool.offer(matched.number).filter(|offer| offer.schedd == *schedd);
                 let outstanding = matched.life == self.life && offer.is_some();
                 if !outstanding && !self.in_use.counts(*matched) {
@@ -74,7 +74,11 @@ impl Core {
                 Ok(Fact::MatchDeclined {
                     matched: *matched,
                     reason: in_brief(reason),
-                    blameless: *blameless,
+                    blame: match (blameless, refused) {
+                        (true, _) => Blame::Nothing,
+                        (false, false) => Blame::Once,
+                        (false, true) => Blame::Refused,
+                    },
                 })
             }
         }

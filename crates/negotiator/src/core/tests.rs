@@ -10,7 +10,7 @@
 //! claimed NAME                the machine advertises again: all that was matched on it is claimed
 //! freed NAME                  the machine advertises again: nothing is claimed
 //! ended NAME NUMBER           the machine advertises again: all is claimed but that match, which is over
-//! declined NUMBER [blameless]  the schedd declines a match
+//! declined NUMBER [blameless|refused]  the schedd declines a match
 //! seen NUMBER                 the schedd has seen matches up to this one
 //! leaves NAME                 the machine withdraws
 //! drain NAME REASON           somebody drains the machine
@@ -133,6 +133,7 @@ impl World {
                     matched,
                     reason: "refused".to_owned(),
                     blameless: rest.contains(&"blameless"),
+                    refused: rest.contains(&"refused"),
                 };
                 self.input(&Input::FromSchedd { schedd: schedd(), message });
             }

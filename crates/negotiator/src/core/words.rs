@@ -83,7 +83,7 @@ pub enum Fact {
     /// A schedd left.
     ScheddLeft { schedd: ScheddName },
     /// A match came to nothing.
-    MatchDeclined { matched: MatchId, reason: String, blameless: bool },
+    MatchDeclined { matched: MatchId, reason: String, blame: Blame },
     /// A machine advertised itself.
     MachineAdvertised(Box<MachineState>),
     /// A machine left, or was not heard of for the lifetime of its ad.
@@ -104,6 +104,16 @@ pub enum Fact {
     },
     /// The accounts were handed out to be saved.
     AccountsSaved,
+}
+
+/// What a declined match says of its machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    Nothing,
+    /// It was not what was wanted just then.
+    Once,
+    /// It has refused.
+    Refused,
 }
 
 /// Why an input is refused. It changes nothing; the driver counts it.

@@ -139,7 +139,10 @@ impl Core {
                 Vec::new()
             }
             ClaimFact::Failed { matched, reason, blameless } => {
-                vec![declined(*matched, reason, *blameless)]
+                let refused = !blameless;
+                let (matched, reason, blameless) = (*matched, reason.clone(), *blameless);
+                let told = FromSchedd::Declined { matched, reason, blameless, refused };
+                vec![Effect::ToNegotiator(told)]
             }
             ClaimFact::Dropped { release, .. } => {
                 let told = limits_freed(change);
@@ -401,7 +404,7 @@ fn limits_freed(change: &Change) -> Option<Effect> {
 
 fn declined(matched: MatchId, reason: &str, blameless: bool) -> Effect {
     let reason = reason.to_owned();
-    Effect::ToNegotiator(FromSchedd::Declined { matched, reason, blameless })
+    Effect::ToNegotiator(FromSchedd::Declined { matched, reason, blameless, refused: false })
 }
 
 fn tell(machine: &MachineName, message: ToStartd) -> Effect {

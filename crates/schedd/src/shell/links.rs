@@ -345,6 +345,7 @@ mod tests {
             matched: MatchId { life: 1, number: 1 },
             reason: "x".repeat(4096),
             blameless: false,
+            refused: false,
         }
     }
 

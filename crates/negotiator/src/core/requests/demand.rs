@@ -13,6 +13,7 @@ use crate::core::machines::pool::Rows;
 use crate::core::requests::gang::GangClass;
 use crate::core::requests::standing::Standing;
 use crate::core::shares::limits::Uses;
+use crate::core::shares::policy::{REFUSES_AGAIN_WITHIN, decline_pause};
 use crate::core::values::bits::Bits;
 use crate::core::values::dependence::Dependence;
 use crate::core::values::wanted::Wanted;
@@ -26,6 +27,16 @@ pub struct Demand {
     /// What classes that are gone would leave alone if they came back: one with a single job is
     /// gone while that has a match.
     paused: BTreeMap<(ScheddName, ClassId), Declined>,
+    /// Machines that refuse some class again and again.
+    refused: BTreeMap<(ScheddName, ClassId, MachineName), Refused>,
+}
+
+/// How often in a row a machine has refused a class.
+#[derive(Clone, Copy, Debug)]
+struct Refused {
+    times: u32,
+    /// Until when another time is one in a row, in milliseconds of the steady clock.
+    until_ms: u64,
 }
 
 /// Machines of which a match was declined.
@@ -34,8 +45,9 @@ pub(crate) type Declined = BTreeMap<MachineName, Decline>;
 /// That a match was declined.
 #[derive(Clone, Debug)]
 pub(crate) struct Decline {
-    /// By which ad of the machine.
-    pub(crate) by_ad: u64,
+    /// By which ad of the machine, if another one ends the pause: not of one that refuses again and
+    /// again, whatever it says of itself.
+    pub(crate) by_ad: Option<u64>,
     /// Until when it is left alone, in milliseconds of the steady clock.
     pub(crate) until_ms: u64,
     /// Why, as its schedd says.
@@ -133,6 +145,21 @@ impl Demand {
         self.avoided.insert(machine);
     }
 
+    /// Takes note that a machine has refused a class; how many times in a row it has.
+    pub(crate) fn refused(
+        &mut self,
+        (schedd, class): (&ScheddName, ClassId),
+        machine: &MachineName,
+        now: Now,
+    ) -> u32 {
+        let key = (schedd.clone(), class, machine.clone());
+        let before = self.refused.get(&key).filter(|before| now.boot_ms < before.until_ms);
+        let times = before.map_or(1, |before| before.times.saturating_add(1));
+        let until_ms = now.deadline(decline_pause(times) + REFUSES_AGAIN_WITHIN);
+        self.refused.insert(key, Refused { times, until_ms });
+        times
+    }
+
     /// A class is gone.
     pub(crate) fn remove(&mut self, schedd: &ScheddName, class: ClassId) -> Option<Class> {
         let gone = self.schedds.get_mut(schedd)?.remove(&class)?;
@@ -153,6 +180,7 @@ impl Demand {
     /// A schedd and all its classes are gone.
     pub(crate) fn remove_all(&mut self, schedd: &ScheddName) -> impl Iterator<Item = Class> {
         self.paused.retain(|(of, _), _| of != schedd);
+        self.refused.retain(|(of, ..), _| of != schedd);
         self.schedds.remove(schedd).unwrap_or_default().into_values()
     }
 
@@ -203,6 +231,7 @@ impl Demand {
                 class.told = None;
             }
         }
+        self.refused.retain(|_, refused| refused.until_ms > now.boot_ms);
         self.paused.retain(|_, declined| {
             declined.retain(|_, decline| decline.until_ms > now.boot_ms);
             !declined.is_empty()
@@ -313,10 +342,12 @@ impl Class {
         self.request = request.clone();
     }
 
-    /// Whether a match on this machine was declined just now, and the machine has not spoken since.
+    /// Whether a match on this machine was declined just now, and the machine has not spoken since;
+    /// or whether it refuses again and again, and is not to be asked yet.
     pub(crate) fn avoids(&self, machine: &MachineName, sequence: u64, now: Now) -> bool {
         let pause = self.declined.get(machine);
-        pause.is_some_and(|pause| pause.by_ad == sequence && now.boot_ms < pause.until_ms)
+        let holds = |pause: &Decline| pause.by_ad.is_none_or(|by_ad| by_ad == sequence);
+        pause.is_some_and(|pause| holds(pause) && now.boot_ms < pause.until_ms)
     }
 
     /// Whether a machine that was left alone may be asked again.

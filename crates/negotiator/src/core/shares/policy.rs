@@ -14,7 +14,21 @@ pub(crate) const MATCH_EXPIRY: Duration = Duration::from_secs(10);
 /// How long a class leaves a machine alone of which it declined a match. Whatever the machine's
 /// reason to refuse was, asking again at once would have the two talk of nothing else; an ad of the
 /// machine ends it early.
-pub(crate) const DECLINE_PAUSE: Duration = Duration::from_secs(1);
+const DECLINE_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long it does at most of a machine that refuses again and again: its administrator may have
+/// made the user, and waits for the job to run.
+const DECLINE_PAUSE_MOST: Duration = Duration::from_secs(60);
+
+/// A machine that refuses so long after it was asked again has not refused again and again.
+pub(crate) const REFUSES_AGAIN_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a class leaves a machine alone that has refused so many times in a row: each time twice
+/// as long as the time before.
+pub(crate) fn decline_pause(times: u32) -> Duration {
+    let doubled = 1_u32.checked_shl(times.saturating_sub(1)).unwrap_or(u32::MAX);
+    DECLINE_PAUSE.saturating_mul(doubled).min(DECLINE_PAUSE_MOST)
+}
 
 /// How often accounts are saved while they change. What a crash loses is a minute of a half-life of
 /// a day.

@@ -324,6 +324,46 @@ fn a_declined_machine_is_left_alone_for_a_second_or_until_it_speaks() {
 }
 
 #[test]
+fn a_machine_that_refuses_again_and_again_is_asked_again_after_longer_and_longer() {
+    check(
+        "machine m cpus=1 memory=1000
+         job ann 1 1
+
+         declined 1 refused
+
+         machine m cpus=1 memory=1000
+
+         declined 2 refused
+
+         machine m cpus=1 memory=1000
+
+         wait 1
+
+         wait 1
+
+         declined 3 refused
+
+         wait 3
+
+         wait 1
+
+         declined 4 refused
+
+         machine m cpus=1 memory=1000",
+        expect![[r#"
+            #1 1 on m: cpus=1 memory=128
+            1 waits: not yet: 1 machine refused it: m says: refused
+            #2 1 on m: cpus=1 memory=128
+            1 waits: not yet: 1 machine refused it: m says: refused
+            #3 1 on m: cpus=1 memory=128
+            1 waits: not yet: 1 machine refused it: m says: refused
+            #4 1 on m: cpus=1 memory=128
+            1 waits: not yet: 1 machine refused it: m says: refused
+        "#]],
+    );
+}
+
+#[test]
 fn what_one_user_declined_goes_to_the_next_at_once() {
     check(
         "machine m cpus=1 memory=1000

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use crate::harness::{Pool, events, eventually, text, updraft};
+use crate::harness::{Pool, eventually, logged, mark, sleeping, text, updraft};
 use crate::joined::{Node, invite, listening};
 use crate::pbs::{full, number, run, submit, until, written};
 
@@ -17,13 +17,6 @@ fn beside<'a>(pool: &'a Pool, name: &str) -> Node<'a> {
     let out = node.join(&invite(pool, &[]), name);
     assert!(out.status.success(), "{}", text(&out));
     node
-}
-
-/// How many processes have this in their command lines.
-fn processes(word: &str) -> usize {
-    let all = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
-    let lines = all.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
-    lines.filter(|line| String::from_utf8_lossy(line).contains(word)).count()
 }
 
 #[test]
@@ -68,13 +61,12 @@ fn a_job_has_chunks_on_several_machines_and_starts_programs_on_each() {
 fn a_job_on_several_machines_that_is_deleted_leaves_nothing_anywhere() {
     let pool = listening(1);
     let (_one, _two) = (beside(&pool, "exec1"), beside(&pool, "exec2"));
-    // A number that no other test sleeps for.
-    let mark = format!("{}", 1_000_000 + std::process::id());
+    let mark = mark(1_000_000);
     let script = format!("{} pbsdsh -- sleep {mark}", updraft().display());
     let words = ["-l", "select=3:ncpus=1", "-l", "place=scatter"];
     let first = submit(&pool, &words, &script);
     let second = submit(&pool, &words, &script);
-    let asleep = || processes(&format!("sleep\0{mark}"));
+    let asleep = || sleeping(&mark);
     // pbsdsh has the words in its own line too.
     eventually("a program runs on each", || asleep() == 4);
     assert_eq!(full(&pool, &second)["job_state"], "Q");
@@ -91,7 +83,7 @@ fn a_job_on_several_machines_that_is_deleted_leaves_nothing_anywhere() {
 fn tasks_wait_for_each_other_and_their_streams_for_nobody() {
     let pool = listening(1);
     let _one = beside(&pool, "exec1");
-    let mark = format!("{}", 5_000_000 + std::process::id());
+    let mark = mark(1_000_000);
     // Much more than the sockets on the way hold.
     let much = 16_000_000;
     let script = format!(
@@ -109,7 +101,7 @@ fn tasks_wait_for_each_other_and_their_streams_for_nobody() {
     let words = ["-l", "select=2:ncpus=1", "-l", "place=scatter", "-N", "streams", "-j", "oe"];
     let id = submit(&pool, &words, &script);
     eventually("all tasks are over", || pool.work().join("over").exists());
-    let asleep = || processes(&format!("sleep\0{mark}\0"));
+    let asleep = || sleeping(&mark);
     eventually("what read nothing has ended with its caller", || asleep() == 0);
     fs::write(pool.work().join("end"), "").unwrap();
     until(&pool, &id, "F");
@@ -121,7 +113,7 @@ fn tasks_wait_for_each_other_and_their_streams_for_nobody() {
 #[test]
 fn a_job_of_the_parallel_universe_runs_on_all_its_nodes_and_ends_with_the_first() {
     let pool = Pool::start(4);
-    let mark = format!("{}", 3_000_000 + std::process::id());
+    let (long, short) = (mark(1_000_000), mark(2));
     let script = "#!/bin/sh\necho node $1 of $_CONDOR_NPROCS is $_CONDOR_PROCNO\n\
          while [ ! -e go ]; do sleep 0.1; done\n\
          [ $_CONDOR_PROCNO = 0 ] || exec sleep $2\nexit 4\n";
@@ -132,22 +124,19 @@ fn a_job_of_the_parallel_universe_runs_on_all_its_nodes_and_ends_with_the_first(
              arguments = node.sh $(Node) {sleeps}\noutput = out.$(Node)\nlog = log.{sleeps}\n{policy}\nqueue\n"
         )
     };
-    let asleep = || processes(&format!("sleep\0{mark}"));
-    let cluster = pool.submit(&description("", &mark));
+    let cluster = pool.submit(&description("", &long));
     let out = |node: u32| written(&pool, &format!("out.{node}"));
     eventually("all nodes run", || (0..3).all(|node| !out(node).is_empty()));
     for node in 0..3 {
         assert_eq!(out(node), format!("node {node} of 3 is {node}\n"));
     }
     fs::write(pool.work().join("go"), "").unwrap();
-    let log = pool.work().join(format!("log.{mark}"));
-    eventually("the job ends", || events(&log, "005") == 1);
-    assert_eq!(asleep(), 0, "the others end with the first");
+    logged(&pool.work().join(format!("log.{long}")), "005", 1);
+    assert_eq!(sleeping(&long), 0, "the others end with the first");
     assert_eq!(pool.attribute(&cluster, "ExitCode"), ["4"]);
     // The nodes end by themselves, and the job with the last of them.
-    let all = pool.submit(&description("+ParallelShutdownPolicy = \"WAIT_FOR_ALL\"", "2"));
-    let log = pool.work().join("log.2");
-    eventually("the job ends", || events(&log, "005") == 1);
-    assert_eq!(processes("sleep\x002\0"), 0, "the last node has ended");
+    let all = pool.submit(&description("+ParallelShutdownPolicy = \"WAIT_FOR_ALL\"", &short));
+    logged(&pool.work().join(format!("log.{short}")), "005", 1);
+    assert_eq!(sleeping(&short), 0, "the last node has ended");
     assert_eq!(pool.attribute(&all, "ExitCode"), ["4"]);
 }

@@ -2,15 +2,23 @@
 //! no rule that a test checks.
 
 use std::fs;
+use std::net::TcpListener;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a condition may take to become true. Generous: these machines are shared. A test that
-/// passes waits much less.
-const DEADLINE: Duration = Duration::from_secs(60);
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, getsockname, listen, setsockopt,
+    socket, sockopt,
+};
+
+/// How long a condition may take to become true. Generous: these machines are shared, and now and
+/// then stand still. A test that passes waits much less.
+const DEADLINE: Duration = Duration::from_secs(180);
 
 /// A personal pool that is stopped when this is dropped.
 pub(crate) struct Pool {
@@ -205,6 +213,70 @@ fn free_login_shells() {
     }
 }
 
+/// A port of the loopback at which nobody listens yet, and that is nobody else's until this is
+/// dropped: neither who asks the kernel for any port gets it, nor an outgoing connection.
+pub(crate) struct HeldPort {
+    socket: OwnedFd,
+    port: u16,
+}
+
+impl HeldPort {
+    /// This port, if nobody has it.
+    fn take(port: u16) -> Option<Self> {
+        let (family, kind) = (AddressFamily::Inet, SockType::Stream);
+        let socket = socket(family, kind, SockFlag::SOCK_CLOEXEC, None).unwrap();
+        bind(socket.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, port)).ok()?;
+        // From now on somebody may listen there who says that he means this very port.
+        setsockopt(&socket, sockopt::ReuseAddr, &true).unwrap();
+        let port = getsockname::<SockaddrIn>(socket.as_raw_fd()).unwrap().port();
+        Some(Self { socket, port })
+    }
+
+    /// Any.
+    pub(crate) fn any() -> Self {
+        Self::take(0).expect("there is a free port")
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Listens there.
+    pub(crate) fn listen(self) -> TcpListener {
+        listen(&self.socket, Backlog::MAXCONN).unwrap();
+        self.socket.into()
+    }
+}
+
+/// Where a pool may listen: at a port and the next. Both are held until these tests end, also while
+/// the daemons that listen there are started again.
+pub(crate) fn free_address() -> String {
+    loop {
+        let first = HeldPort::any();
+        if let Some(second) = first.port.checked_add(1).and_then(HeldPort::take) {
+            let address = first.address();
+            std::mem::forget((first, second));
+            return address;
+        }
+    }
+}
+
+/// So many seconds, written as no other test writes them: a process that sleeps for them is known by
+/// that, also where the tests of somebody else run.
+pub(crate) fn mark(seconds: u32) -> String {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    let number = LAST.fetch_add(1, Ordering::Relaxed);
+    format!("{seconds}.{:07}{number:03}", std::process::id())
+}
+
+/// How many processes sleep for what [`mark`] gave.
+pub(crate) fn sleeping(mark: &str) -> usize {
+    let wanted = format!("sleep\0{mark}\0");
+    let all = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let lines = all.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+    lines.filter(|line| String::from_utf8_lossy(line).contains(&wanted)).count()
+}
+
 /// Everything that a command said.
 pub(crate) fn text(out: &Output) -> String {
     format!(
@@ -213,6 +285,14 @@ pub(crate) fn text(out: &Output) -> String {
         String::from_utf8_lossy(&out.stdout),
         String::from_utf8_lossy(&out.stderr)
     )
+}
+
+/// Waits until a user log has so many events of that number. Logs are written behind the record:
+/// what a command says of a job may not stand there yet.
+pub(crate) fn logged(log: &Path, number: &str, count: usize) {
+    eventually(&format!("{count} events {number} are in {}", log.display()), || {
+        events(log, number) == count
+    });
 }
 
 /// How many events of that number a user log has.

@@ -10,7 +10,7 @@ use std::thread;
 
 use nix::pty::{OpenptyResult, Winsize, openpty};
 
-use crate::harness::{Pool, eventually, signal, text, updraft};
+use crate::harness::{Pool, eventually, mark, signal, sleeping, text, updraft};
 
 /// A user at a terminal, with one command.
 struct User {
@@ -272,8 +272,9 @@ fn who_is_beside_a_job_has_a_terminal_and_is_welcomed_with_the_processes_of_the_
     user.sees("vt52 red sum-42\r\n");
     user.sees("30 100\r\n");
     // It can be interrupted, and goes on.
-    user.types("echo before-$((1 + 1)); sleep 600; echo not-$((1 + 1))\n");
-    user.sees("before-2");
+    let mark = mark(600);
+    user.types(&format!("sleep {mark}; echo not-$((1 + 1))\n"));
+    eventually("it sleeps", || sleeping(&mark) == 1);
     user.types("\x03");
     user.types("echo after-$((2 + 1))\n");
     user.sees("after-3");

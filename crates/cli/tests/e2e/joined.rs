@@ -3,21 +3,10 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
-use crate::harness::{Pool, events, eventually, signal, text, updraft};
-
-/// Two ports in a row that nobody has now.
-pub(crate) fn free_address() -> String {
-    loop {
-        let first = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        if first < u16::MAX && TcpListener::bind(("127.0.0.1", first + 1)).is_ok() {
-            return format!("127.0.0.1:{first}");
-        }
-    }
-}
+use crate::harness::{Pool, events, eventually, free_address, signal, text, updraft};
 
 /// A pool that others may join.
 pub(crate) fn listening(cpus: u32) -> Pool {
@@ -197,8 +186,10 @@ fn only_who_is_invited_joins_and_who_is_put_out_is_out_at_once() {
         let out = pool.updraft(&[words, &["--dir", home.to_str().unwrap()]].concat());
         String::from_utf8_lossy(&out.stdout).into_owned()
     };
-    let told = at(&["pool", "status"]);
-    assert!(told.contains("exec1, in ") && told.contains(": connected\n"), "{told}");
+    eventually("its own status says where it is", || {
+        let told = at(&["pool", "status"]);
+        told.contains("exec1, in ") && told.contains(": connected\n")
+    });
     assert!(at(&["pool", "start"]).contains("runs jobs already of the pool at "));
 
     // An authority is replaced while the machine is connected, and it stays.
@@ -218,8 +209,7 @@ fn only_who_is_invited_joins_and_who_is_put_out_is_out_at_once() {
         log.contains("CertificateRevoked")
     });
     assert_eq!(nodes(&pool)["nodes"][0]["is_revoked"], true);
-    let told = at(&["pool", "status"]);
-    assert!(told.contains("revoked"), "{told}");
+    eventually("its own status says so", || at(&["pool", "status"]).contains("revoked"));
 }
 
 /// What the pool says of one of its machines.
@@ -480,6 +470,8 @@ fn what_a_run_was_told_comes_home_and_a_job_that_is_up_to_date_is_not_run_there(
     submit("first");
     eventually("it ends", || events(&work.join("first"), "005") == 1);
     assert_eq!(fs::read_to_string(work.join("out")).unwrap(), "run\n");
+    // It comes behind the end of its run.
+    eventually("the account is there", || work.join("told/first.run").exists());
     let told = fs::read_to_string(work.join("told/first.run")).unwrap();
     for line in [
         "its scratch folder is",

@@ -2,9 +2,9 @@
 //! written.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 
-use crate::harness::{Pool, eventually};
+use crate::harness::{HeldPort, Pool, eventually};
 
 /// Takes one letter as a mail server does, and gives its envelope and its text.
 fn take_a_letter(server: &TcpListener) -> String {
@@ -29,28 +29,18 @@ fn take_a_letter(server: &TcpListener) -> String {
     letter
 }
 
-/// An address where nobody listens yet.
-fn address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
 #[test]
 fn a_letter_survives_an_absent_server_and_a_killed_schedd() {
-    let address = address();
-    let pool = Pool::start_with_mail(1, &format!("smtp://{address}"));
+    let port = HeldPort::any();
+    let pool = Pool::start_with_mail(1, &format!("smtp://{}", port.address()));
     pool.submit(
         "executable = /bin/sh\narguments = \"-c 'exit 3'\"\nnotification = complete\n\
          notify_user = alice@example.org\nemail_attributes = RequestCpus, Project\n+Project = \"x\"\nqueue\n",
     );
     pool.until("1.0", "JobStatus", "4");
     pool.kill_and_see_it_return("schedd");
-    let mut server = None;
-    eventually("the port is free again", || {
-        server = TcpListener::bind(address).ok();
-        server.is_some()
-    });
     // The body is quoted-printable.
-    let letter = take_a_letter(&server.unwrap()).replace("=3D", "=");
+    let letter = take_a_letter(&port.listen()).replace("=3D", "=");
     for wanted in [
         "RCPT TO:<alice@example.org>",
         "Subject: Job 1.0 ended with exit code 3",
@@ -99,7 +89,7 @@ fn pbs_tells_in_its_words_when_a_job_begins_ends_and_is_aborted() {
     let words = ["qsub", "-N", "mailed", "-m", "abe", "-M", "eve@example.org", "--"];
     pool.ok(&[&words[..], &["/bin/sh", "-c", "exit 7"]].concat());
     eventually("it is told that the job has ended", || sent(&pool).contains("Exit_status=7\r\n"));
-    let all = sent(&pool);
+    // Each letter has a program of its own that writes it.
     for wanted in [
         "To: eve@example.org",
         "Subject: PBS JOB 1.",
@@ -108,7 +98,7 @@ fn pbs_tells_in_its_words_when_a_job_begins_ends_and_is_aborted() {
         "Job Name:   mailed\r\nExecution terminated\r\nExit_status=7\r\nresources_used.cpupercent=",
         "resources_used.ncpus=1",
     ] {
-        assert!(all.contains(wanted), "no {wanted:?} in {all}");
+        eventually(&format!("{wanted:?} is told"), || sent(&pool).contains(wanted));
     }
     pool.ok(&["qsub", "-J", "1-2", "-N", "array", "-m", "be", "--", "/bin/true"]);
     eventually("the array has ended", || sent(&pool).matches("Job Name:   array").count() == 2);

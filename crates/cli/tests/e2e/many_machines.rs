@@ -8,9 +8,8 @@ use std::process::{Command, Output};
 
 use nix::unistd::User;
 
-use crate::harness::{eventually, signal, text};
-use crate::joined::free_address;
-use crate::many_users::{ANN, BOB, Shared, has_users, owner, processes, user};
+use crate::harness::{eventually, free_address, mark, signal, text};
+use crate::many_users::{ANN, BOB, Shared, has_users, kill_helpers, owner, processes, user};
 
 /// A machine that has joined such a pool, which is stopped when this is dropped.
 struct Machine<'a> {
@@ -118,6 +117,10 @@ fn files_that_cross(shared: &Shared, machine: &Machine<'_>) {
     assert!(out.starts_with(&format!("{ANN}\n{groups}{}", folder.display())), "{out} {err}");
     assert!(out.ends_with(&format!("{ANN} 700\n")), "{out}");
     assert_eq!(shared.read(ANN, "results/made.txt"), "given\nmore\n");
+    // Both come behind the end of the run.
+    for late in ["log", "starter.log"] {
+        eventually("it is there", || shared.work(ANN).join(late).exists());
+    }
     for file in ["out", "err", "log", "results/made.txt", "starter.log"] {
         assert_eq!(owner(&shared.work(ANN).join(file)), ann.uid.as_raw(), "{file}");
     }
@@ -237,19 +240,18 @@ fn what_dies_while_they_cross(shared: &Shared, machine: &Machine<'_>) {
         shared.kill_and_see_it_return(daemon);
     }
     for place in [&folder, &shared.home()] {
-        for pid in processes(ann, &["daemon", place.to_str().unwrap()]) {
-            signal(pid, "KILL");
-        }
+        kill_helpers(ann, place);
     }
     shared.write(ANN, "go", "");
     shared.done(&job);
     assert_eq!(shared.read(ANN, "far"), "begun\n");
     assert_eq!(shared.read(ANN, "made.over"), "over\n");
     assert_eq!(shared.attribute(&job, "NumJobStarts"), "1");
-    let job = shared.submit(ANN, "exec sleep 1005", &machine.wanted());
+    let mark = mark(1000);
+    let job = shared.submit(ANN, &format!("exec sleep {mark}"), &machine.wanted());
     shared.until(&job, "JobStatus", "2");
     shared.ok(ANN, &["rm", &job]);
-    eventually("nothing of it is left", || processes(ann, &["sleep", "1005"]).is_empty());
+    eventually("nothing of it is left", || processes(ann, &["sleep", &mark]).is_empty());
 }
 
 #[test]

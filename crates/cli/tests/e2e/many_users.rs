@@ -11,7 +11,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use nix::unistd::{Group, User, geteuid};
 
-use crate::harness::{eventually, signal, text, updraft};
+use crate::harness::{eventually, mark, signal, text, updraft};
 
 /// The users of these tests, which are made if they are missing; `ANN` is in `LAB` too.
 pub(crate) const ANN: &str = "updraft-test1";
@@ -238,6 +238,15 @@ pub(crate) fn processes(uid: u32, words: &[&str]) -> Vec<i64> {
     .collect()
 }
 
+/// Kills what does a daemon's work for a user.
+pub(crate) fn kill_helpers(uid: u32, home: &Path) {
+    for pid in processes(uid, &["daemon", home.to_str().unwrap()]) {
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap());
+        // It may have ended since.
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+    }
+}
+
 #[test]
 fn jobs_of_many_users_run_as_their_owners_and_so_do_all_who_touch_their_files() {
     if !has_users() {
@@ -249,8 +258,9 @@ fn jobs_of_many_users_run_as_their_owners_and_so_do_all_who_touch_their_files() 
     a_job_of_pbs(&shared);
     jobs_beside_the_schedd(&shared);
     what_ends_while_the_startd_is_away(&shared);
-    let job = a_job_that_others_see(&shared);
-    what_dies_meanwhile(&shared, &job);
+    let mark = mark(1000);
+    let job = a_job_that_others_see(&shared, &mark);
+    what_dies_meanwhile(&shared, &job, &mark);
 }
 
 /// It is its owner from its number to its umask.
@@ -376,9 +386,9 @@ fn what_ends_while_the_startd_is_away(shared: &Shared) {
 }
 
 /// Everybody sees everybody's jobs, and acts on his own.
-fn a_job_that_others_see(shared: &Shared) -> String {
+fn a_job_that_others_see(shared: &Shared, mark: &str) -> String {
     let streams = format!("{AWAY}\noutput = long.out\nlog = long.log");
-    let job = shared.submit(ANN, "echo begun; exec sleep 1001", &streams);
+    let job = shared.submit(ANN, &format!("echo begun; exec sleep {mark}"), &streams);
     shared.until(&job, "JobStatus", "2");
     let is_begun = || shared.says(ANN, &["tail", &job]).stdout == b"begun\n";
     eventually("it has said something", is_begun);
@@ -401,7 +411,7 @@ fn a_job_that_others_see(shared: &Shared) -> String {
 }
 
 /// Whatever of the daemons dies, the job goes on as who it is, and its log is written once.
-fn what_dies_meanwhile(shared: &Shared, job: &str) {
+fn what_dies_meanwhile(shared: &Shared, job: &str, mark: &str) {
     let ann = user(ANN);
     for daemon in ["startd", "schedd", "launcher", "negotiator"] {
         shared.kill_and_see_it_return(daemon);
@@ -409,15 +419,13 @@ fn what_dies_meanwhile(shared: &Shared, job: &str) {
     eventually("the machine is there again", || {
         !shared.as_root(&["status", "-af", "Name"]).stdout.is_empty()
     });
-    assert_eq!(processes(ann.uid.as_raw(), &["sleep", "1001"]).len(), 1);
-    for pid in processes(ann.uid.as_raw(), &["daemon", shared.home().to_str().unwrap()]) {
-        signal(pid, "KILL");
-    }
+    assert_eq!(processes(ann.uid.as_raw(), &["sleep", mark]).len(), 1);
+    kill_helpers(ann.uid.as_raw(), &shared.home());
     shared.ok(ANN, &["rm", job]);
     eventually("the job's end is in its log", || shared.read(ANN, "long.log").contains("009 ("));
     assert_eq!(shared.read(ANN, "long.log").matches("001 (").count(), 1);
     eventually("nothing of it is left", || {
-        processes(ann.uid.as_raw(), &["sleep", "1001"]).is_empty()
+        processes(ann.uid.as_raw(), &["sleep", mark]).is_empty()
     });
 
     // A user without files in the way of others ends with what he has started.
@@ -537,10 +545,12 @@ fn files_of_others(shared: &Shared) {
 fn a_run_of_anothers(shared: &Shared) -> String {
     let ann = user(ANN);
     let travels = format!("{AWAY}\nenvironment = \"KEY=ann\"");
-    let job = shared.submit(ANN, "echo $KEY >made; exec sleep 1003", &travels);
+    let mark = mark(1000);
+    let job = shared.submit(ANN, &format!("echo $KEY >made; exec sleep {mark}"), &travels);
     shared.until(&job, "JobStatus", "2");
-    eventually("it sleeps", || !processes(ann.uid.as_raw(), &["sleep", "1003"]).is_empty());
-    let sleeper = processes(ann.uid.as_raw(), &["sleep", "1003"])[0];
+    let asleep = || processes(ann.uid.as_raw(), &["sleep", &mark]);
+    eventually("it sleeps", || !asleep().is_empty());
+    let sleeper = asleep()[0];
     let helpers = processes(ann.uid.as_raw(), &["daemon helper", shared.home().to_str().unwrap()]);
     assert!(!helpers.is_empty(), "her helper is hers");
     let stat = fs::read_to_string(format!("/proc/{sleeper}/status")).unwrap();

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use crate::harness::{Pool, events, eventually, text, updraft};
+use crate::harness::{Pool, events, eventually, logged, text, updraft};
 
 /// What a process does: `T` is stopped by a signal; a frozen one sleeps.
 fn cpu_ticks(pid: &str) -> Option<u64> {
@@ -128,6 +128,7 @@ fn the_job_with_the_higher_priority_runs_first() {
     pool.kill_and_see_it_return("schedd");
     pool.ok(&["rm", "1"]);
     pool.ok(&["wait", "2"]);
+    logged(&pool.work().join("log"), "005", 3);
     let log = fs::read_to_string(pool.work().join("log")).unwrap();
     let starts: Vec<&str> =
         log.lines().filter_map(|line| line.strip_prefix("001 (002.00")?.get(..1)).collect();

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use crate::harness::{Pool, events, eventually, updraft};
+use crate::harness::{Pool, events, logged, updraft};
 
 /// A job that runs this script in a folder of its own, with `$chirp` before each call.
 fn job(pool: &Pool, script: &str, more: &str) -> String {
@@ -56,6 +56,7 @@ fn a_job_sets_and_reads_attributes_logs_a_text_and_copies_files() {
     assert_eq!(read(&pool, "new"), "si");
     assert!(!pool.work().join("gone").exists());
     assert!(!pool.work().join(".chirp.config").exists(), "it is ours, and does not come back");
+    logged(&pool.work().join("log"), "005", 1);
     let log = read(&pool, "log");
     assert_eq!(events(&pool.work().join("log"), "008"), 1, "{log}");
     assert!(log.contains("half of it is done"), "{log}");
@@ -96,6 +97,7 @@ lines' 2>> said && echo allowed: ulog
         assert!(said.contains(part), "{part} is not in:\n{said}");
     }
     assert_eq!(pool.attribute("1.0", "Late"), ["undefined"]);
+    logged(&pool.work().join("log"), "005", 1);
     assert_eq!(events(&pool.work().join("log"), "008"), 0);
 
     // Without the line in its description a job is told what to add.
@@ -129,7 +131,7 @@ fn what_a_job_said_is_there_once_whatever_dies() {
     pool.until("1.0", "JobStatus", "4");
     assert_eq!(pool.attribute("1.0", "ExitCode"), ["0"], "{}", read(&pool, "err"));
     let log = pool.work().join("log");
-    eventually("the end is in the log", || events(&log, "005") == 1);
+    logged(&log, "005", 1);
     let text = read(&pool, "log");
     for n in 1..=6 {
         assert_eq!(text.matches(&format!("step {n}\n")).count(), 1, "{text}");

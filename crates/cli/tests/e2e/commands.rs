@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::harness::{Pool, eventually, text};
+use crate::harness::{Pool, eventually, logged, text};
 
 #[test]
 fn condor_submit_and_condor_history_answer_to_their_names() {
@@ -169,6 +169,7 @@ fn history_tells_every_run_and_travels_in_files() {
     assert_eq!(pool.ok(&["history", "-extract", "kept"]), "1 ads in kept\n");
     assert_eq!(pool.ok(&["history", "-file", "kept", "-long"]), pool.ok(&["history", "-long"]));
     assert_eq!(pool.ok(&["history", "-search", "kept", "-af", "ClusterId", "ExitCode"]), "1 0\n");
+    logged(&pool.work().join("job.log"), "005", 1);
     assert_eq!(
         pool.ok(&["history", "-userlog", "job.log", "-af", "ClusterId", "ExitCode"]),
         "1 0\n"
@@ -230,7 +231,7 @@ fn condor_qsub_submits_scripts_arrays_and_jobs_that_wait_for_others() {
 #[test]
 fn failed_jobs_are_counted_and_told_wherever_finished_ones_are() {
     let pool = Pool::start(4);
-    let description = "executable = /bin/sh\narguments = \"-c 'test $(Process) = 1 || exit 3; sleep 60'\"\nqueue 3\n";
+    let description = "executable = /bin/sh\narguments = \"-c 'test $(Process) = 1 || exit 3; sleep 600'\"\nqueue 3\n";
     let cluster = pool.submit(description);
     eventually("two of three have failed", || {
         pool.attribute(&format!("{cluster}.1"), "TotalFailedProcs") == ["2"]
@@ -276,7 +277,7 @@ fn submit_says_at_once_what_can_never_run_and_which_folder_is_missing_and_strict
     // cases/log-dir-missing
     let cluster = pool.submit("executable = /bin/true\nlog = new/deep/job.$(Cluster).log\nqueue\n");
     let log = pool.work().join(format!("new/deep/job.{cluster}.log"));
-    eventually("the log has its event", || crate::harness::events(&log, "000") == 1);
+    logged(&log, "000", 1);
 }
 
 #[test]

@@ -64,6 +64,7 @@ fn what_is_laid_down_for_every_job_is_followed() {
     pool.submit(
         "executable = /bin/sleep\narguments = $(Item)\nrequest_disk = 1MB\nqueue in (600 601 602)\n",
     );
+    pool.until("1.0", "JobStatus", "2");
     pool.until("1.1", "HoldReasonCode", "26");
     assert_eq!(pool.attribute("1.1", "HoldReason"), ["not 601 seconds"]);
     pool.until("1.2", "JobStatus", "3");
@@ -97,9 +98,16 @@ fn logs_have_the_form_that_is_wanted_and_one_tells_of_all_jobs() {
     let date = first.strip_prefix("000 (001.000.000) ").unwrap().split(' ').next().unwrap();
     assert!(date.len() == 5 && date.as_bytes()[2] == b'/', "{first}");
 
-    let all = fs::read_to_string(pool.home().join("log/EventLog")).unwrap();
-    let events = serde_json::Deserializer::from_str(&all).into_iter::<serde_json::Value>();
-    let events: Vec<serde_json::Value> = events.map(Result::unwrap).collect();
+    let read = || -> (String, Result<Vec<serde_json::Value>, serde_json::Error>) {
+        let all = fs::read_to_string(pool.home().join("log/EventLog")).unwrap_or_default();
+        let events = serde_json::Deserializer::from_str(&all).into_iter().collect();
+        (all, events)
+    };
+    eventually("the end is told there too", || {
+        read().1.is_ok_and(|events| events.iter().any(|event| event["EventTypeNumber"] == 5))
+    });
+    let (all, events) = read();
+    let events = events.unwrap();
     for (number, cluster, count) in [(0, 1, 1), (5, 1, 1), (0, 2, 1), (28, 2, 1), (12, 2, 0)] {
         let is = |event: &&serde_json::Value| {
             event["EventTypeNumber"] == number && event["Cluster"] == cluster

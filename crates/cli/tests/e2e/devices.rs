@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::harness::{Pool, eventually};
+use crate::harness::{Pool, eventually, logged};
 
 /// Two GPUs of different kinds, as `nvidia-smi` tells them.
 const NVIDIA_SMI: &str = "#!/bin/sh
@@ -64,7 +64,7 @@ fn each_job_has_devices_of_its_own_of_the_kind_that_it_asks_for() {
     });
     let slots =
         ["status", "-gpus", "-af", "Name", "AssignedGPUs", "GPUs", "-constraint", "DynamicSlot"];
-    assert_eq!(pool.ok(&slots).lines().count(), 3);
+    eventually("each of the three has its slot", || pool.ok(&slots).lines().count() == 3);
 
     // A restart of the startd knows whose each is; the end frees it.
     pool.kill_and_see_it_return("startd");
@@ -76,8 +76,12 @@ fn each_job_has_devices_of_its_own_of_the_kind_that_it_asks_for() {
     assert_eq!(provisioned, ["GPU-bbbbbbbb"]);
     assert_eq!(pool.attribute(&format!("{none}.0"), "ArmProvisioned"), ["2"]);
     pool.ok(&["rm", "-all"]);
+    eventually("both GPUs are free", || {
+        ["aaaaaaaa", "bbbbbbbb"].iter().all(|id| free().contains(id))
+    });
     let over = pool.submit(&format!("OUT = over\n{TELL}request_gpus = 1\nqueue\n"));
     pool.ok(&["wait", &over]);
+    logged(&pool.work().join("over.log"), "005", 1);
     let log = said("over.log");
     assert!(log.contains("Request Allocated Assigned"), "{log}");
     let row = log.lines().find(|line| line.contains("GPUs ")).unwrap_or_default();

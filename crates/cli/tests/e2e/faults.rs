@@ -36,15 +36,21 @@ fn a_log_that_takes_nothing_holds_up_no_other_job_and_no_command() {
     assert!(said.contains("a log must be a plain file"), "{said}");
 }
 
-/// A client that asks to follow the record, and has read nothing yet.
+/// A client that asks to follow the record, and has read nothing yet. It may have been hung up on.
 pub(crate) fn follower(pool: &Pool) -> UnixStream {
-    let mut stream = UnixStream::connect(pool.home().join("run/schedd.sock")).unwrap();
+    let socket = pool.home().join("run/schedd.sock");
+    let mut stream = None;
+    eventually("the schedd listens", || {
+        stream = UnixStream::connect(&socket).ok();
+        stream.is_some()
+    });
+    let mut stream = stream.unwrap();
     let hello =
         Hello { protocol: PROTOCOL, version: String::new(), role: Role::Command, generation: 0 };
     let body = AskSchedd::Events { since: model::Seq(1), follow: true, select: Select::All };
     for frame in [encode(&hello).unwrap(), encode(&Request { id: 1, body }).unwrap()] {
-        stream.write_all(&u32::try_from(frame.len()).unwrap().to_be_bytes()).unwrap();
-        stream.write_all(&frame).unwrap();
+        let length = u32::try_from(frame.len()).unwrap().to_be_bytes();
+        let _ = stream.write_all(&[&length[..], &frame].concat());
     }
     stream
 }
@@ -59,7 +65,7 @@ fn followers_that_died_and_followers_that_read_nothing_leave_places_for_others()
     let pool = Pool::start(1);
     let schedd = pool.pid("schedd").unwrap();
     let before = descriptors(schedd);
-    let limit = ["60", updraft().to_str().unwrap(), "q"].map(str::to_owned);
+    let limit = ["120", updraft().to_str().unwrap(), "q"].map(str::to_owned);
     let answers = || {
         let words: Vec<&str> = limit.iter().map(String::as_str).collect();
         let out = pool.program("timeout".as_ref(), &words);
@@ -199,7 +205,7 @@ fn what_has_no_end_is_refused_by_name_when_it_is_submitted() {
     let check = |lines: &str, said: &str| {
         fs::write(pool.work().join("job.sub"), lines).unwrap();
         let program = updraft();
-        let words = ["60", program.to_str().unwrap(), "submit", "job.sub"];
+        let words = ["120", program.to_str().unwrap(), "submit", "job.sub"];
         let out = pool.program("timeout".as_ref(), &words);
         assert!(!out.status.success(), "{lines}: {}", text(&out));
         assert!(text(&out).contains(said), "{lines}: {}", text(&out));
@@ -256,7 +262,7 @@ fn what_users_name_their_jobs_does_nothing_to_a_terminal() {
     );
     for words in ["q", "q -nobatch", "q -af JobBatchName", "watch_q -exit any,held"] {
         let shell = format!("{} {words}", updraft().display());
-        let limited = ["20", "script", "-qec", &shell, "/dev/null"];
+        let limited = ["120", "script", "-qec", &shell, "/dev/null"];
         let out = pool.program("timeout".as_ref(), &limited);
         let said = String::from_utf8_lossy(&out.stdout).into_owned();
         assert!(!said.contains("\u{1b}]0;") && !said.contains("\u{1b}[2J"), "{words}: {said:?}");

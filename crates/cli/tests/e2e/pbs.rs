@@ -541,7 +541,7 @@ fn what_holds_a_job_is_kept_apart_its_user_its_time_and_other_jobs() {
     };
     let parent = submit(&pool, &["-h"], "true");
     let depend = format!("depend=afterany:{parent}");
-    let later = submit(&pool, &["-h", "-a", "2359", "-W", &depend], "true");
+    let later = submit(&pool, &["-h", "-a", "203012312359", "-W", &depend], "true");
     assert_eq!(state(&later), "H su");
     run(&pool, 0, &["qrls", &later]);
     assert_eq!(state(&later), "H s");
@@ -563,7 +563,7 @@ fn what_holds_a_job_is_kept_apart_its_user_its_time_and_other_jobs() {
     assert!(full(&pool, &idle)["depend"].as_str().unwrap().starts_with("afterok:"));
     run(&pool, 0, &["qalter", "-W", "depend=afterany:1", &idle]);
     assert_eq!(state(&idle), "Q n", "what it waits for now has been");
-    run(&pool, 0, &["qalter", "-a", "2359", &idle]);
+    run(&pool, 0, &["qalter", "-a", "203012312359", &idle]);
     assert_eq!(state(&idle), "W n");
 }
 

@@ -32,6 +32,9 @@ const LAST: &str = ".last_job";
 const FEWEST: usize = 350;
 const FEWEST_STATES: usize = 35;
 
+/// What a job is that sleeps for a moment: here it runs until a line has looked at it, and says so.
+const MOMENT: &str = "/bin/sleep 2";
+
 /// Prints dates as `DATE`, and seconds since the epoch as `STAMP`.
 const UNDATED: &str = r"#!/bin/sed -Ef
 s/(Mon|Tue|Wed|Thu|Fri|Sat|Sun) [A-Z][a-z]{2} [ 0-9][0-9] (at )?[0-9]{2}:[0-9]{2}(:[0-9]{2} [0-9]{4})?/DATE/
@@ -84,6 +87,9 @@ fn links(pool: &Pool) -> PathBuf {
     pool.ok(&["links", "install", bin.to_str().unwrap()]);
     fs::write(pool.work().join("plain.sh"), "#!/bin/bash\necho hi\n").unwrap();
     fs::write(pool.work().join("s1.sh"), SCRIPT).unwrap();
+    let looked = pool.work().join("looked");
+    let until = format!("until test -e {}; do sleep 0.2; done\n", looked.display());
+    fs::write(pool.work().join("until_looked"), until).unwrap();
     bin
 }
 
@@ -112,12 +118,14 @@ fn check(pool: &Pool, bin: &Path, case: &str) -> Option<String> {
     let host = host_name();
     let (line, expected) = case.split_once('\n').unwrap();
     let line = line.strip_prefix("$ ").unwrap();
-    let out = shell(pool, bin, &line.replace("pbshost", &host));
+    let moment = format!("/bin/sh {}", pool.work().join("until_looked").display());
+    let out = shell(pool, bin, &line.replace("pbshost", &host).replace(MOMENT, &moment));
     let mut actual = format!("exit {}", out.status.code().unwrap_or(-1));
     for (mark, bytes) in [("|", &out.stdout), ("!", &out.stderr)] {
         let said = String::from_utf8_lossy(bytes);
         for line in said.trim_matches('\n').lines() {
-            actual += &format!("\n{mark} {}", numbered(&line.replace(&host, "pbshost")));
+            let line = line.replace(&moment, MOMENT).replace(&host, "pbshost");
+            actual += &format!("\n{mark} {}", numbered(&line));
         }
     }
     let same = actual.lines().map(str::trim_end).eq(expected.lines().map(str::trim_end));

@@ -103,10 +103,11 @@ fn what_a_job_has_made_comes_out_whatever_ends_it_and_comes_in_anew_for_each_run
 #[test]
 fn a_walltime_that_is_over_brings_results_out_and_a_deletion_by_force_waits_for_none() {
     let pool = Pool::start(1);
-    let id = sleeper(&pool, &["-l", "walltime=2"]);
+    let id = sleeper(&pool, &["-l", "walltime=600"]);
+    ready(&pool);
+    run(&pool, 0, &["qalter", "-l", "walltime=1", &id]);
     brought_out(&pool);
     eventually("it has ended", || full(&pool, &id)["Exit_status"] == -29);
-    fs::remove_file(pool.work().join("ready")).unwrap();
 
     let id = sleeper(&pool, &[]);
     ready(&pool);
@@ -145,9 +146,11 @@ fn what_hangs_while_it_is_staged_out_has_a_limit_whatever_has_ended_the_job() {
     let pool = Pool::start_with_config(1, "STAGE_OUT_TIMEOUT = 1\n");
     let id = hanging(&pool, &[], "exit 3");
     kept_in_time(&pool, &id, 3);
-    let id = hanging(&pool, &["-l", "walltime=1"], "sleep 600");
+    ready(&pool);
+    let id = hanging(&pool, &["-l", "walltime=600"], "sleep 600");
+    ready(&pool);
+    run(&pool, 0, &["qalter", "-l", "walltime=1", &id]);
     kept_in_time(&pool, &id, -29);
-    fs::remove_file(pool.work().join("ready")).unwrap();
     let id = hanging(&pool, &[], "sleep 600");
     ready(&pool);
     run(&pool, 0, &["qdel", &id]);

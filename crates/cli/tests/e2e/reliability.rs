@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::harness::{Pool, events, eventually};
+use crate::harness::{Pool, events, eventually, logged};
 
 #[test]
 fn a_job_runs_on_and_is_recorded_once_whichever_daemon_is_killed() {
@@ -29,7 +29,7 @@ fn a_job_runs_on_and_is_recorded_once_whichever_daemon_is_killed() {
     assert_eq!(pool.attribute("1.0", "NumJobStarts"), ["1"]);
     assert_eq!(fs::read_to_string(&marks).unwrap(), "started\n");
     let log = pool.work().join("job.log");
-    eventually("the log has the end", || events(&log, "005") == 1);
+    logged(&log, "005", 1);
     assert_eq!(["000", "001", "005"].map(|number| events(&log, number)), [1, 1, 1]);
 }
 
@@ -83,6 +83,7 @@ fn what_runs_goes_on_while_its_pool_is_stopped_and_is_recorded_once() {
     pool.until("1.0", "JobStatus", "4");
     pool.until("1.1", "JobStatus", "4");
     assert_eq!(pids(), first, "each was executed once");
+    logged(&pool.work().join("log"), "005", 2);
     let log = fs::read_to_string(pool.work().join("log")).unwrap();
     let count = |event: &str| log.lines().filter(|line| line.starts_with(event)).count();
     assert_eq!([count("001"), count("004"), count("005")], [2, 0, 2], "{log}");

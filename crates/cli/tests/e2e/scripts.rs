@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::harness::{Pool, events, eventually};
+use crate::harness::{Pool, events, eventually, logged};
 
 /// A job with both, whose files are brought. The scripts have no PATH: the job's environment is not
 /// theirs.
@@ -39,6 +39,7 @@ fn the_scripts_of_a_job_run_around_it_in_its_folder() {
     assert_eq!(pool.attribute("1.0", "ExitCode"), ["3"]);
     // A script whose job does not say how it has to end cannot fail, and nothing is told of it.
     assert_eq!(pool.attribute("1.0", "PreCmdExitCode"), ["undefined"]);
+    logged(&pool.work().join("log"), "005", 1);
     assert_eq!(events(&pool.work().join("log"), "001"), 1);
 
     // Beside the schedd it is the same, and without files that travel the folder is the job's own.

@@ -1,11 +1,13 @@
 //! Streams and limits of jobs whose files are brought. Which files travel is tested on the startd.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::harness::{Pool, events, eventually};
+use crate::harness::{Pool, events, eventually, logged, updraft};
 
 /// A shell job whose files are brought.
 fn away(script: &str, more: &str) -> String {
@@ -35,6 +37,7 @@ fn a_streamed_output_is_there_while_the_job_runs() {
     pool.until("1.0", "JobStatus", "4");
     assert_eq!(fs::read_to_string(&out).unwrap(), "from the submitter\nlate\n");
     assert_eq!(fs::read_to_string(pool.work().join("err")).unwrap(), "bad\n");
+    logged(&pool.work().join("log"), "005", 1);
     assert_eq!(events(&pool.work().join("log"), "040"), 4, "input and output, begun and done");
 }
 
@@ -130,6 +133,7 @@ fn a_job_that_takes_checkpoints_goes_on_from_the_last_one_where_it_is() {
     let (out, log) = (pool.work().join("out"), pool.work().join("log"));
     let kept = pool.home().join("schedd/spool").join(format!("{cluster}.0"));
     eventually("the third run goes on", || tail(&pool) == "run 1\nrun 2\nrun 3\n");
+    logged(&log, "003", 2);
     let ended = ["003", "004", "005"].map(|number| events(&log, number));
     assert_eq!(ended, [2, 0, 0], "no checkpoint is an end");
     assert_eq!(pool.ok(&["q", "1.0", "-af", "NumCkpts", "NumJobCompletions"]), "2 0\n");
@@ -170,6 +174,7 @@ fn a_job_whose_outputs_are_newer_than_its_inputs_is_not_run() {
             let _ = fs::remove_file(work("log"));
             let job = format!("{}.0", pool.submit(&description));
             pool.until(&job, "JobStatus", "4");
+            logged(&work("log"), "005", 1);
             let told = ["001", "005", "040", "046"].map(|number| events(&work("log"), number));
             let told: Vec<String> = told.iter().map(ToString::to_string).collect();
             assert_eq!(told, expected, "{transfer}");
@@ -207,7 +212,6 @@ done
 
 #[test]
 fn plug_ins_fetch_and_store_what_has_a_url() {
-    use std::os::unix::fs::PermissionsExt;
     let shelf = tempfile::tempdir().unwrap();
     let toy = shelf.path().join("toy");
     fs::write(&toy, TOY).unwrap();
@@ -255,6 +259,49 @@ fn plug_ins_fetch_and_store_what_has_a_url() {
     eventually("nobody speaks that", || pool.attribute("5.0", "IdleVerdict") == ["never"]);
 }
 
+/// A plug-in for `slow://`: says that it stores, and goes on when it is let.
+const SLOW: &str = r#"#!/bin/sh
+if test "$1" = -classad; then
+    printf 'MultipleFileSupport = true\nPluginType = "FileTransfer"\nSupportedMethods = "slow"\n'
+    exit 0
+fi
+cd "$(dirname "$0")" || exit 1
+: > stores
+until test -e go; do sleep 0.05; done
+echo '[ TransferSuccess = true; TransferUrl = "slow://x" ]' > "$4"
+"#;
+
+#[test]
+fn who_follows_an_output_sees_its_end_however_long_it_takes_to_come_home() {
+    let shelf = tempfile::tempdir().unwrap();
+    let slow = shelf.path().join("slow");
+    fs::write(&slow, SLOW).unwrap();
+    fs::set_permissions(&slow, fs::Permissions::from_mode(0o755)).unwrap();
+    let pool = Pool::start_with_config(1, &format!("FILETRANSFER_PLUGINS = {}\n", slow.display()));
+    let end = pool.work().join("end");
+    let script = format!(
+        "echo first; until test -e {}; do sleep 0.05; done; echo > x; echo last",
+        end.display()
+    );
+    let outputs = "transfer_output_files = x\ntransfer_output_remaps = \"x = slow://x\"";
+    pool.submit(&away(&script, outputs));
+    pool.until("1.0", "JobStatus", "2");
+    let follow = format!("{} tail -f 1.0 > shown", updraft().display());
+    let mut following = pool.command(Path::new("/bin/sh"), &["-c", &follow]).spawn().unwrap();
+    let shown = || fs::read_to_string(pool.work().join("shown")).unwrap_or_default();
+    eventually("it is followed", || shown() == "first\n");
+    fs::write(end, "").unwrap();
+    eventually("what it made is being stored", || shelf.path().join("stores").exists());
+    // Longer than between two looks of who follows.
+    for _ in 0..30 {
+        pool.ok(&["q"]);
+        assert!(following.try_wait().unwrap().is_none(), "{}", shown());
+    }
+    fs::write(shelf.path().join("go"), "").unwrap();
+    assert!(following.wait().unwrap().success());
+    assert_eq!(shown(), "first\nlast\n");
+}
+
 #[test]
 fn a_job_brings_plug_ins_of_its_own_and_its_users_proxy() {
     let pool = Pool::start(1);
@@ -294,6 +341,7 @@ fn a_job_that_fills_its_disk_is_tried_with_more_and_held_at_the_end() {
     let files: u64 = pool.attribute("1.0", "ScratchDirFileCount")[0].parse().unwrap();
     // Two ads, two streams, and what it made.
     assert_eq!(files, 5);
+    logged(&pool.work().join("log"), "012", 1);
     let log = fs::read_to_string(pool.work().join("log")).unwrap();
     assert!(log.contains("Job was evicted. Code 34 Subcode 104"), "{log}");
     assert!(log.contains("of disk, and its slot has 2048 KB"), "{log}");

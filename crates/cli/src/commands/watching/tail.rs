@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use classad::ClassAd;
-use client::{AskError, Startd};
+use classad::{ClassAd, Value};
+use client::{AskError, Schedd, Startd};
 use jiff::tz::TimeZone;
 use model::JobId;
+use model::attr;
 use model::job_ad::{Stream, Streams, initial_directory};
 use proto::client::{Query, ReadFrom, RunFile, Select, Selector};
 
@@ -134,11 +135,12 @@ struct NotYet {
     why: &'static str,
 }
 
-/// Where a job's two outputs are when it has ended. (HTCondor's command waits for ever for a job
-/// that does not run.)
+/// Where a job's two outputs are when its run is over, and which run that is. (HTCondor's command
+/// waits for ever for a job that does not run.)
 struct Outputs {
     stdout: Option<PathBuf>,
     stderr: Option<PathBuf>,
+    run: Option<i64>,
 }
 
 impl Outputs {
@@ -146,19 +148,18 @@ impl Outputs {
         let iwd = initial_directory(ad).unwrap_or(Path::new(""));
         let Streams { stdout, stderr, .. } = Streams::of(ad);
         let path = |stream: Option<Stream<'_>>| stream.map(|stream| stream.below(iwd));
-        Self { stdout: path(stdout), stderr: path(stderr) }
+        let run = ad.literal(attr::NUM_SHADOW_STARTS).and_then(Value::as_i64);
+        Self { stdout: path(stdout), stderr: path(stderr), run }
     }
 }
 
 fn running(job: JobId) -> Result<Outputs> {
     let mut schedd = connect::schedd()?;
-    let select = Select::Any(vec![Selector::Job(job)]);
-    let found = schedd.jobs(Query::of(select.clone()))?;
-    let Some(ad) = found.first() else {
-        let past = Query { finished: true, ..Query::of(select) };
+    let Some(ad) = queued(&mut schedd, job)? else {
+        let past = Query { finished: true, ..Query::of(Select::Any(vec![Selector::Job(job)])) };
         let ended = schedd.jobs(past)?;
         let Some(ad) = ended.first() else { bail!("job {job} not found") };
-        let Outputs { stdout, stderr } = Outputs::of(ad);
+        let Outputs { stdout, stderr, .. } = Outputs::of(ad);
         let there = [stdout, stderr].into_iter().flatten().filter(|path| path.is_file());
         let there: Vec<String> = there.map(|path| path.display().to_string()).collect();
         match there.is_empty() {
@@ -166,17 +167,37 @@ fn running(job: JobId) -> Result<Outputs> {
             false => bail!("job {job} has ended: what it wrote is in {}", there.join(" and ")),
         }
     };
-    let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::UTC);
-    let view = View::new(ad, &moment);
-    let why = match view.status() {
-        status::RUNNING | status::SUSPENDED | status::TRANSFERRING_OUTPUT => {
-            return Ok(Outputs::of(ad));
-        }
+    if is_under_way(&ad) {
+        return Ok(Outputs::of(&ad));
+    }
+    let why = match status_of(&ad) {
         status::IDLE => "is idle",
         status::HELD => "is held",
         _ => bail!("job {job} has ended: there is no running output to show"),
     };
     Err(NotYet { job, why }.into())
+}
+
+fn queued(schedd: &mut Schedd, job: JobId) -> Result<Option<ClassAd>> {
+    Ok(schedd.jobs(Query::of(Select::Any(vec![Selector::Job(job)])))?.pop())
+}
+
+fn status_of(ad: &ClassAd) -> i64 {
+    let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::UTC);
+    View::new(ad, &moment).status()
+}
+
+fn is_under_way(ad: &ClassAd) -> bool {
+    matches!(status_of(ad), status::RUNNING | status::SUSPENDED | status::TRANSFERRING_OUTPUT)
+}
+
+/// Waits until a run is over whose program has ended: what it wrote last may still be on its way.
+fn wait_for_outputs(job: JobId, run: Option<i64>) -> Result<()> {
+    let is_going_on = |ad: &ClassAd| is_under_way(ad) && Outputs::of(ad).run == run;
+    while queued(&mut connect::schedd()?, job)?.is_some_and(|ad| is_going_on(&ad)) {
+        thread::sleep(LOOK_EVERY);
+    }
+    Ok(())
 }
 
 /// Shows what there is of a file from where it was shown last. Gives whether there may be more at
@@ -210,6 +231,7 @@ fn follow(
                 Ok(grown) => more |= grown,
                 // It ended: that is what was waited for.
                 Err(error) if matches!(error.downcast_ref(), Some(AskError::Refused(_))) => {
+                    wait_for_outputs(job, outputs.run)?;
                     return files.iter().try_for_each(|shown| show_rest(shown, outputs, form));
                 }
                 Err(error) => return Err(error),

@@ -350,6 +350,11 @@ fn cgroups() -> Finding {
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
+    use std::os::fd::AsRawFd;
+
+    use nix::sys::socket::{
+        AddressFamily, SockFlag, SockType, SockaddrIn, bind, getsockname, socket,
+    };
 
     use super::*;
     use crate::render::doctor::State;
@@ -374,7 +379,12 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let at = listener.local_addr().unwrap();
         assert!(open(&[at, at]).is_ok());
-        drop(listener);
+        // Bound, and so nobody else's, and not listened at.
+        let (family, kind) = (AddressFamily::Inet, SockType::Stream);
+        let socket = socket(family, kind, SockFlag::SOCK_CLOEXEC, None).unwrap();
+        bind(socket.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0)).unwrap();
+        let at = getsockname::<SockaddrIn>(socket.as_raw_fd()).unwrap();
+        let at = SocketAddr::from(([127, 0, 0, 1], at.port()));
         let closed = open(&[at, at]).unwrap_err();
         assert!(closed.remedy.unwrap().contains("does not run there"));
     }

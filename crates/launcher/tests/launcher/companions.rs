@@ -6,7 +6,7 @@ use launcher::wire::{
     WriteMode,
 };
 
-use crate::host::{Host, file, is_alive, key, tagged, until};
+use crate::host::{Host, file, is_alive, key, until};
 
 fn companion(text: &str) -> Option<Box<Companion>> {
     let argv = ["/bin/sh", "-c", text].map(OsBytes::from).to_vec();
@@ -33,7 +33,7 @@ fn a_companion_is_told_of_the_program_and_ends_with_it() {
     assert_eq!((end.outcome, end.failed), (Outcome::Exited { code: 3 }, None));
     assert_eq!(host.read("told"), format!("{pid}\n"));
     assert!(!is_alive(host.pid("own")));
-    assert_eq!(tagged("pair"), []);
+    assert_eq!(host.tagged("pair"), []);
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn a_run_whose_companion_cannot_be_executed_is_over() {
     let outcome = Outcome::StartFailed { stage, path, errno };
     assert_eq!(end.failed, Some(FailedScript { step: Step::Beside, outcome }));
     assert_eq!(end.killed_by, None);
-    assert_eq!(tagged("alone"), []);
+    assert_eq!(host.tagged("alone"), []);
 }
 
 fn state(pid: u32) -> char {

@@ -10,15 +10,16 @@ use std::process::{Child, Command, Stdio as ProcessStdio};
 use std::time::Duration;
 
 use launcher::wire::{
-    Answer, Decoder, End, Event, Limits, Message, OsBytes, PROTOCOL_VERSION, RUN_TAG, Refusal,
-    Request, RequestBody, RunInfo, RunKey, Start, Stdio, WriteMode, encode,
+    Answer, Decoder, End, Event, LeaseScope, Limits, Message, OsBytes, PROTOCOL_VERSION, RUN_TAG,
+    Refusal, Request, RequestBody, RunInfo, RunKey, Start, Stdio, WriteMode, encode,
 };
 
-/// After this long a condition that was waited for is taken to be never met.
-const DEADLINE_MS: u64 = 20_000;
+/// After this long a condition that was waited for is taken to be never met: machines on which tests
+/// run stand still now and then.
+const DEADLINE_MS: u64 = 120_000;
 
 /// Longer than any test.
-const LEASE_MS: u64 = 120_000;
+const LEASE_MS: u64 = 3_600_000;
 
 /// A launcher in a directory of its own, and one client of it.
 pub(crate) struct Host {
@@ -76,6 +77,11 @@ impl Host {
     /// A shell script to start in the host's directory.
     pub(crate) fn script(&self, run_key: &str, script: &str) -> Start {
         start(run_key, self.dir.path(), &["/bin/sh", "-c", script])
+    }
+
+    /// The processes that carry the run's tag.
+    pub(crate) fn tagged(&self, run_key: &str) -> Vec<u32> {
+        tagged(&self.dir.path().canonicalize().unwrap(), run_key)
     }
 
     pub(crate) fn pid_of_launcher(&self) -> u32 {
@@ -202,6 +208,13 @@ impl Client {
         assert_eq!(answer, Ok(Answer::Accepted));
     }
 
+    /// Gives a run so long from now on.
+    pub(crate) fn lease(&mut self, run_key: &str, ms: u64) -> Result<Answer, Refusal> {
+        let scope = LeaseScope::Runs(vec![key(run_key)]);
+        let until_boot_ms = launcher::boot_clock_ms() + ms;
+        self.ask(RequestBody::ExtendLease { scope, until_boot_ms })
+    }
+
     pub(crate) fn list(&mut self) -> Vec<RunInfo> {
         match self.ask(RequestBody::List) {
             Ok(Answer::Runs(runs)) => runs,
@@ -277,6 +290,12 @@ impl Client {
     }
 }
 
+/// A key that no other run of this machine has, whoever else tests there: what bears the tag of a
+/// lost run is killed.
+pub(crate) fn own(name: &str) -> String {
+    format!("{name}-{}", std::process::id())
+}
+
 pub(crate) fn key(text: &str) -> RunKey {
     RunKey::try_from(text).unwrap()
 }
@@ -345,17 +364,27 @@ fn stat_field(pid: u32, index_after_name: usize) -> Option<String> {
     rest.split(' ').nth(index_after_name).map(str::to_owned)
 }
 
-/// The processes that carry the run's tag.
-pub(crate) fn tagged(run_key: &str) -> Vec<u32> {
+/// The processes in this folder that carry the run's tag. Runs of other tests, in folders of their
+/// own, may be called the same.
+fn tagged(dir: &Path, run_key: &str) -> Vec<u32> {
     let tag = format!("{RUN_TAG}={run_key}");
     fs::read_dir("/proc")
         .unwrap()
         .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok())
+        .filter(|pid| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == dir))
         .filter(|pid| {
             fs::read(format!("/proc/{pid}/environ"))
                 .is_ok_and(|text| text.split(|byte| *byte == 0).any(|v| v == tag.as_bytes()))
         })
         .collect()
+}
+
+/// Writes a program, by another: one that we had open to write cannot be executed while a child of
+/// another test has that descriptor too.
+pub(crate) fn write_program(path: &Path, text: &str) {
+    let write = ["-c", "printf %s \"$1\" > \"$0\" && chmod 755 \"$0\""];
+    let written = Command::new("/bin/sh").args(write).arg(path).arg(text).status();
+    assert!(written.unwrap().success());
 }
 
 /// Sends SIGKILL to any process.

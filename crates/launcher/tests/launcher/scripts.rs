@@ -6,7 +6,7 @@ use launcher::wire::{
     Start, Step, Success, TimeLimit,
 };
 
-use crate::host::{Host, is_alive, key, kill_9, parent_of, tagged, until};
+use crate::host::{Host, is_alive, key, kill_9, own, parent_of, until};
 
 const EXITED_0: Outcome = Outcome::Exited { code: 0 };
 
@@ -157,7 +157,7 @@ fn a_kill_in_a_script_ends_the_run_and_is_not_the_scripts_failure() {
         let end = host.client.ended(name);
         assert_eq!((end.outcome, end.failed), (Outcome::NotExecuted, None), "{name}");
         assert_eq!(end.killed_by, Some(KilledBy::Request));
-        assert_eq!(tagged(name), []);
+        assert_eq!(host.tagged(name), []);
         std::fs::remove_file(host.path("before.pid")).unwrap();
     }
     let mut start = host.script("last", "echo main >main");
@@ -227,7 +227,7 @@ fn a_script_for_every_end_runs_where_the_program_never_did_and_is_not_ended_by_w
     assert_eq!((end.outcome, end.killed_by), (Outcome::NotExecuted, Some(KilledBy::Request)));
     assert_eq!(end.failed, None);
     assert_eq!((host.read("main"), host.line("after")), (String::new(), "after".into()));
-    assert_eq!(tagged("before"), []);
+    assert_eq!(host.tagged("before"), []);
 }
 
 #[test]
@@ -235,7 +235,8 @@ fn a_script_for_every_end_fails_by_its_limit_and_by_a_kill_at_once() {
     let mut host = Host::new();
     let deaf = format!("trap '' TERM; {}", gated("after"));
     let says = format!("trap 'exit 3' TERM; {}", gated("after"));
-    let limit = |grace_ms| Some(TimeLimit { after_ms: 50, grace_ms });
+    // Time enough to be ready for the signal.
+    let limit = |grace_ms| Some(TimeLimit { after_ms: 2_000, grace_ms });
     let signaled = |signal| Outcome::Signaled { signal, core: false };
     let request = Some(KilledBy::Request);
     for (name, text, limit, success, outcome, killed_by) in [
@@ -268,7 +269,7 @@ fn a_script_for_every_end_fails_by_its_limit_and_by_a_kill_at_once() {
         let failed = Some(FailedScript { step: Step::After, outcome });
         assert_eq!((end.failed, end.killed_by), (failed, killed_by), "{name}");
         assert_eq!(end.outcome, Outcome::Exited { code: 7 }, "{name}");
-        assert_eq!(tagged(name), [], "{name}");
+        assert_eq!(host.tagged(name), [], "{name}");
         std::fs::remove_file(host.path("after.pid")).unwrap();
     }
 }
@@ -344,13 +345,11 @@ fn a_lease_ends_a_run_whatever_its_turn_is() {
             assert_eq!(host.client.ask(suspend), Ok(Answer::Done));
             kill_9(pid);
         }
-        let scope = launcher::wire::LeaseScope::Runs(vec![run_key]);
-        let until_boot_ms = launcher::boot_clock_ms() + 50;
-        host.client.ask(RequestBody::ExtendLease { scope, until_boot_ms }).unwrap();
+        host.client.lease(name, 50).unwrap();
         let end = host.client.ended(name);
         assert_eq!((end.outcome, end.failed), (Outcome::NotExecuted, None), "{name}");
         assert_eq!(end.killed_by, Some(KilledBy::Lease), "{name}");
-        assert_eq!((tagged(name), host.read("main")), (vec![], String::new()), "{name}");
+        assert_eq!((host.tagged(name), host.read("main")), (vec![], String::new()), "{name}");
         std::fs::remove_file(host.path("before.pid")).unwrap();
     }
 }
@@ -387,12 +386,13 @@ fn a_launcher_that_is_killed_in_a_script_changes_nothing() {
 #[test]
 fn nothing_of_a_script_outlives_its_keeper() {
     let mut host = Host::new();
-    let mut start = host.script("lost", "exit 0");
+    let lost = own("lost");
+    let mut start = host.script(&lost, "exit 0");
     let text = format!("env -i /bin/sleep 1000 & echo $! >child; {}", gated("before"));
     start.before = script(&text, None);
     host.client.start(start);
     let pids = [host.pid("before.pid"), host.pid("child")];
     kill_9(parent_of(pids[0]));
-    assert_eq!(host.client.ended("lost").outcome, Outcome::Lost);
+    assert_eq!(host.client.ended(&lost).outcome, Outcome::Lost);
     assert_eq!(pids.map(is_alive), [false, false]);
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::host::{Host, is_alive, key, kill_9, parent_of, tagged, until};
+use crate::host::{Host, is_alive, key, kill_9, own, parent_of, until};
 use launcher::wire::{Answer, Event, KilledBy, Outcome, RequestBody, RunState};
 
 /// Ends when the test writes to `gate`.
@@ -111,16 +111,16 @@ fn a_restarted_launcher_can_end_what_another_started() {
     assert_eq!(host.client.ask(kill), Ok(Answer::Done));
     let end = host.client.ended("deaf");
     assert_eq!(end.outcome, Outcome::Signaled { signal: 9, core: false });
-    assert_eq!(tagged("deaf"), []);
+    assert_eq!(host.tagged("deaf"), []);
 }
 
 #[test]
 fn a_lease_ends_a_run_that_nobody_watches() {
     let mut host = Host::new();
-    let mut request = host.script("unwatched", "trap '' TERM; while :; do sleep 1000; done");
-    request.lease_until_boot_ms = launcher::boot_clock_ms() + 300;
+    let request = host.script("unwatched", "trap '' TERM; while :; do sleep 1000; done");
     host.client.start(request);
     let pid = host.client.started("unwatched");
+    host.client.lease("unwatched", 300).unwrap();
     host.kill_launcher();
     until("the lease ends the run", || (!is_alive(pid)).then_some(()));
     host.restart_launcher();
@@ -129,7 +129,7 @@ fn a_lease_ends_a_run_that_nobody_watches() {
         RunState::Starting | RunState::Running { .. } | RunState::Clearing => None,
     });
     assert_eq!(end.killed_by, Some(KilledBy::Lease));
-    assert!(tagged("unwatched").is_empty());
+    assert!(host.tagged("unwatched").is_empty());
 }
 
 /// A main process, a child in its session without environment, a tagged daemon in a session of its
@@ -147,7 +147,7 @@ fn check_lost(host: &mut Host, run_key: &str) {
     for pid in family {
         assert!(!is_alive(pid), "{pid} outlived its run");
     }
-    assert_eq!(tagged(run_key), []);
+    assert_eq!(host.tagged(run_key), []);
     let mut witness = witness.unwrap();
     assert!(witness.try_wait().unwrap().is_none(), "a stranger was killed");
     witness.kill().unwrap();
@@ -161,27 +161,27 @@ fn a_run_whose_keeper_is_killed_is_lost_and_nothing_of_it_is_left() {
     let request = host.script("bystander", "exec sleep 1000");
     host.client.start(request);
     let bystander = host.client.started("bystander");
-    let request = host.script("family-1", FAMILY);
+    let request = host.script(&own("family-1"), FAMILY);
     host.client.start(request);
-    check_lost(&mut host, "family-1");
+    check_lost(&mut host, &own("family-1"));
     assert!(is_alive(bystander), "another run was killed");
 }
 
 #[test]
 fn a_run_whose_keeper_is_killed_after_the_launcher_was_is_lost_too() {
     let mut host = Host::new();
-    let request = host.script("family-2", FAMILY);
+    let request = host.script(&own("family-2"), FAMILY);
     host.client.start(request);
     host.pid("main");
     host.kill_launcher();
     host.restart_launcher();
-    check_lost(&mut host, "family-2");
+    check_lost(&mut host, &own("family-2"));
 }
 
 #[test]
 fn a_keeper_killed_while_there_is_no_launcher_is_noticed_by_the_next() {
     let mut host = Host::new();
-    let request = host.script("family-3", FAMILY);
+    let request = host.script(&own("family-3"), FAMILY);
     host.client.start(request);
     let family = ["child", "daemon", "main"].map(|name| host.pid(name));
     host.kill_launcher();
@@ -201,11 +201,12 @@ fn a_keeper_killed_while_there_is_no_launcher_is_noticed_by_the_next() {
 /// lost and that nobody is harmed.
 fn check_stale_record(change: impl Fn(Vec<u8>) -> Vec<u8>) {
     let mut host = Host::new();
-    let request = host.script("stale", "exec sleep 1000");
+    let stale = own("stale");
+    let request = host.script(&stale, "exec sleep 1000");
     host.client.start(request);
-    let pid = host.client.started("stale");
+    let pid = host.client.started(&stale);
     host.kill_launcher();
-    let path = host.path("state/runs/stale");
+    let path = host.path("state/runs").join(&stale);
     fs::write(&path, change(fs::read(&path).unwrap())).unwrap();
     host.restart_launcher();
     let state = host.client.list().remove(0).state;

@@ -476,7 +476,7 @@ mod tests {
             let disk = thread::spawn(move || {
                 registrar.hold_still(|| {
                     writes.send(()).unwrap();
-                    others.recv_timeout(Duration::from_secs(10)).expect("others are served");
+                    others.recv_timeout(Duration::from_secs(120)).expect("others are served");
                 });
             });
             written.recv().unwrap();

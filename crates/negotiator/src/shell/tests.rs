@@ -22,7 +22,7 @@ use super::*;
 use crate::core::Policy;
 
 /// Nothing here takes longer, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 struct Running {
     folder: tempfile::TempDir,

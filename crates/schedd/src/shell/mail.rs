@@ -357,7 +357,6 @@ mod tests {
     use std::fs;
     use std::io::{BufRead, BufReader};
     use std::net::{TcpListener, TcpStream};
-    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 
@@ -394,6 +393,14 @@ mod tests {
             subject: "Job 1.0 ended".to_owned(),
             text: "It's done: 日本\n".to_owned(),
         }
+    }
+
+    /// Writes a program, by another: one that we had open to write cannot be executed while a child of
+    /// another test has that descriptor too.
+    fn write_program(path: &Path, text: &str) {
+        let write = ["-c", "printf %s \"$1\" > \"$0\" && chmod 755 \"$0\""];
+        let written = Command::new("/bin/sh").args(write).arg(path).arg(text).status();
+        assert!(written.unwrap().success());
     }
 
     fn server() -> (TcpListener, MailRoute) {
@@ -449,8 +456,7 @@ mod tests {
     fn a_program_that_takes_too_long_is_ended() {
         let dir = tempfile::tempdir().unwrap();
         let program = dir.path().join("sendmail");
-        fs::write(&program, "#!/bin/sh\nsleep 1000\n").unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        write_program(&program, "#!/bin/sh\nsleep 1000\n");
         let mut long = letter("bob@example.org");
         long.text = "more than a pipe holds\n".repeat(10_000);
         let sent = by_program(&program, &message(&long).unwrap(), Duration::from_millis(50));
@@ -470,8 +476,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (program, seen) = (dir.path().join("sendmail"), dir.path().join("seen"));
         let script = format!("#!/bin/sh\n{{ echo \"$@\"; cat; }} > {}\n", seen.display());
-        fs::write(&program, script).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        write_program(&program, &script);
         send(&MailRoute::Sendmail(program), &letter("bob@example.org")).unwrap();
         let seen = fs::read_to_string(seen).unwrap();
         // Behind `--` no address is taken for an option.

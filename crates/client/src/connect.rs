@@ -20,9 +20,9 @@ use crate::home::{DaemonRole, Home};
 use crate::patience::Patience;
 
 /// How often, and how many times, a daemon that is being started again is looked for before the
-/// first word: five seconds.
+/// first word: twenty seconds. It is there within one, but on a laden machine.
 const RESTART_WAIT: Duration = Duration::from_millis(20);
-const RESTART_WAITS: u32 = 250;
+const RESTART_WAITS: u32 = 1000;
 
 /// A connection to a schedd: jobs.
 pub type Schedd = Daemon<AskSchedd>;

@@ -22,7 +22,7 @@ use crate::pool::as_daemons::{self, Task};
 const PORT: u16 = 9618;
 
 /// How long a machine that has joined may take to be known to the pool.
-const KNOWN_LIMIT: Duration = Duration::from_secs(30);
+const KNOWN_LIMIT: Duration = Duration::from_secs(60);
 
 /// How often the pool is asked whether it knows it.
 const ASK_EVERY: Duration = Duration::from_millis(20);

@@ -232,7 +232,7 @@ impl HeldPort {
         Some(Self { socket, port })
     }
 
-    /// Any.
+    /// One that the kernel chooses.
     pub(crate) fn any() -> Self {
         Self::take(0).expect("there is a free port")
     }
@@ -241,7 +241,7 @@ impl HeldPort {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Listens there.
+    /// Begins to listen at the port, which was nobody's until now.
     pub(crate) fn listen(self) -> TcpListener {
         listen(&self.socket, Backlog::MAXCONN).unwrap();
         self.socket.into()
@@ -261,8 +261,8 @@ pub(crate) fn free_address() -> String {
     }
 }
 
-/// So many seconds, written as no other test writes them: a process that sleeps for them is known by
-/// that, also where the tests of somebody else run.
+/// So many seconds, written as no other test writes them: a process that sleeps for them is known
+/// by that, also where the tests of somebody else run.
 pub(crate) fn mark(seconds: u32) -> String {
     static LAST: AtomicU32 = AtomicU32::new(0);
     let number = LAST.fetch_add(1, Ordering::Relaxed);

@@ -14,8 +14,8 @@ use launcher::wire::{
     Refusal, Request, RequestBody, RunInfo, RunKey, Start, Stdio, WriteMode, encode,
 };
 
-/// After this long a condition that was waited for is taken to be never met: machines on which tests
-/// run stand still now and then.
+/// After this long a condition that was waited for is taken to be never met: machines on which
+/// tests run stand still now and then.
 const DEADLINE_MS: u64 = 120_000;
 
 /// Longer than any test.

@@ -395,8 +395,8 @@ mod tests {
         }
     }
 
-    /// Writes a program, by another: one that we had open to write cannot be executed while a child of
-    /// another test has that descriptor too.
+    /// Writes a program, by another: one that we had open to write cannot be executed while a child
+    /// of another test has that descriptor too.
     fn write_program(path: &Path, text: &str) {
         let write = ["-c", "printf %s \"$1\" > \"$0\" && chmod 755 \"$0\""];
         let written = Command::new("/bin/sh").args(write).arg(path).arg(text).status();

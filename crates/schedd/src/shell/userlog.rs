@@ -41,8 +41,8 @@ const LANE_BYTES: usize = 8 << 20;
 /// with the ends of the logs.
 const UNFORGOTTEN_BYTES: usize = 4 << 20;
 
-/// How long a stop waits for logs: a laden disk takes seconds to sync, and the pool of one command has
-/// no next start. What is not written then is in the outbox.
+/// How long a stop waits for logs: a laden disk takes seconds to sync, and the pool of one command
+/// has no next start. What is not written then is in the outbox.
 const STOP_WAIT: Duration = Duration::from_secs(10);
 
 /// How often file systems that are new are looked for, milliseconds.

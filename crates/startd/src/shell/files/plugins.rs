@@ -309,8 +309,8 @@ sed -n 's/.*Url = "\([^"]*\)".*LocalFileName = "\([^"]*\)".*/\2 \1/p' "$in" | wh
 done
 "#;
 
-    /// Writes a program, by another: one that we had open to write cannot be executed while a child of
-    /// another test has that descriptor too.
+    /// Writes a program, by another: one that we had open to write cannot be executed while a child
+    /// of another test has that descriptor too.
     fn write_program(path: &Path, text: &str) {
         let write = ["-c", "printf %s \"$1\" > \"$0\" && chmod 755 \"$0\""];
         let written =

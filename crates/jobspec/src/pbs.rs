@@ -30,7 +30,7 @@ mod variables;
 
 pub use alter::{Alteration, Altered, Job, qalter};
 pub use arrays::Indices;
-pub use checks::is_hold_list;
+pub use checks::{is_checkpoint, is_hold_list, is_name};
 pub use chunks::{Chunk, Chunks};
 pub use cluster::{NumberedFor, STAGING_IN, STAGING_OUT, attribute, folded, unfolded};
 pub use depend::Depend;
@@ -45,6 +45,7 @@ pub use submission::{Caller, NoScript, Submission, Work, qsub};
 /// Attributes of OpenPBS's that `-W` takes and `qstat` shows.
 pub mod shown {
     pub const ACCOUNT_NAME: &str = "Account_Name";
+    pub const ELIGIBLE_TIME: &str = "eligible_time";
     pub const ERROR_PATH: &str = "Error_Path";
     pub const EXECUTION_TIME: &str = "Execution_Time";
     pub const HOLD_TYPES: &str = "Hold_Types";

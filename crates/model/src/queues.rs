@@ -23,7 +23,7 @@ pub use reservations::{
     Window,
 };
 pub use settings::{
-    Attributes, Change, Edit, Form, KNOWN, Known, Object, Of, QueueSettings, form_of,
+    Attributes, Change, Edit, Form, KNOWN, Known, LONGEST_NAME, Object, Of, QueueSettings, form_of,
 };
 
 /// The queue that there is from the beginning.

@@ -305,7 +305,6 @@ fn what_is_not_built_is_refused_by_name() {
     for (words, told) in [
         (&["qsub", "-W", "stagein=a@elsewhere:b", "--", "/bin/true"][..], "stagein"),
         (&["qsub", "-l", "aoe=linux", "--", "/bin/true"], "aoe"),
-        (&["qstat", "-W", "x"], "-W"),
     ] {
         let out = pool.updraft(words);
         assert_eq!(out.status.code(), Some(181), "{}", text(&out));

@@ -72,17 +72,17 @@ fn is_staged(file: &str) -> bool {
 }
 
 /// Whether it says which holds of a job are meant (`-h`): `u` the user's, `o` operators', `s`
-/// managers', `p` the server's, and `n` none.
+/// managers'; or `p`, the server's, or `n`, none.
 pub fn is_hold_list(value: &str) -> bool {
-    is_made_of(value, "unosp")
+    ["uos", "n", "p"].iter().any(|letters| is_made_of(value, letters))
 }
 
 fn is_made_of(value: &str, letters: &str) -> bool {
     !value.is_empty() && value.chars().all(|c| letters.contains(c))
 }
 
-/// `n`, `s`, `c`, `c=5`, `w=5`.
-fn is_checkpoint(value: &str) -> bool {
+/// Whether it says when a job is checkpointed (`-c`): `n`, `s`, `c`, `c=5`, `w=5`.
+pub fn is_checkpoint(value: &str) -> bool {
     let minutes = |rest: &str| rest.parse::<u32>().is_ok();
     let interval = value.strip_prefix("c=").or_else(|| value.strip_prefix("w="));
     ["n", "s", "c", "w"].contains(&value) || interval.is_some_and(minutes)
@@ -106,9 +106,9 @@ fn is_backward(value: &str) -> bool {
     })
 }
 
-/// Letters, digits, and `-_.+`, which a shell and a file name take as they are. How long it may be
-/// is said in other words.
-pub(super) fn is_name(name: &str) -> bool {
+/// Whether a job may have the name: letters, digits, and `-_.+`, which a shell and a file name take
+/// as they are. How long it may be is said in other words.
+pub fn is_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.+".contains(c))
 }
 

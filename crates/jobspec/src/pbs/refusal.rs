@@ -142,7 +142,7 @@ impl Refusal {
     }
 
     /// A value that the server does not take.
-    pub(super) fn bad_value(of: &str) -> Self {
+    pub fn bad_value(of: &str) -> Self {
         Self::new(code::BAD_VALUE, format!("Illegal attribute or resource value {of}").trim_end())
     }
 

@@ -226,7 +226,7 @@ impl Default for QueueSettings {
 }
 
 /// The longest name of a queue, in bytes (OpenPBS 23.06).
-const LONGEST_NAME: usize = 15;
+pub const LONGEST_NAME: usize = 15;
 
 /// More queues than anybody has; each is looked at when jobs are placed.
 const MOST_QUEUES: usize = 1000;

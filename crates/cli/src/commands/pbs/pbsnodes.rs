@@ -1,6 +1,8 @@
 //! `pbsnodes`: machines as PBS's nodes. What they are the negotiator says, and which of them are to
 //! be given no jobs, the schedd.
 
+mod operation;
+
 use classad::{AttrName, Expr};
 use client::{AskError, Home, Query, Schedd, Select};
 use jobspec::pbs::code;
@@ -12,59 +14,74 @@ use proto::draining::DrainHow;
 use super::placing::denied;
 use super::words::Line;
 use crate::line::output::{self, complain};
-use crate::render::pbs::listed::{self, Listed, What};
+use crate::render::pbs::listed::{self, Format, Listed, What};
 use crate::render::pbs::nodes::{self, Node};
 use crate::render::pbs::{Here, Job};
+use operation::Operation;
+
+const OPTIONS: &str = "acC:dD:F:HjlLoqrs:Sv";
 
 pub(super) fn run(words: &[String], here: &Here) -> u8 {
-    let line = match Line::read(words, "acC:dD:F:HjlLoqrs:Sv") {
+    let line = match Line::read(words, OPTIONS) {
         Ok(line) => line,
         Err(wrong) => {
             wrong.iter().for_each(|message| here.say(message));
-            return usage(here);
+            return usage(here, words.iter().any(|word| word == "-q"));
         }
     };
-    let names = &line.operands;
-    let asks_nothing = names.is_empty() && !line.any("al");
-    let is_format = |format: &str| ["json", "dsv", "default"].contains(&format);
-    if asks_nothing || line.value('F').is_some_and(|format| !is_format(format)) {
-        return usage(here);
+    let Some(operation) = operation::operation(&line) else {
+        return usage(here, line.has('q'));
+    };
+    if operation == Operation::Down {
+        here.say("-d is not supported yet: whether a machine is there, it says itself; say -o");
+        return code::NOT_SUPPORTED;
     }
     if let Some(server) = line.value('s').filter(|server| !here.is_server(server)) {
-        here.say(format_args!("cannot connect to server {server}, error=15008"));
+        if !line.has('q') {
+            here.say(format_args!("cannot connect to server {server}, error=15008"));
+        }
         return code::FAILED;
     }
     let nodes = match look(here) {
         Ok(nodes) => nodes,
         Err(exit) => return exit,
     };
-    if line.any("orC") {
-        return set(here, &line, &nodes).unwrap_or_else(|exit| exit);
-    }
-    let mut exit = 0;
-    let mut shown: Vec<Node> = Vec::new();
-    if names.is_empty() {
-        shown = nodes;
-    } else {
-        for name in names {
-            match find(&nodes, name) {
-                Some(node) => shown.push(node.clone()),
-                None => {
-                    complain(&format!("Node: {name},  Error: {}\n", Denied::UnknownNode));
-                    exit = code::FAILED;
-                }
-            }
+    let is_away = operation == Operation::Away;
+    let (shown, exit) = match operation {
+        Operation::All | Operation::Away | Operation::Down => (nodes, 0),
+        Operation::Named | Operation::Hosts => named(&line.operands, &nodes),
+        Operation::Offline | Operation::Reset | Operation::Comment => {
+            return set(here, &line, operation, &nodes).unwrap_or_else(|exit| exit);
         }
-    }
-    match output::put(&show(here, &line, &shown)) {
+    };
+    let text = if is_away { nodes::away(&shown) } else { show(here, &line, &shown) };
+    match output::put(&text) {
         Ok(()) => exit,
         Err(_) => code::FAILED,
     }
 }
 
-fn usage(here: &Here) -> u8 {
-    complain(here.usage());
+fn usage(here: &Here, is_quiet: bool) -> u8 {
+    if !is_quiet {
+        complain(here.usage());
+    }
     code::FAILED
+}
+
+/// Those that are there of these names, and the exit code.
+fn named(names: &[String], nodes: &[Node]) -> (Vec<Node>, u8) {
+    let mut exit = 0;
+    let mut found = Vec::new();
+    for name in names {
+        match find(nodes, name) {
+            Some(node) => found.push(node.clone()),
+            None => {
+                complain(&format!("Node: {name},  Error: {}\n", Denied::UnknownNode));
+                exit = code::FAILED;
+            }
+        }
+    }
+    (found, exit)
 }
 
 /// All machines, and the jobs of this queue on them.
@@ -103,50 +120,56 @@ fn show(here: &Here, line: &Line, nodes: &[Node]) -> String {
         false => node.listed(here, true),
     };
     let all = || nodes.iter().map(each).collect::<Vec<Listed>>();
-    match line.value('F') {
-        Some("json") => listed::json(&What::NODES, &all(), here),
-        Some("dsv") => listed::separated(&What::NODES, &all(), line.value('D').unwrap_or("|")),
-        Some(_) | None if line.has('l') => nodes::away(nodes),
-        Some(_) | None if line.has('S') => nodes::table(nodes, of_jobs),
-        Some(_) | None => nodes::text_of(nodes, here),
+    match line.value('F').and_then(Format::named) {
+        Some(Format::Json) => listed::json(&What::NODES, &all(), here),
+        Some(Format::Separated) => {
+            listed::separated(&What::NODES, &all(), line.value('D').unwrap_or("|"))
+        }
+        Some(Format::Default) | None if line.has('S') => nodes::table(nodes, of_jobs),
+        Some(Format::Default) | None => nodes::text_of(nodes, here),
     }
 }
 
-/// `-o` and `-r`: no new jobs start there, or may again; `-C`: why.
-fn set(here: &Here, line: &Line, nodes: &[Node]) -> Result<u8, u8> {
+/// `-o`, `-r` and `-c`: no new jobs start there, or may again; `-C`: why.
+fn set(here: &Here, line: &Line, operation: Operation, nodes: &[Node]) -> Result<u8, u8> {
     let mut schedd = here.connect()?;
     let mut exit = 0;
+    let not_marked = |name: &str, denied: &Denied| {
+        if !line.has('q') {
+            complain(&format!("Error marking node {name} - {denied}\n"));
+        }
+        code::FAILED
+    };
     for name in &line.operands {
         let Some(node) = find(nodes, name) else {
-            complain(&format!("Error marking node {name} - {}\n", Denied::UnknownNode));
-            exit = code::FAILED;
+            exit = not_marked(name, &Denied::UnknownNode);
             continue;
         };
-        if line.any("or")
-            && let Err(error) = set_state(&mut schedd, (&node.name, line.has('o')), line.value('C'))
-        {
-            exit = not_marked(here, name, &error)?;
-            continue;
+        let comment = line.value('C');
+        let mut marked = match operation {
+            Operation::Offline => set_state(&mut schedd, (&node.name, true), comment),
+            Operation::Reset => set_state(&mut schedd, (&node.name, false), comment),
+            _ => Ok(()),
+        };
+        if let (Ok(()), Some(comment)) = (&marked, comment) {
+            marked = schedd.arrange(Arrange::Settings(vec![said_of(node, comment)]));
         }
-        let name_of = || "comment".to_owned();
-        let change = match line.value('C') {
-            Some("") => Change::Unset { name: name_of() },
-            Some(comment) => Change::Set { name: name_of(), value: comment.to_owned() },
-            None => continue,
-        };
-        let edit = Edit { object: Object::Node(node.name.clone()), change };
-        if let Err(error) = schedd.arrange(Arrange::Settings(vec![edit])) {
-            exit = not_marked(here, name, &error)?;
+        if let Err(error) = marked {
+            let denied = denied(&error).ok_or_else(|| here.cannot_connect(&error))?;
+            exit = not_marked(name, denied);
         }
     }
     Ok(exit)
 }
 
-/// The exit code where somebody may not, if others are still to be tried.
-fn not_marked(here: &Here, name: &str, error: &AskError) -> Result<u8, u8> {
-    let denied = denied(error).ok_or_else(|| here.cannot_connect(error))?;
-    complain(&format!("Error marking node {name} - {denied}\n"));
-    Ok(code::FAILED)
+/// That this is said of a machine; an empty text takes away what was.
+fn said_of(node: &Node, comment: &str) -> Edit {
+    let name = "comment".to_owned();
+    let change = match comment {
+        "" => Change::Unset { name },
+        comment => Change::Set { name, value: comment.to_owned() },
+    };
+    Edit { object: Object::Node(node.name.clone()), change }
 }
 
 /// Whether a machine is to be given no new jobs: as `updraft pool drain` and `resume` say it, and

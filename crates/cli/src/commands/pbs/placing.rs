@@ -9,6 +9,7 @@ use proto::client::{Arrange, Refusal};
 
 use super::acting::{Found, Refused, Verb, read, usage_of};
 use super::found;
+use super::server::NoDestination;
 use super::words::Line;
 use crate::render::pbs::Here;
 
@@ -19,12 +20,16 @@ pub(super) fn move_jobs(words: &[String], here: &Here) -> u8 {
         Ok(Some((destination, jobs))) if !jobs.is_empty() => (destination, jobs),
         _ => return usage_of(here, line.err()),
     };
-    let (queue, is_here) = here.of_server(destination);
+    let queue = here.destination(destination);
+    if queue == Err(NoDestination::IllFormed) {
+        here.say(format_args!("illegally formed destination: {destination}"));
+        return code::USAGE;
+    }
     Verb::PLAIN.each(here, jobs, &mut |schedd, found| {
-        if !is_here {
+        let Ok(queue) = queue else {
             let said = "Access from host not allowed, or unknown host";
             return Err(Refused::because(code::BAD_HOST, said));
-        }
+        };
         let cluster = ClusterId(found.word.number);
         arrange(here, schedd, Arrange::Move { cluster, queue: queue.to_owned() })
     })

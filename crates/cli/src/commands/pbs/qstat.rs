@@ -2,85 +2,70 @@
 //! the server.
 
 mod jobs;
+mod options;
 mod page;
 
 use jobspec::pbs::code;
 
 use super::acting::usage_of;
 use super::counting::Loads;
+use super::server::NoDestination;
 use super::words::Line;
 use crate::render::pbs::Here;
-use crate::render::pbs::listed::{self, Listed, What};
+use crate::render::pbs::listed::{self, Listed};
 use crate::render::pbs::queues;
-use crate::render::pbs::table::{self, Sizes, Tally};
+use crate::render::pbs::table::{self, Sizes};
+use options::{Form, Wanted, What};
 
 const OPTIONS: &str = "ainpqrstwxu:fGHJMQEBW:T1F:D:";
-
-/// Options of OpenPBS's that are not built.
-const NOT_BUILT: &[(char, &str)] = &[('W', "all attributes are shown with -f")];
 
 /// Shows what the words ask for; gives the exit code.
 pub(super) fn run(words: &[String], here: &Here) -> u8 {
     let line = match Line::read(words, OPTIONS) {
-        Ok(line) => line,
+        Ok(line) => options::expanded(line),
         Err(wrong) => return usage_of(here, Some(wrong)),
     };
-    if let Some((option, why)) = NOT_BUILT.iter().find(|(option, _)| line.has(*option)) {
-        here.say(format_args!("-{option} is not supported yet: {why}"));
-        return code::NOT_SUPPORTED;
+    let wanted = match options::wanted(&line) {
+        Ok(wanted) => wanted,
+        Err(wrong) => return usage_of(here, Some(wrong)),
+    };
+    if line.value('u').is_some_and(str::is_empty) {
+        here.say("Illegal attribute or resource value ");
+        return code::BAD_VALUE;
     }
-    if let Some(exit) = refuse(here, &line) {
-        return exit;
-    }
-    let shown = if line.any("QqB") { counts(here, &line) } else { jobs::show(here, &line) };
+    let shown = match wanted.what {
+        What::Jobs => jobs::show(here, &line, wanted.form),
+        What::Queues | What::Limits | What::Server => counts(here, &line, wanted),
+    };
     shown.unwrap_or_else(|exit| exit)
 }
 
-/// Options that make no sense together.
-fn refuse(here: &Here, line: &Line) -> Option<u8> {
-    let format = line.value('F');
-    if format.is_some_and(|format| !["json", "dsv", "default"].contains(&format)) {
-        return Some(usage_of(here, None));
-    }
-    let conflict = (line.has('1') && (!line.any("nsf") || line.has('F')))
-        || (line.any("FD") && !line.has('f'))
-        || (line.has('D') && format != Some("dsv"))
-        || (line.has('f') && line.any("ainrsuHGMTq"))
-        || (line.has('Q') && line.any("inrstuxJHBT"))
-        || (line.has('B') && line.any("inrstuxJHTq"));
-    if conflict {
-        return Some(usage_of(here, Some(vec!["conflicting options.".to_owned()])));
-    }
-    if line.value('u').is_some_and(str::is_empty) {
-        here.say("Illegal attribute or resource value ");
-        return Some(code::BAD_VALUE);
-    }
-    None
-}
-
 /// `-Q`, `-q` and `-B`; gives the exit code.
-fn counts(here: &Here, line: &Line) -> Result<u8, u8> {
+fn counts(here: &Here, line: &Line, wanted: Wanted<'_>) -> Result<u8, u8> {
     let settings = here.connect()?.queues().map_err(|error| here.cannot_connect(&error))?;
     let mut exit = 0;
     let mut names: Vec<&str> = Vec::new();
     for name in &line.operands {
-        let (queue, is_here) = match line.has('B') {
-            true => ("", name.is_empty() || here.is_server(name)),
-            false => here.of_server(name),
+        let queue = match wanted.what {
+            What::Server if name.is_empty() || here.is_server(name) => Ok(""),
+            What::Server => Err(NoDestination::OtherServer),
+            What::Jobs | What::Queues | What::Limits => here.destination(name),
         };
-        if !is_here {
-            return Err(here.no_host());
-        }
-        if queue.is_empty() {
-            names.clear();
-            break;
-        }
-        match settings.queue(queue) {
-            Some(_) => names.push(queue),
-            None => {
+        match queue {
+            Ok("") => {
+                names.clear();
+                break;
+            }
+            Ok(queue) if settings.queue(queue).is_some() => names.push(queue),
+            Ok(queue) => {
                 here.say(format_args!("Unknown queue {queue}"));
                 exit = code::UNKNOWN_QUEUE;
             }
+            Err(NoDestination::IllFormed) => {
+                here.say("illegal 'destination' value");
+                exit = code::FAILED;
+            }
+            Err(NoDestination::OtherServer) => return Err(here.no_host(code::NO_CONNECTION)),
         }
     }
     let is_wanted = |name: &str| match (names.is_empty(), exit) {
@@ -89,29 +74,23 @@ fn counts(here: &Here, line: &Line) -> Result<u8, u8> {
         (false, _) => names.contains(&name),
     };
     let loads = Loads::count(here, &settings)?;
-    let wanted = settings.queues.iter().filter(|(name, _)| is_wanted(name));
-    let out = match (line.has('B'), line.has('f')) {
-        (true, true) => {
+    let of_queues = settings.queues.iter().filter(|(name, _)| is_wanted(name));
+    let tallies = || of_queues.clone().map(|(name, _)| (name.as_str(), loads.of(name).tally));
+    let out = match wanted.what {
+        What::Server if wanted.form.is_full() => {
             let server = queues::server(&settings, &loads.all, here);
-            in_full(here, line, &What::SERVERS, &[server])
+            in_full(here, wanted.form, &listed::What::SERVERS, &[server])
         }
-        (true, false) => {
-            let is_scheduling = settings.server.is("scheduling");
-            table::server(loads.all.tally, here, is_scheduling)
+        What::Server => table::server(loads.all.tally, here, settings.server.is("scheduling")),
+        What::Limits => {
+            table::queues_by_limits(&settings, &tallies().collect::<Vec<_>>(), here, sizes(line))
         }
-        (false, true) => {
-            let all: Vec<Listed> =
-                wanted.map(|(name, queue)| queues::queue(name, queue, &loads.of(name))).collect();
-            in_full(here, line, &What::QUEUES, &all)
+        What::Jobs | What::Queues if wanted.form.is_full() => {
+            let queue = |(name, queue): &(String, _)| queues::queue(name, queue, &loads.of(name));
+            let all: Vec<Listed> = of_queues.map(queue).collect();
+            in_full(here, wanted.form, &listed::What::QUEUES, &all)
         }
-        (false, false) => {
-            let all: Vec<(&str, Tally)> =
-                wanted.map(|(name, _)| (name.as_str(), loads.of(name).tally)).collect();
-            match line.has('q') {
-                true => table::queues_by_limits(&settings, &all, here, sizes(line)),
-                false => table::queues(&settings, &all),
-            }
-        }
+        What::Jobs | What::Queues => table::queues(&settings, &tallies().collect::<Vec<_>>()),
     };
     here.print(&out)?;
     Ok(exit)
@@ -126,11 +105,11 @@ fn sizes(line: &Line) -> Sizes {
 }
 
 /// `-f`, in the form that is asked for.
-fn in_full(here: &Here, line: &Line, what: &What, all: &[Listed]) -> String {
-    match line.value('F') {
-        Some("json") => listed::json(what, all, here),
-        Some("dsv") => listed::separated(what, all, line.value('D').unwrap_or("|")),
-        // Torque's way to say that lines are not to be folded is -1.
-        Some(_) | None => listed::text(what, all, line.any("w1")),
+fn in_full(here: &Here, form: Form<'_>, what: &listed::What, all: &[Listed]) -> String {
+    match form {
+        Form::Json => listed::json(what, all, here),
+        Form::Separated(separator) => listed::separated(what, all, separator),
+        Form::Text { is_whole } => listed::text(what, all, is_whole),
+        Form::Plain | Form::Alternate => listed::text(what, all, false),
     }
 }

@@ -6,10 +6,18 @@ use std::io;
 use client::{Home, Schedd};
 use jiff::tz::TimeZone;
 use jobspec::pbs::code;
+use model::queues::LONGEST_NAME;
 
 use crate::line::call::Call;
 use crate::line::output::{self, complain};
 use crate::render::pbs::Here;
+
+/// Why a word is no destination of this server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoDestination {
+    IllFormed,
+    OtherServer,
+}
 
 impl Here {
     /// This machine, now, and the command that was called.
@@ -41,17 +49,34 @@ impl Here {
         }
     }
 
-    /// What stands before `@server`, and whether that is this server; without one it is.
-    pub(super) fn of_server<'w>(&self, word: &'w str) -> (&'w str, bool) {
-        let (name, server) = word.split_once('@').unwrap_or((word, ""));
-        (name, server.is_empty() || self.is_server(server))
+    /// The queue of a destination (`queue`, `queue@server`, `@server`) of this server; empty where
+    /// only the server is named.
+    ///
+    /// # Errors
+    /// If it is no destination, or of another server.
+    pub(super) fn destination<'w>(&self, word: &'w str) -> Result<&'w str, NoDestination> {
+        let word = word.trim_start();
+        let (queue, server) = match word.split_once('@') {
+            Some((queue, server)) => (queue, Some(server)),
+            None => (word, None),
+        };
+        let is_name = |name: &str| name.chars().all(|c| c.is_ascii_graphic() && !"#@".contains(c));
+        if queue.len() > LONGEST_NAME || !is_name(queue) {
+            return Err(NoDestination::IllFormed);
+        }
+        match server {
+            None => Ok(queue),
+            Some(server) if server.is_empty() || !is_name(server) => Err(NoDestination::IllFormed),
+            Some(server) if self.is_server(server) => Ok(queue),
+            Some(_) => Err(NoDestination::OtherServer),
+        }
     }
 
     /// Says that there is no such server, and gives the exit code.
-    pub(super) fn no_host(&self) -> u8 {
+    pub(super) fn no_host(&self, exit: u8) -> u8 {
         complain("Unknown Host.\n");
         self.say(format_args!("cannot connect to server {} (errno=15008)", self.server));
-        code::NO_CONNECTION
+        exit
     }
 
     /// Since when finished jobs are shown that nobody named: for as long as OpenPBS remembers them.

@@ -42,13 +42,14 @@ pub(super) const QORDER: &str =
 
 pub(super) const QRUN: &str = "usage: qrun [-a] [-H vnode_specification ] job_identifier_list\n       qrun [-a] [-H - ] job_identifier_list\n       qrun --version\n";
 
-pub(super) const QENABLE: &str = "usage: qenable destination ...\n       qenable --version\n";
+pub(super) const QENABLE: &str = "Usage: qenable [queue][@server] ...\n       qenable --version\n";
 
-pub(super) const QDISABLE: &str = "usage: qdisable destination ...\n       qdisable --version\n";
+pub(super) const QDISABLE: &str =
+    "Usage: qdisable [queue][@server] ...\n       qdisable --version\n";
 
-pub(super) const QSTART: &str = "usage: qstart destination ...\n       qstart --version\n";
+pub(super) const QSTART: &str = "Usage: qstart [queue][@server] ...\n       qstart --version\n";
 
-pub(super) const QSTOP: &str = "usage: qstop destination ...\n       qstop --version\n";
+pub(super) const QSTOP: &str = "Usage: qstop [queue][@server] ...\n       qstop --version\n";
 
 pub(super) const QSTAT: &str = "usage: 
 qstat [-f] [-J] [-p] [-t] [-x] [-E] [-F format | -w] [-D delim] [ job_identifier... | destination... ]

@@ -57,6 +57,15 @@ impl Line {
         self.options.iter().map(|(option, value)| (*option, value.as_deref()))
     }
 
+    /// The line with what each option means, which may be several.
+    pub(super) fn map_options(
+        self,
+        means: impl Fn(char, Option<String>) -> Vec<(char, Option<String>)>,
+    ) -> Self {
+        let options = self.options.into_iter().flat_map(|(option, value)| means(option, value));
+        Self { options: options.collect(), ..self }
+    }
+
     pub(super) fn has(&self, option: char) -> bool {
         self.options.iter().any(|(given, _)| *given == option)
     }

@@ -10,6 +10,25 @@ use serde_json::Value as Json;
 use crate::render::pbs::Here;
 use crate::render::visible::visible;
 
+/// In which form a list is written (`-F`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    #[default]
+    Default,
+    /// `dsv`.
+    Separated,
+    Json,
+}
+
+impl Format {
+    /// The form of this name, however its letters are written.
+    pub fn named(name: &str) -> Option<Self> {
+        let all = [("default", Self::Default), ("dsv", Self::Separated), ("json", Self::Json)];
+        let found = all.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, format)| format)
+    }
+}
+
 /// An attribute as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {

@@ -3,40 +3,45 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use client::Schedd;
 use jobspec::pbs::{JobWord, Subjobs, code};
 use model::JobStatus;
 use model::queues::QueueSettings;
 
+use super::options::Form;
 use super::page::Page;
 use crate::commands::pbs::found::{self, Asked, Finished};
+use crate::commands::pbs::server::NoDestination;
 use crate::commands::pbs::words::Line;
 use crate::render::pbs::Here;
 use crate::render::pbs::job::{Cluster, Job, NAMES, RowKind, STANDING, State};
 use crate::render::pbs::{full, table};
 
 /// Shows what the operands and options name; gives the exit code.
-pub(super) fn show(here: &Here, line: &Line) -> Result<u8, u8> {
+pub(super) fn show(here: &Here, line: &Line, form: Form<'_>) -> Result<u8, u8> {
     let mut exit = 0;
     let mut wanted = Vec::new();
     let mut queues = Vec::new();
     let mut everything = line.operands.is_empty();
     let mut schedd = here.connect()?;
-    let mut settings = None;
+    let settings = schedd.queues().map_err(|error| here.cannot_connect(&error))?;
     for text in &line.operands {
-        match operand(here, text, &mut schedd, &mut settings) {
+        if line.has('E') && !is_of_job(text) {
+            here.say("Express option can only be used with job ids");
+            return Err(code::FAILED);
+        }
+        match operand(here, text, &settings) {
             Ok(Operand::Server) => everything = true,
             Ok(Operand::Queue(queue)) => queues.push(queue),
             Ok(Operand::Job(word)) => wanted.push(word),
             Err(wrong) => exit = wrong,
         }
     }
-    let mut page = Page::new(here, line);
+    let mut page = Page::new(here, line, form, settings.server.get("comment"));
     // Where order matters, or whether there is a head, is known at the end.
     let mut kept: Vec<Job> = Vec::new();
     let keeps = line.any("ET") || !wanted.is_empty();
     if everything || !queues.is_empty() {
-        let asked = asked(here, line, if everything { &[] } else { &queues });
+        let asked = asked(here, line, form, if everything { &[] } else { &queues });
         found::each(here, &asked, |number, cluster| {
             let jobs = of_cluster(here, line, number, &cluster);
             for job in jobs.into_iter().filter(|job| is_wanted(line, job)) {
@@ -81,21 +86,21 @@ pub(super) fn show(here: &Here, line: &Line) -> Result<u8, u8> {
 }
 
 /// What there is to know of jobs that nobody named.
-fn asked(here: &Here, line: &Line, queues: &[String]) -> Asked {
-    let columns = match line.any("ainrsuHGMT") {
-        true => table::ALTERNATE,
-        false if line.has('p') => table::PERCENT,
-        false => table::PLAIN,
+fn asked(here: &Here, line: &Line, form: Form<'_>, queues: &[String]) -> Asked {
+    let columns = match form {
+        Form::Alternate => table::ALTERNATE,
+        _ if line.has('p') => table::PERCENT,
+        _ => table::PLAIN,
     };
     let mut asked = Asked::of(STANDING.iter().chain(NAMES).chain(columns).copied());
-    if line.has('f') {
+    if form.is_full() {
         asked = asked.with_everything();
     } else if line.has('t') {
         asked = asked.with_subjobs();
     }
     asked.finished = match line.any("xH") {
         true => Finished::Since(here.remembered_since()),
-        false if line.any("tf") => Finished::OfArrays,
+        false if line.has('t') || form.is_full() => Finished::OfArrays,
         false => Finished::None,
     };
     if !queues.is_empty() {
@@ -105,7 +110,7 @@ fn asked(here: &Here, line: &Line, queues: &[String]) -> Asked {
         asked = asked.of_users(users.split(',').filter_map(|user| user.split('@').next()));
     }
     let states: &[JobStatus] = match () {
-        () if line.has('i') => &[JobStatus::Idle, JobStatus::Held],
+        () if line.has('i') => &[JobStatus::Idle, JobStatus::Held, JobStatus::Removed],
         () if line.has('r') => &[JobStatus::Running, JobStatus::Suspended],
         () => return asked,
     };
@@ -118,30 +123,28 @@ enum Operand {
     Job(JobWord),
 }
 
-fn operand(
-    here: &Here,
-    text: &str,
-    schedd: &mut Schedd,
-    settings: &mut Option<QueueSettings>,
-) -> Result<Operand, u8> {
-    if text.starts_with(|c: char| c.is_ascii_digit()) {
+/// Whether a word is meant as a job's identifier.
+fn is_of_job(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit())
+}
+
+fn operand(here: &Here, text: &str, settings: &QueueSettings) -> Result<Operand, u8> {
+    if is_of_job(text) {
         return found::read(here, text).map(Operand::Job);
     }
-    let (queue, is_here) = here.of_server(text);
-    if !is_here {
-        return Err(here.no_host());
+    match here.destination(text) {
+        Ok("") => Ok(Operand::Server),
+        Ok(queue) if settings.queue(queue).is_some() => Ok(Operand::Queue(queue.to_owned())),
+        Ok(queue) => {
+            here.say(format_args!("Unknown queue destination {queue}"));
+            Err(code::UNKNOWN_QUEUE)
+        }
+        Err(NoDestination::IllFormed) => {
+            here.say(format_args!("illegally formed destination: {text}"));
+            Err(code::FAILED)
+        }
+        Err(NoDestination::OtherServer) => Err(here.no_host(code::NO_CONNECTION)),
     }
-    if queue.is_empty() {
-        return Ok(Operand::Server);
-    }
-    if settings.is_none() {
-        *settings = Some(schedd.queues().map_err(|error| here.cannot_connect(&error))?);
-    }
-    if settings.as_ref().is_none_or(|settings| settings.queue(queue).is_none()) {
-        here.say(format_args!("Unknown queue destination {queue}"));
-        return Err(code::UNKNOWN_QUEUE);
-    }
-    Ok(Operand::Queue(queue.to_owned()))
 }
 
 /// What is shown of a cluster that nobody named.
@@ -159,11 +162,12 @@ fn of_cluster(here: &Here, line: &Line, number: u32, cluster: &Cluster) -> Vec<J
 /// What the options let through of what nobody named.
 fn is_wanted(line: &Line, job: &Job) -> bool {
     let is_over = job.state == State::Finished;
-    let waits = matches!(job.state, State::Queued | State::Held | State::Waiting);
+    let runs = matches!(job.state, State::Running | State::Suspended);
+    let waits = matches!(job.state, State::Queued | State::Held | State::Waiting | State::Exiting);
     let by_state = match () {
         () if line.has('H') => is_over,
         () if line.has('i') => waits,
-        () if line.has('r') => matches!(job.state, State::Running | State::Suspended),
+        () if line.has('r') => runs,
         () => line.has('x') || !is_over,
     };
     let users = line.value('u');

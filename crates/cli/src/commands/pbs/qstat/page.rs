@@ -1,6 +1,6 @@
 //! What `qstat` prints of jobs, a job at a time: a list of any length is printed as it comes.
 
-use super::sizes;
+use super::{options, sizes};
 use crate::commands::pbs::words::Line;
 use crate::render::pbs::listed::{self, Document, What};
 use crate::render::pbs::table::{self, Extra};
@@ -31,7 +31,13 @@ pub(super) struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    pub(super) fn new(here: &'a Here, line: &'a Line) -> Self {
+    /// In this form, with what managers say of the server above tables.
+    pub(super) fn new(
+        here: &'a Here,
+        line: &'a Line,
+        form: options::Form<'a>,
+        comment: Option<&str>,
+    ) -> Self {
         let extra = Extra {
             nodes: line.has('n'),
             comment: line.has('s'),
@@ -41,26 +47,23 @@ impl<'a> Page<'a> {
             start: line.has('T'),
             sizes: sizes(line),
         };
-        let form = match (line.has('f'), line.value('F')) {
-            (false, _) => Form::Table { is_wide: line.any("ainrsuHGMT"), extra },
-            (true, Some("json")) => Form::Json(Document::new(What::JOBS, here)),
-            (true, Some("dsv")) => Form::Separated(line.value('D').unwrap_or("|")),
-            // Torque's way to say that lines are not to be folded is -1.
-            (true, Some(_) | None) => Form::Text { is_whole: line.any("w1") },
-        };
-        let head = match &form {
-            Form::Table { is_wide: true, extra } => table::alternate_head(here, *extra),
-            Form::Table { is_wide: false, extra } => table::plain_head(*extra),
-            Form::Text { .. } | Form::Separated(_) | Form::Json(_) => String::new(),
+        let (form, head) = match form {
+            options::Form::Plain => {
+                (Form::Table { is_wide: false, extra }, table::plain_head(extra, comment))
+            }
+            options::Form::Alternate => {
+                (Form::Table { is_wide: true, extra }, table::alternate_head(here, extra, comment))
+            }
+            options::Form::Json => (Form::Json(Document::new(What::JOBS, here)), String::new()),
+            options::Form::Separated(separator) => (Form::Separated(separator), String::new()),
+            options::Form::Text { is_whole } => (Form::Text { is_whole }, String::new()),
         };
         Self { here, form, head, text: String::new() }
     }
 
-    /// The plain form has no head then.
+    /// Leaves out what comes before the first job.
     pub(super) fn without_head(&mut self) {
-        if let Form::Table { is_wide: false, .. } = self.form {
-            self.head.clear();
-        }
+        self.head.clear();
     }
 
     /// One more; the exit code if it cannot be printed.

@@ -35,6 +35,8 @@ fn a_reference_of_a_value_to_itself_is_filled_in_at_once() {
 #[test]
 fn defaults_lines_that_go_on_comments_and_blocks_are_those_of_submit_descriptions() {
     check("A = $(NONE:7) \\\n  # swallowed \\\n  x\n# B = 1\n", &["A=7 x", "B"]);
+    // What is made of macros that are all empty is empty, not absent.
+    check("Q =\nP = $(Q)\nA = [$(P:none)] [$(Q:none)]\n", &["A=[] [none]"]);
     check("SCRIPT @=end\none\ntwo\n@end\n", &["SCRIPT=one\ntwo"]);
 }
 

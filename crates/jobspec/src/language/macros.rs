@@ -492,7 +492,9 @@ impl Expansion<'_, '_> {
             body.to_owned()
         };
         let Some((name, default)) = split_name(&nested) else { return Ok(literally(done)) };
-        match self.value(name)?.filter(|value| !value.is_empty()) {
+        // What is made of other macros, all of them empty, is empty, and no reason for the default.
+        let is_set = self.scope.macros.raw(name).is_some_and(|raw| !raw.is_empty());
+        match self.value(name)?.filter(|_| is_set) {
             Some(value) => done.push_str(&value),
             None => {
                 if let Some(default) = default {

@@ -5,6 +5,7 @@
 //! a removal) run alone, or beside nodes that never end by themselves.
 
 mod dag;
+mod settings;
 mod texts;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -116,6 +117,14 @@ mod tests {
             "INCLUDE",
             "HOLD",
             "hang",
+            "CONFIG",
+            "ENV SET",
+            "ENV GET",
+            "SET_JOB_ATTR",
+            "DOT g.dot UPDATE",
+            "INCLUDE head.dot",
+            "DEBUG said.dbg",
+            "first.sub",
         ] {
             assert!(all.contains(word), "{word}");
         }

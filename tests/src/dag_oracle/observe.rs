@@ -24,6 +24,10 @@ pub struct Observation {
     pub states: Vec<String>,
     /// What the status files say at the end.
     pub status: Vec<String>,
+    /// Pictures (DOT), what scripts said (DEBUG), why nodes of a status file stand as they do, and
+    /// the numbers of nodes without jobs. None in what was recorded before it was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more: Option<Vec<String>>,
 }
 
 /// Nodes that hang: when they begin, and whether, is chance.
@@ -47,8 +51,10 @@ pub fn observe(folder: &Path, case: &Case, exits: Vec<String>) -> std::io::Resul
         has_posts: case.files.values().any(|text| text.contains("SCRIPT POST HANG")),
     };
     seen.runs = told.map(|line| told_to_final(line, cut)).collect();
+    let mut more = Vec::new();
     for path in files(folder)? {
         let name = path.clone();
+        more.extend(more_of(case, &name, &read));
         if name.contains(".rescue") {
             let text = rescue(&read(&path), case.remove_at.is_some());
             seen.rescues.insert(name, if hangs { without_hanging(&text) } else { text });
@@ -71,7 +77,47 @@ pub fn observe(folder: &Path, case: &Case, exits: Vec<String>) -> std::io::Resul
     seen.said = said(&read(&format!("{primary}.dagman.out")));
     seen.said.sort();
     seen.states.sort();
+    more.sort();
+    seen.more = Some(more);
     Ok(seen)
+}
+
+/// What else there is to say of a file.
+fn more_of(case: &Case, name: &str, read: &impl Fn(&str) -> String) -> Vec<String> {
+    let updates = case.files.values().any(|text| text.contains("DOT g.dot UPDATE"));
+    let hangs = case.files.values().any(|text| text.contains(HANGS));
+    let text = match name {
+        // How often one is drawn, and what stands under way, is chance.
+        "g.dot" if !(updates && hangs) => read(name).replace(" at ", "\0at "),
+        "g.dot.0" if !updates => read(name).replace(" at ", "\0at "),
+        "said.dbg" if case.serial => {
+            read(name).replace(" Completion=", "\0").replace(" Cmd=", "\0")
+        }
+        "status.txt" => without_hanging_status(&read(name)),
+        "main.dag.nodes.log" => noops(&read(name)),
+        _ => return Vec::new(),
+    };
+    let lines = text.lines().map(|line| line.split('\0').next().unwrap_or_default().trim());
+    lines.filter(|line| !line.is_empty()).map(|line| format!("{name}: {line}")).collect()
+}
+
+/// Why nodes stand as they do.
+fn without_hanging_status(text: &str) -> String {
+    let nodes = text.split("Type = \"NodeStatus\"").skip(1).filter(|node| !node.contains(HANGS));
+    let one = |node: &str| {
+        let name = node.lines().find_map(|line| line.trim().strip_prefix("Node = "))?.to_owned();
+        let why = node.lines().find_map(|line| line.trim().strip_prefix("StatusDetails = "))?;
+        Some(format!("{name} {}\n", without_ids(why)))
+    };
+    nodes.filter_map(one).collect()
+}
+
+/// The numbers of nodes without jobs.
+fn noops(text: &str) -> String {
+    let ids = text.split("...\n").filter_map(|entry| entry.split(['(', ')']).nth(1));
+    let mut ids: Vec<&str> = ids.filter(|id| id.starts_with("000.")).collect();
+    ids.dedup();
+    ids.iter().map(|id| format!("{id}\n")).collect()
 }
 
 /// How a workflow is ended early, if it is.

@@ -1,12 +1,12 @@
 //! The DAG of a case: one file with nodes and edges, perhaps others below it.
 
 use super::Case;
-use super::texts::{NODE_SH, SCRIPT_SH, description, submit_file};
+use super::texts::{ENV_SH, NODE_SH, SCRIPT_SH, description, submit_file};
 use crate::sim::Rng;
 
 /// What kind of a case it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     /// Everything at once.
     Free,
     /// One node at a time.
@@ -24,10 +24,10 @@ struct Written {
     plain: bool,
 }
 
-struct Maker<'r> {
-    rng: &'r mut Rng,
-    case: Case,
-    kind: Kind,
+pub(super) struct Maker<'r> {
+    pub(super) rng: &'r mut Rng,
+    pub(super) case: Case,
+    pub(super) kind: Kind,
     /// Splices and sub-DAGs are not nested deeper.
     depth: u32,
     files: u32,
@@ -48,6 +48,9 @@ pub(super) fn make(rng: &mut Rng) -> Case {
         ("two.sub", submit_file(2)),
         ("three.sub", submit_file(3)),
         ("hold.sub", hold_file()),
+        ("first.sub", submit_file(1) + "queue 2\n"),
+        ("items.sub", description() + "queue item in (x, y)\n"),
+        ("env.sh", ENV_SH.to_owned()),
     ] {
         for folder in ["", "d1/"] {
             maker.case.files.insert(format!("{folder}{name}"), text.clone());
@@ -66,28 +69,12 @@ fn hold_file() -> String {
 
 impl Maker<'_> {
     fn whole(&mut self) {
-        let mut flags: Vec<String> = Vec::new();
-        let mut flag = |words: &[&str]| flags.extend(words.iter().map(|w| (*w).to_owned()));
-        if self.kind == Kind::Serial {
-            flag(&["-maxjobs", "1", "-maxpre", "1", "-maxpost", "1"]);
-        }
-        if self.rng.percent(15) {
-            flag(&["-AlwaysRunPost"]);
-        }
-        if self.rng.percent(10) {
-            flag(&["-priority", "5"]);
-        }
-        let mut again = flags.clone();
-        if self.rng.percent(10) {
-            again.extend(["-DoRescueFrom".to_owned(), "1".to_owned()]);
-        }
-        let third = flags.clone();
-        self.case.rounds = vec![flags, again, third];
+        self.rounds();
         self.case.serial = self.kind == Kind::Serial;
         let several = self.kind == Kind::Free && self.rng.percent(8);
-        let count = if several { 2 } else { 1 };
+        let count = if several { self.rng.between(2, 3) } else { 1 };
         for at in 0..count {
-            let file = if at == 0 { "main.dag" } else { "other.dag" };
+            let file = ["main.dag", "other.dag", "third.dag"][usize::try_from(at).unwrap_or(0)];
             let prefix = if several { format!("{at}.") } else { String::new() };
             let mut text = self.file(&prefix, !several || at == 0);
             if at == 0 {
@@ -96,28 +83,6 @@ impl Maker<'_> {
             self.case.files.insert(file.to_owned(), text);
             self.case.dags.push(file.to_owned());
         }
-    }
-
-    /// What is said of a whole DAG.
-    fn settings(&mut self) -> String {
-        let mut text = String::new();
-        if self.rng.percent(40) {
-            text += "JOBSTATE_LOG states.log\n";
-        }
-        if self.rng.percent(40) {
-            text += "NODE_STATUS_FILE status.txt 1\n";
-        }
-        if self.rng.percent(20) {
-            text += "SET_JOB_ATTR Kind = \"case\"\n";
-        }
-        if self.rng.percent(15) {
-            text += "ENV SET ORACLE=1;SECOND=two\n";
-        }
-        if self.rng.percent(20) {
-            self.case.files.insert("more.inc".to_owned(), "# nothing more\n".to_owned());
-            text += "INCLUDE more.inc\n";
-        }
-        text
     }
 
     /// A file of nodes, whose names get this prefix.
@@ -133,6 +98,10 @@ impl Maker<'_> {
         let all = ["RETRY ALL_NODES 1", "PRIORITY ALL_NODES 3", "VARS ALL_NODES extra=\"x y\""];
         if self.rng.percent(12) && nodes.iter().all(|node| node.plain) {
             lines.push(self.rng.pick(&all).to_owned());
+        }
+        if self.rng.percent(12) {
+            let name = if self.depth == 0 { "N9" } else { "Q9" };
+            lines.push(format!("JOB {name} node.sub\nSCRIPT PRE {name} env.sh $JOB"));
         }
         if self.depth == 0 && is_whole {
             self.throttle(&nodes, prefix, &mut lines);
@@ -191,6 +160,8 @@ impl Maker<'_> {
             }
             (_, 2) if self.kind == Kind::Free => format!("JOB {name} hold.sub{folder}"),
             (_, 3) if self.kind == Kind::Free => format!("JOB {name} missing.sub{folder}"),
+            (_, 5) => format!("JOB {name} first.sub{folder}"),
+            (_, 6) if self.kind == Kind::Free => format!("JOB {name} items.sub{folder}"),
             (_, 4) => format!("job {name} node.sub{}", folder.to_lowercase().replace("dir", "Dir")),
             _ => format!("JOB {name} node.sub{folder}"),
         }
@@ -247,8 +218,9 @@ impl Maker<'_> {
                 _ => "1,0",
             };
             let words = "$MAX_RETRIES $NODE_COUNT x$RETRY";
+            let debug = self.debug();
             lines.push(format!(
-                "SCRIPT {defer}PRE {name} script.sh PRE $JOB $RETRY {codes} {words}"
+                "SCRIPT {defer}{debug}PRE {name} script.sh PRE $JOB $RETRY {codes} {words}"
             ));
         }
         if self.rng.percent(25) {
@@ -262,8 +234,9 @@ impl Maker<'_> {
             };
             let words = "$RETURN $MAX_RETRIES $PRE_SCRIPT_RETURN $SUCCESS $JOB_COUNT $JOB_ABORT_COUNT \
                          $EXIT_CODES $EXIT_CODE_COUNTS";
+            let debug = self.debug();
             lines.push(format!(
-                "SCRIPT {defer}POST {name} script.sh POST $JOB $RETRY {codes} {words}"
+                "SCRIPT {defer}{debug}POST {name} script.sh POST $JOB $RETRY {codes} {words}"
             ));
         }
         if self.rng.percent(8) {
@@ -297,7 +270,7 @@ impl Maker<'_> {
         self.case.edges = edges;
         self.depth = 0;
         // Names are of the inner DAG only: they must not be taken for the outer one's.
-        let text = text.replace('Q', &format!("S{}", self.files));
+        let text = text.replace('Q', &format!("S{}", self.files)) + &self.settings_of_subdag();
         self.case.files.insert(file.clone(), text);
         lines.push(format!("SUBDAG EXTERNAL {name} {file}"));
         if self.rng.percent(25) {

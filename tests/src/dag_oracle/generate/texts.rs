@@ -31,6 +31,8 @@ round=$(cat round)
 kind=$1 node=$2 retry=$3 codes=$4
 shift 4
 echo "$round $kind $node $retry begin $where $*" >> runs
+echo "$kind of $node"
+echo "try $retry" >&2
 n=$((retry + 1))
 code=$(echo "$codes" | cut -d, -f$n)
 [ -n "$code" ] || code=${codes##*,}
@@ -41,6 +43,12 @@ defer) code=0; [ -e "deferred-$round-$kind-$node-$retry" ] || code=7; : > "defer
 esac
 echo "$round $kind $node $retry end $code" >> runs
 exit $code
+"#;
+
+/// `env.sh NODE`: a script that tells what of the DAG's own environment reaches it.
+pub(super) const ENV_SH: &str = r#"#!/bin/sh
+while [ ! -e runs ]; do cd ..; done
+echo "$(cat round) environment of $1: $ORACLE,$SECOND,$INNER" >> runs
 "#;
 
 /// A submit file of so many jobs.

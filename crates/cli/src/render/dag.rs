@@ -115,7 +115,7 @@ impl Tell for Obeyed {
     fn tell(&self, _: Dialect) -> Said {
         Said {
             out: self.done.iter().map(|node| format!("{node} {}.\n", self.did)).collect(),
-            err: self.errors.iter().map(|error| format!("error: {error}\n")).collect(),
+            err: self.errors.iter().map(|error| format!("updraft dag: {error}\n")).collect(),
         }
     }
 }

@@ -34,6 +34,8 @@ pub struct View {
     pub nodes: Vec<NodeView>,
     /// Parent and child, by their places in `nodes`.
     pub edges: Vec<(usize, usize)>,
+    /// The node that waits for all others (FINAL).
+    pub last: Option<usize>,
 }
 
 /// A node of a run.
@@ -158,6 +160,9 @@ impl View {
         for (parent, child) in &self.edges {
             parents[*child].push(*parent);
         }
+        if let Some(last) = self.last {
+            parents[last] = (0..self.nodes.len()).filter(|node| *node != last).collect();
+        }
         let end = |node: &usize| self.nodes[*node].time().map(|(_, to)| to);
         let last = (0..self.nodes.len()).filter(|node| end(node).is_some());
         // of those that ended in one second the one that waited for more
@@ -195,6 +200,9 @@ impl View {
                     ready.push(*child);
                 }
             }
+        }
+        if let Some(last) = self.last {
+            depth[last] = depth.iter().max().map_or(0, |deepest| deepest + 1);
         }
         depth
     }
@@ -335,6 +343,16 @@ pub(crate) mod tests {
         let view = example();
         assert_eq!(view.slowest_chain(), [0, 3]);
         assert_eq!(View::default().slowest_chain(), [0_usize; 0]);
+    }
+
+    #[test]
+    fn what_waits_for_all_others_is_behind_them_all() {
+        let mut view = example();
+        let spans = vec![Span { part: Part::Run, from: 190, to: 200, failed: false }];
+        view.nodes.push(NodeView { name: "last".to_owned(), spans, ..view.nodes[3].clone() });
+        view.last = Some(view.nodes.len() - 1);
+        assert_eq!(view.slowest_chain(), [0, 3, 6]);
+        assert_eq!(view.depths()[6], 3);
     }
 
     #[test]

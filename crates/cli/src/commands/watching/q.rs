@@ -27,6 +27,7 @@ use crate::render::jobs::queue;
 use crate::render::reasons::advice;
 use crate::render::reasons::analysis;
 use crate::render::values::view::{Moment, View};
+use crate::render::workflow::bars;
 
 /// Options of HTCondor's `condor_q` that are not built.
 pub const NOT_YET: &[&str] = &["addr", "schedd-constraint", "jobset", "grid", "userprios"];
@@ -85,7 +86,15 @@ pub fn run(args: &QArgs, call: &Call) -> Result<Outcome> {
             found.show(args, &moment, call.dialect, |answer| queue::render_table(answer, table))
         }
         (Some(instead), _) => instead.render(&found.jobs, &moment, call.dialect),
-        (None, Some(wanted)) => analysed(args, wanted, &found, &moment)?,
+        (None, Some(wanted)) => {
+            let told = analysed(args, wanted, &found, &moment)?;
+            match (&mut client, call.dialect) {
+                (Some(client), Dialect::Updraft) => {
+                    told + &of_dags(client, asked.select.clone(), &found, true)?
+                }
+                _ => told,
+            }
+        }
         (None, None) => match &args.layout.group_by {
             Some(names) => by_values(args, names, &found, &moment, call)?,
             None => table(args, found, &mut client, asked.select, &moment, call)?,
@@ -151,9 +160,9 @@ fn of_dags(
         }
         if tells_nodes && !dag.waiting.is_empty() {
             text += &format!("Nodes of the DAG {job} that are not in the queue yet:\n");
-            let told = dag.waiting.iter().take(WAITING_TOLD);
-            text.extend(told.map(|why| format!("  {why}\n")));
-            if dag.waiting.len() > WAITING_TOLD {
+            let lines = bars::waiting(&dag.waiting);
+            text.extend(lines.iter().take(WAITING_TOLD).map(|why| format!("  {why}\n")));
+            if lines.len() > WAITING_TOLD {
                 text += &format!("  and others:  updraft dag status {job}\n");
             }
         }

@@ -3,7 +3,7 @@
 
 use dagman::Workflow;
 use dagman::record::story::{self, NodeStory, Story};
-use dagman::workflow::{Node, ScriptKind};
+use dagman::workflow::{Node, NodeIndex, ScriptKind};
 
 use crate::render::workflow::{NodeView, Part, Span, State, View};
 
@@ -34,6 +34,7 @@ pub(super) fn of_story(workflow: &Workflow, story: &Story, now: i64) -> View {
         exit: story.exit,
         nodes: nodes.collect(),
         edges: edges.collect(),
+        last: workflow.final_node().map(NodeIndex::position),
         ..View::default()
     };
     for node in in_order(workflow) {

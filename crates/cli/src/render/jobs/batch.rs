@@ -104,7 +104,12 @@ struct Batch<'a> {
     running: u64,
     held: u64,
     done: u64,
+    /// [`OF_DAGS`] of the batch's DAG and of those inside it, together.
+    of_dags: [u64; 3],
 }
+
+/// What a DAG's job has of its nodes: all, those that are done, those that failed.
+const OF_DAGS: [&str; 3] = [attr::DAG_NODES_TOTAL, attr::DAG_NODES_DONE, attr::DAG_NODES_FAILED];
 
 fn gather<'a>(jobs: &[View<'a>], dialect: Dialect) -> Vec<Batch<'a>> {
     let mut batches: Vec<Batch<'a>> = Vec::new();
@@ -139,12 +144,17 @@ impl<'a> Batch<'a> {
             running: 0,
             held: 0,
             done: 0,
+            of_dags: [0; 3],
         }
     }
 
     fn add(&mut self, job: View<'a>) {
         if job.int(attr::DAG_NODES_TOTAL).is_some() {
-            self.dag = Some(job);
+            // The first is the outermost.
+            self.dag.get_or_insert(job);
+            for (sum, name) in self.of_dags.iter_mut().zip(OF_DAGS) {
+                *sum += job.int(name).and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+            }
             return;
         }
         let Some(span) = job.span() else { return };
@@ -179,9 +189,8 @@ impl<'a> Batch<'a> {
         match self.dialect {
             Dialect::HtCondor => 0,
             Dialect::Updraft | Dialect::Pbs => {
-                let of_dag =
-                    self.dag.and_then(|dag| u64::try_from(dag.int(attr::DAG_NODES_FAILED)?).ok());
-                of_dag.unwrap_or_else(|| self.failed.values().sum())
+                let [_, _, failed] = self.of_dags;
+                self.dag.map_or_else(|| self.failed.values().sum(), |_| failed)
             }
         }
     }
@@ -190,12 +199,13 @@ impl<'a> Batch<'a> {
     fn counts(&self) -> [String; 6] {
         let here = self.jobs.map_or(0, |jobs| jobs.count);
         let idle = here - self.running - self.held - self.done;
-        let number = |name| self.dag.and_then(|dag| u64::try_from(dag.int(name)?).ok());
         let gone = self.submitted.values().sum::<u64>().saturating_sub(here);
         let ended = (gone + self.done).saturating_sub(self.failed());
-        let done = number(attr::DAG_NODES_DONE).unwrap_or(ended);
         let later: u64 = self.later.values().sum();
-        let total = number(attr::DAG_NODES_TOTAL).unwrap_or(gone + here + later);
+        let (done, total) = match (self.dag, self.of_dags) {
+            (Some(_), [total, done, _]) => (done, total),
+            (None, _) => (ended, gone + here + later),
+        };
         [done, self.failed(), self.running, idle, self.held, total]
             .map(|n| if n == 0 { "_".to_owned() } else { n.to_string() })
     }
@@ -245,6 +255,26 @@ mod tests {
             &expect_test::expect![[r#"
             OWNER BATCH_NAME    SUBMITTED   DONE   RUN    IDLE  TOTAL JOB_IDS
             alice ID: 7       11/22 16:06      8      2      _     10 7.8-9
+        "#]],
+        );
+    }
+
+    #[test]
+    fn the_nodes_of_a_dag_and_of_those_inside_it_are_counted_together() {
+        let dag = |cluster, nodes: [u32; 3]| {
+            let [total, done, failed] = nodes;
+            let nodes = format!(
+                "JobBatchName = \"b\"\nDAG_NodesTotal = {total}\nDAG_NodesDone = {done}\nDAG_NodesFailed = {failed}"
+            );
+            job(cluster, 0, &nodes)
+        };
+        let ads = dag(7, [30, 4, 2]) + &job(8, 0, "JobBatchName = \"b\"") + &dag(9, [5, 1, 0]);
+        check(
+            &ads,
+            Dialect::Updraft,
+            &expect_test::expect![[r#"
+            OWNER BATCH_NAME    SUBMITTED   DONE FAILED   RUN    IDLE  TOTAL JOB_IDS
+            alice b           11/22 16:06      5      2      1      _     35 8.0
         "#]],
         );
     }

@@ -28,6 +28,26 @@ pub struct Standing {
     pub waiting: Vec<String>,
 }
 
+/// So many of the nodes that wait for the same are named.
+const NAMED: usize = 3;
+
+/// Why nodes wait, `NODE: why` for each; of neighbours that wait for the same, once.
+pub fn waiting(each: &[String]) -> Vec<String> {
+    let mut groups: Vec<(Vec<&str>, &str)> = Vec::new();
+    for line in each {
+        let (node, why) = line.split_once(": ").unwrap_or((line, ""));
+        match groups.last_mut() {
+            Some((nodes, same)) if *same == why => nodes.push(node),
+            _ => groups.push((vec![node], why)),
+        }
+    }
+    let told = groups.iter().map(|(nodes, why)| {
+        let more = if nodes.len() > NAMED { ", ..." } else { "" };
+        format!("{}{more}: {why}", nodes[..nodes.len().min(NAMED)].join(", "))
+    });
+    told.collect()
+}
+
 /// What the DAG's own job does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Driver {
@@ -85,7 +105,12 @@ pub fn text(standing: &Standing, paint: Paint) -> String {
         (true, 1) => format!("DAG {job}, 1 node, {}", span(*elapsed_s)),
         (true, _) => format!("DAG {job}, {total} nodes, {}", span(*elapsed_s)),
     };
+    let failed = standing.states.iter().any(|(name, count)| *name == "failed" && *count > 0);
     match (standing.exit, standing.eta_s) {
+        // Only FINAL makes it so.
+        (Some(0), _) if failed => {
+            text += ", over with exit status 0, as FINAL decided, though nodes failed";
+        }
         (Some(exit), _) => {
             let _ = write!(text, ", over with exit status {exit}");
         }
@@ -123,10 +148,13 @@ pub fn text(standing: &Standing, paint: Paint) -> String {
             format!("{name:>20} {count:>8} {}", paint.text(tone, &bar)).trim_end()
         );
     }
-    for why in standing.waiting.iter().take(MAX_WAITING) {
+    for why in waiting(&standing.waiting).iter().take(MAX_WAITING) {
         let _ = writeln!(text, "{why}");
     }
     tell_failed(&mut text, &standing.failed, "", paint);
+    if standing.exit.is_some_and(|exit| exit != 0) || (standing.exit.is_some() && failed) {
+        let _ = writeln!(text, "Run again what was not done:  updraft dag rerun {job}");
+    }
     text
 }
 
@@ -206,8 +234,15 @@ mod tests {
         expect_test::expect_file!["../../../tests/golden/dag/bars.txt"]
             .assert_eq(&text(&standing, Paint::Off));
         let many = Standing { failed: vec![failed("n"); 25], exit: Some(1), ..standing };
-        assert!(text(&many, Paint::Off).ends_with("and 5 more\n"));
-        assert!(text(&many, Paint::Off).contains("over with exit status 1"));
+        let over = text(&many, Paint::Off);
+        assert!(over.ends_with("and 5 more\nRun again what was not done:  updraft dag rerun 7\n"));
+        assert!(over.contains("over with exit status 1\n"));
+        let by_final = text(&Standing { exit: Some(0), ..many.clone() }, Paint::Off);
+        assert!(
+            by_final.contains("status 0, as FINAL decided, though nodes failed\n"),
+            "{by_final}"
+        );
+        assert!(by_final.ends_with("dag rerun 7\n"), "{by_final}");
         let halted = Standing { exit: None, is_halted: true, ..many };
         let first = text(&halted, Paint::Off);
         assert!(first.lines().next().unwrap().ends_with("updraft dag resume 7"), "{first}");
@@ -236,6 +271,20 @@ mod tests {
         assert!(text(&empty, Paint::Off).starts_with("DAG 0, without nodes, 0s, over"));
         let begins = Standing { job: 8, states: vec![("done", 0)], ..Standing::default() };
         assert_eq!(text(&begins, Paint::Off), "DAG 8, whose nodes are not known yet, 0s\n");
+    }
+
+    #[test]
+    fn neighbours_that_wait_for_the_same_are_told_together() {
+        let of = |name: &str, why: &str| format!("{name}: {why}");
+        let mut each: Vec<String> =
+            (1..=4).map(|n| of(&format!("A{n}"), "its turn comes")).collect();
+        each.extend([of("B", "waits for its parent C: D"), of("E", "its turn comes")]);
+        let expected = [
+            "A1, A2, A3, ...: its turn comes",
+            "B: waits for its parent C: D",
+            "E: its turn comes",
+        ];
+        assert_eq!(waiting(&each), expected);
     }
 
     #[test]

@@ -37,7 +37,8 @@ pub fn svg(view: &View) -> String {
     let mut out = picture(width, height, 11);
     let mut title = format!("{}: {}", view.title, span(length));
     if !chain.is_empty() {
-        let _ = write!(title, ", the slowest chain has {} nodes", chain.len());
+        let s = if chain.len() == 1 { "" } else { "s" };
+        let _ = write!(title, ", the slowest chain has {} node{s}", chain.len());
     }
     if left_out > 0 {
         let _ = write!(title, "; {left_out} shorter nodes are not drawn");

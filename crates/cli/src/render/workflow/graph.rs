@@ -16,7 +16,7 @@ const MAX_BOXES: usize = 2000;
 const MAX_LINES: usize = 10_000;
 
 /// Boxes side by side; a layer of more has several rows.
-const ROW: usize = 24;
+const ROW: usize = 12;
 
 const BOX_WIDTH: usize = 150;
 const BOX_HEIGHT: usize = 34;

@@ -28,6 +28,9 @@ pub fn html(view: &View) -> String {
     );
     let outcome = match view.exit {
         None => "it goes on".to_owned(),
+        Some(0) if view.nodes.iter().any(|node| node.state == State::Failed) => {
+            "over with exit status 0, as FINAL decided, though <span class=\"bad\">nodes failed</span>".to_owned()
+        }
         Some(0) => "done well".to_owned(),
         Some(exit) => format!("<span class=\"bad\">ended with {exit}</span>"),
     };

@@ -89,8 +89,15 @@ fn limits_of(settings: &[String]) -> Result<NewThrottles> {
 #[expect(clippy::disallowed_methods, reason = "a person waits, and not for ever")]
 fn give(job: ClusterId, order: &Order) -> Result<Answer> {
     let ad = dag_ad(job)?;
-    if status(&ad) != JobStatus::Running.number() {
-        bail!("the DAG {job} does not run, so that nobody takes orders: updraft dag rerun {job}");
+    let status = status(&ad);
+    if status == JobStatus::Held.number() {
+        bail!("the DAG {job} is held, so that nobody takes orders: updraft release {job}");
+    }
+    if status == JobStatus::Idle.number() {
+        bail!("the DAG {job} waits to be started: give the order when it runs");
+    }
+    if status != JobStatus::Running.number() {
+        bail!("the DAG {job} is over, so that nobody takes orders: updraft dag rerun {job}");
     }
     let file = dag_file(&ad).with_context(|| format!("job {job} names no DAG file"))?;
     let place = shell::give(&Names::new(&file, false).orders(), order)?;
@@ -137,7 +144,12 @@ pub(super) fn rerun(job: ClusterId, from: &[String], json: bool, call: &Call) ->
         Start::From(_, path) => Some(path),
         Start::Fresh => None,
     };
-    let went_well = ad.literal(attr::EXIT_CODE).and_then(Value::as_i64) == Some(0);
+    // A FINAL that ends well makes the exit code 0 whatever failed.
+    let number = |name: &str| ad.literal(name).and_then(Value::as_i64);
+    let is_none = |name: &str| number(name).unwrap_or(0) == 0;
+    let went_well = number(attr::EXIT_CODE) == Some(0)
+        && is_none(attr::DAG_NODES_FAILED)
+        && is_none(attr::DAG_NODES_FUTILE);
     if from.is_empty() && (went_well || rescue.is_none()) {
         bail!("nothing of the DAG {job} failed: name the nodes to begin from, with --from NODE");
     }

@@ -87,7 +87,7 @@ use crate::line::exit::Exit;
 use crate::line::outcome::Outcome;
 use crate::line::output;
 use crate::line::output::complain;
-use crate::line::usage::{Mistake, Place, Usage, missing};
+use crate::line::usage::{Mistake, Place, Usage, missing, no_number};
 use crate::pool::answering;
 use crate::render::dialect::Dialect;
 use crate::verbs::not_yet::NOT_YET;
@@ -320,6 +320,12 @@ fn perform(verb: &Verb, call: &Call, words: &[String]) -> ExitCode {
                 complain(&said);
                 return wrong.into();
             }
+            if let (SpellError::Args(ArgError::Missing { option, .. }), Some(usage)) =
+                (&error, &usage)
+                && let Some(said) = no_number(&call.name, option)
+            {
+                return say_usage(usage, &said, wrong);
+            }
             let lead = if of_htcondor { "Error" } else { &call.name };
             complain(&format!("{lead}: {error}\n"));
             return wrong.into();
@@ -334,6 +340,11 @@ fn perform(verb: &Verb, call: &Call, words: &[String]) -> ExitCode {
         Err(error) => {
             if let (ErrorKind::MissingRequiredArgument, Some(usage)) = (error.kind(), &usage) {
                 return say_usage(usage, "", wrong);
+            }
+            if let (Some(usage), Some(option)) = (&usage, not_a_number(&error))
+                && let Some(said) = no_number(&call.name, &option)
+            {
+                return say_usage(usage, &said, wrong);
             }
             if let Some(told) = wrong_value(&error).filter(|_| !of_htcondor) {
                 complain(&format!("{}: {told}\n", call.name));
@@ -353,17 +364,28 @@ fn wrong_value(error: &clap::Error) -> Option<String> {
     if error.kind() != ErrorKind::ValueValidation {
         return None;
     }
-    let text = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.clone()),
-        _ => None,
-    };
     let source = std::error::Error::source(error)?;
     let is_number = source.is::<std::num::ParseIntError>();
-    let (value, of) = (text(ContextKind::InvalidValue)?, text(ContextKind::InvalidArg)?);
+    let value = context(error, ContextKind::InvalidValue)?;
+    let of = context(error, ContextKind::InvalidArg)?;
     is_number.then(|| match of.as_str() {
         "<JOB>" => format!("{value} is no job's number, as updraft q shows it"),
         of => format!("{value} is no number that {of} can be"),
     })
+}
+
+/// The option that wants a number, of which a word is none.
+fn not_a_number(error: &clap::Error) -> Option<String> {
+    wrong_value(error)?;
+    let of = context(error, ContextKind::InvalidArg)?;
+    Some(of.trim_start_matches('-').split(' ').next().unwrap_or_default().to_owned())
+}
+
+fn context(error: &clap::Error, kind: ContextKind) -> Option<String> {
+    match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        _ => None,
+    }
 }
 
 /// Says what a verb has to say. Nothing else prints a verb's outcome.

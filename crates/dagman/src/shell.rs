@@ -39,7 +39,8 @@ mod submitting;
 mod telling;
 mod unchanged;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use client::Home;
 use model::ClusterId;
@@ -47,7 +48,8 @@ use model::ClusterId;
 use crate::Workflow;
 use crate::core::Options;
 use crate::record::Names;
-use crate::record::condor_sub::{HandedOn, Program};
+use crate::record::condor_sub::{DagJob, HandedOn, Program};
+use crate::workflow::DagSettings;
 
 pub use engine::{RESTART, run};
 pub use facts::{NODE_RETRY, OwnJob, fact, own_job};
@@ -80,6 +82,8 @@ pub struct Setup {
     pub argv: Vec<String>,
     /// Reads the DAG files.
     pub load: Box<Load<'static>>,
+    /// Reads what a sub-DAG's file says of its job.
+    pub settings_of: Arc<SettingsOf>,
 }
 
 /// How a run is made.
@@ -119,6 +123,8 @@ pub struct Manner {
     /// `DAGMAN_GENERATE_SUBDAG_SUBMITS`: whether the descriptions of sub-DAGs are made anew also
     /// where there are some.
     pub generate_subdag_submits: bool,
+    /// How sub-DAGs are described besides.
+    pub of_site: OfSite,
     /// `DAGMAN_INHERIT_ATTRS`: what nodes' jobs take over from the DAG's own.
     pub inherit_attrs: Vec<String>,
     /// `DAGMAN_INHERIT_ATTRS_PREFIX`: what stands before the names of those.
@@ -149,6 +155,7 @@ impl Default for Manner {
             prohibit_multi_jobs: false,
             failed_on_hold: false,
             generate_subdag_submits: true,
+            of_site: OfSite::default(),
             inherit_attrs: Vec::new(),
             inherit_prefix: String::new(),
             nodes_log: "@(DAG_DIR)/@(DAG_FILE).nodes.log".to_owned(),
@@ -160,6 +167,35 @@ impl Default for Manner {
 /// Reads the DAG files, with the rescue file that the run begins from. What is wrong, or odd, is
 /// told a line each.
 pub type Load<'a> = dyn Fn(Option<&str>) -> Result<(Workflow, Vec<String>), Vec<String>> + 'a;
+
+/// Reads what the DAG file of this name says of the job that runs it, as seen from a folder. What
+/// is wrong is told a line each.
+pub type SettingsOf = dyn Fn(&Path, &str) -> Result<DagSettings, Vec<String>> + Send + Sync;
+
+/// What the pool's configuration says of each job that runs a DAG.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OfSite {
+    /// `DAGMAN_INSERT_SUB_FILE`: a file with lines for its description.
+    pub insert_sub_file: Option<String>,
+    /// `DAGMAN_MANAGER_JOB_APPEND_GETENV`: variables that it takes over too; `True` is all.
+    pub get_env: Vec<String>,
+}
+
+impl OfSite {
+    /// Has a job described so.
+    ///
+    /// # Errors
+    /// In words, if the file cannot be read.
+    pub fn complete(&self, job: &mut DagJob) -> Result<(), String> {
+        if let Some(file) = &self.insert_sub_file {
+            let text = client::site::read_text(file);
+            let text = text.map_err(|error| format!("read {file}: {error}"))?;
+            job.inserted = Some(text.trim_end().to_owned());
+        }
+        job.get_env.extend(self.get_env.iter().cloned());
+        Ok(())
+    }
+}
 
 /// Why a run could not be made. The DAG is where it was.
 #[derive(Debug, thiserror::Error)]

@@ -20,7 +20,7 @@ mod settings;
 mod text;
 mod write;
 
-pub use assemble::{Assembled, FileError, Files, Looked, Options, assemble, look};
+pub use assemble::{Assembled, FileError, Files, Looked, Options, assemble, job_settings, look};
 pub use build::{Builder, NewNode};
 pub use check::check;
 pub use cycle::find as find_cycle;
@@ -31,7 +31,9 @@ pub use node::{
     ScriptDebug, ScriptKind, ScriptStream, SkipUnchanged, Tolerance, ToleranceLimit, Var, VarPlace,
     WhenExceeded,
 };
-pub use settings::{Category, CategoryIndex, DagSettings, Dot, Environment, NodeStatusFile};
+pub use settings::{
+    Category, CategoryIndex, DagSettings, Dot, Environment, NodeStatusFile, save_file, variables,
+};
 
 pub(crate) use write::retry_options;
 pub use write::write;

@@ -119,6 +119,15 @@ impl Usage {
     }
 }
 
+/// What `condor_submit_dag` says of an option whose number, if any, is none.
+pub fn no_number(command: &str, option: &str) -> Option<String> {
+    let usage = Usage::of(command).filter(|_| command == "condor_submit_dag")?;
+    let flags = usage.text.lines().filter_map(|line| line.trim_start().strip_prefix('-'));
+    let mut names = flags.filter_map(|line| line.split(' ').next());
+    let name = names.find(|name| name.eq_ignore_ascii_case(option))?;
+    Some(format!("Error: -{option} (-{name}) additional argument required to be a integer"))
+}
+
 /// What HTCondor 25.14 says of an option that lacks its values, as `word` it was written; `None`
 /// where that is not recorded.
 pub fn missing(command: &str, option: &str, word: &str) -> Option<String> {

@@ -211,6 +211,8 @@ impl Core {
             (result, _) => result,
         };
         match result {
+            // Where its end ends the retries, HTCondor's says no more.
+            _ if self.is_cut_short(node, end.code()) => format!("POST script {post}"),
             0 => format!("POST script {post}"),
             code if code <= SUBMIT_FAILED => {
                 format!("Job failed due to DAGMAN error {code} and POST Script {post}")

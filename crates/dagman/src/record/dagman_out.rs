@@ -9,7 +9,7 @@ use super::story::{FAILED_FOR_GOOD, REOPENED, SKIPPED, UNCHANGED};
 use crate::core::{
     Core, Ending, Event, Failure, JobEnd, JobFact, JobsEnd, NOOP_PROC, NodeState, ScriptEnd,
 };
-use crate::workflow::{Description, Node, NodeIndex, ScriptKind};
+use crate::workflow::{Description, Node, NodeIndex, NodeKind, ScriptKind};
 
 /// What dagman says of itself when it begins.
 #[derive(Clone, Debug)]
@@ -66,14 +66,19 @@ pub fn loaded(core: &Core, dag_files: &[String]) -> Vec<String> {
     ] {
         lines.push(format!("\t{name}: {value}"));
     }
-    lines.push(format!("Parsing {} dagfiles", dag_files.len()));
-    lines.extend(dag_files.iter().map(|file| format!("Parsing {file} ...")));
+    lines.extend(parsing(dag_files));
     lines.push("Adjusting edges".to_owned());
     lines.push(format!("Dag contains {} total nodes", core.counts().total));
     lines.push("Bootstrapping...".to_owned());
     let done = core.workflow().nodes().filter(Node::is_done).count();
     lines.push(format!("Number of pre-completed nodes: {done}"));
     lines
+}
+
+/// What is read, whether it can be read or not.
+pub fn parsing(dag_files: &[String]) -> Vec<String> {
+    let each = dag_files.iter().map(|file| format!("Parsing {file} ..."));
+    std::iter::once(format!("Parsing {} dagfiles", dag_files.len())).chain(each).collect()
 }
 
 /// The lines of an event, which has not been applied yet.
@@ -227,7 +232,9 @@ fn submit_failed(core: &Core, node: NodeIndex, tries: u32, why: &str, now: &Stam
     let name = core.workflow().node(node).name();
     let times = if tries == 1 { "try" } else { "tries" };
     let failure = ulog("ULOG_SUBMIT_FAILURE", name, "-1.-1.-1", now);
-    let mut lines = submitting(core, node);
+    // Of a sub-DAG that cannot be described, HTCondor's submits nothing.
+    let is_subdag = core.workflow().node(node).kind() == NodeKind::Subdag;
+    let mut lines = if is_subdag { Vec::new() } else { submitting(core, node) };
     lines.push(format!("ERROR: submit attempt failed, {why}"));
     lines.push(format!("{failure} {why}"));
     lines.push(format!("Node submit failed after {tries} {times}."));

@@ -8,7 +8,11 @@ use crate::workflow::{DotState, dot};
 /// The picture at a moment. `include` is the name and the text of a file that comes into the
 /// graph's body.
 pub fn text(core: &Core, now: &Stamp, include: Option<(&str, &str)>) -> String {
-    dot(core.workflow(), &now.in_status(), include, |node| look(core.state(node)))
+    dot(core.workflow(), &now.in_status(), include, |node| match core.state(node) {
+        // Before anything begins, what is marked DONE is only that.
+        NodeState::Waiting { .. } if core.workflow().node(node).is_done() => DotState::Done,
+        state => look(state),
+    })
 }
 
 fn look(state: &NodeState) -> DotState {

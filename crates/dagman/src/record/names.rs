@@ -1,5 +1,7 @@
 //! The names of a DAG's files. Knows nothing of what is in them.
 
+use crate::workflow::save_file;
+
 /// The files of one run, named after the first DAG file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
@@ -116,6 +118,14 @@ impl Names {
         format!("{}{number:03}", self.rescue_stem())
     }
 
+    /// A save point's file, as it is named: one without a folder lies with the others.
+    pub fn save_point(&self, name: &str) -> String {
+        match self.primary.rsplit_once('/') {
+            Some((dir, _)) if !name.contains('/') => format!("{dir}/{}", save_file(name)),
+            Some(_) | None => save_file(name),
+        }
+    }
+
     fn with(&self, suffix: &str) -> String {
         format!("{}.{suffix}", self.primary)
     }
@@ -126,4 +136,21 @@ pub fn rescue_number(name: &str, stem: &str) -> Option<u32> {
     let digits = name.strip_prefix(stem)?;
     let number = digits.parse().ok().filter(|number| (1..=MAX_RESCUE).contains(number))?;
     (digits.len() == 3).then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_save_point_that_is_named_without_a_folder_lies_with_the_others_of_its_dag() {
+        for (primary, name, expected) in [
+            ("a.dag", "B-a.dag.save", "save_files/B-a.dag.save"),
+            ("in/a.dag", "B-a.dag.save", "in/save_files/B-a.dag.save"),
+            ("in/a.dag", "./mine.save", "./mine.save"),
+            ("a.dag", "save_files/B-a.dag.save", "save_files/B-a.dag.save"),
+        ] {
+            assert_eq!(Names::new(primary, false).save_point(name), expected, "{primary} {name}");
+        }
+    }
 }

@@ -78,6 +78,9 @@ fn is_cut_off(core: &Core) -> bool {
 fn node_text(core: &Core, node: crate::workflow::NodeIndex, name: &str) -> String {
     let (mut number, mut word, mut details) = standing(core.state(node));
     let (mut queued, mut held) = (0, 0);
+    if *core.state(node) == NodeState::Done && core.workflow().node(node).is_done_from_its_line() {
+        details = "User defined as DONE".to_owned();
+    }
     // PRERUN to POSTRUN
     if is_cut_off(core) && matches!(number, 2..=4) {
         details = format!("Was {word}");

@@ -1,15 +1,17 @@
 //! The files against those that HTCondor 25.14 wrote, and the shapes that their readers match.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use expect_test::expect;
 use jiff::tz::TimeZone;
 use model::{ClusterId, JobId, Now, Timestamp};
 
-use super::condor_sub::{DagJob, HandedOn, Program, variables};
+use super::condor_sub::{DagJob, HandedOn, Program};
 use super::*;
 use crate::core::{Core, Event, Input, JobEnd, JobFact, Options, Throttles, run_batch};
 use crate::workflow::{Abort, Builder, NewNode, NodeIndex, NodeKind, Retry, Script, ScriptKind};
+use crate::workflow::{DagSettings, Environment, variables};
 
 fn stamp() -> Stamp {
     Stamp::new(Timestamp::from_secs(1_795_364_771), TimeZone::UTC)
@@ -336,7 +338,7 @@ fn the_description_of_the_dags_job_is_htcondors() {
     let job = DagJob {
         dag_files: vec!["good.dag".to_owned()],
         dagman: Program { path: "/usr/bin/condor_dagman".to_owned(), words: Vec::new() },
-        options: vec!["-AutoRescue".to_owned(), "1".to_owned()],
+        options: vec![vec!["-AutoRescue".to_owned(), "1".to_owned()]],
         made_by: "condor_submit_dag good.dag".to_owned(),
         ..DagJob::default()
     };
@@ -370,7 +372,7 @@ fn what_sub_dags_inherit_is_in_the_arguments_and_holds_for_the_dag_itself() {
     let check = |handed_on: HandedOn, expected: &[&str]| {
         let dag_files = vec!["s.dag".to_owned()];
         let dagman = Program { path: "/usr/bin/condor_dagman".to_owned(), words: Vec::new() };
-        let options = vec!["-AutoRescue".to_owned(), "1".to_owned()];
+        let options = vec![vec!["-AutoRescue".to_owned(), "1".to_owned()]];
         let batch_name = Some("foo".to_owned());
         let job = DagJob { dag_files, dagman, options, handed_on, batch_name, ..DagJob::default() };
         let text = job.text();
@@ -388,10 +390,10 @@ fn what_sub_dags_inherit_is_in_the_arguments_and_holds_for_the_dag_itself() {
     check(
         handed_on,
         &[
-            "-AutoRescue 1 -insert_env AA=1;B=two' 'words -include_env FOO -outfile_dir od -notification complete\"\n",
+            "$ -notification complete -dagman /usr/bin/condor_dagman -outfile_dir od -AutoRescue 1 -include_env FOO -insert_env AA=1;B=two' 'words\"\n",
             ",BEARER_TOKEN_FILE,FOO\n",
-            "notification = complete\nMy.JobBatchName = \"foo\"\nremove_kill_sig",
-            "environment = \"_CONDOR_DAGMAN_LOG=od/s.dag.dagman.out _CONDOR_MAX_DAGMAN_LOG=0 AA=1 B=two' 'words\"\n",
+            "s.dag.dagman.log\nMy.JobBatchName = \"foo\"\nremove_kill_sig",
+            "environment = \"AA=1 B=two' 'words _CONDOR_DAGMAN_LOG=od/s.dag.dagman.out _CONDOR_MAX_DAGMAN_LOG=0\"\nnotification = complete\nqueue\n",
         ],
     );
     let handed_on = HandedOn {
@@ -405,11 +407,53 @@ fn what_sub_dags_inherit_is_in_the_arguments_and_holds_for_the_dag_itself() {
         handed_on,
         &[
             "-f -l . -Debug 5 -Lockfile s.dag.lock",
-            "-AutoRescue 1 -do_recurse -AllowVersionMismatch -import_env\"\n",
+            "-AutoRescue 1 -AllowVersionMismatch -import_env -do_recurse\"\n",
             "getenv      = True\n",
         ],
     );
-    assert_eq!(variables("A=1;B"), Err("B"));
+    let pair = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    for (text, expected) in [
+        ("A=1;B", Err("B")),
+        ("A=1; B =x=y;", Ok(vec![("A", "1"), ("B", "x=y")])),
+        ("|A=1;2|B=2", Ok(vec![("A", "1;2"), ("B", "2")])),
+        ("=2", Err("=2")),
+    ] {
+        assert_eq!(variables(text), expected.map(|all| all.into_iter().map(pair).collect()));
+    }
+}
+
+#[test]
+fn what_a_dag_s_files_say_of_its_job_comes_between_what_the_site_and_the_command_line_say() {
+    let settings = DagSettings {
+        config: Some("./own.conf".to_owned()),
+        environment: Environment {
+            get: vec!["X".to_owned(), "Y".to_owned()],
+            set: vec!["A=2".to_owned()],
+        },
+        job_attributes: vec![("Kind".to_owned(), "\"x\"".to_owned())],
+        ..DagSettings::default()
+    };
+    let mut job = DagJob {
+        dag_files: vec!["s.dag".to_owned()],
+        handed_on: HandedOn { insert_env: vec!["A=1".to_owned()], ..HandedOn::default() },
+        inserted: Some("+site = 1".to_owned()),
+        appended: vec!["+line = 1".to_owned()],
+        ..DagJob::default()
+    };
+    job.take_over(&settings, Path::new("/home/alice")).unwrap();
+    let text = job.text();
+    for part in [
+        "-include_env X,Y -insert_env A=1 -insert_env A=2\"\n",
+        "environment = \"A=2 _CONDOR_DAGMAN_CONFIG_FILE=/home/alice/own.conf _CONDOR_DAGMAN_LOG",
+        "\n+site = 1\nMy.Kind = \"x\"\n+line = 1\nqueue\n",
+    ] {
+        assert!(text.contains(part), "{part} in\n{text}");
+    }
+    assert_eq!(
+        job.take_over(&settings, Path::new("/tmp")),
+        Err("Conflicting DAGMan config files specified: /home/alice/own.conf and /tmp/own.conf"
+            .to_owned())
+    );
 }
 
 #[test]
@@ -468,7 +512,6 @@ fn a_node_that_is_not_in_the_queue_says_why() {
     check(
         Input::Begin,
         &[
-            "A: is being submitted",
             "B: as many nodes of its category k are in the queue as may (MAXJOBS 1)",
             "P: its PRE script runs",
             "Q: as many PRE scripts run as may (-maxpre 1)",
@@ -511,6 +554,22 @@ fn rescue_numbers_rise_and_the_last_is_written_anew() {
     assert_eq!(rescue::next_number(numbers, 4), 4);
     assert_eq!(rescue::next_number(std::iter::empty(), 100), 1);
     assert_eq!(Names::new("d/a.dag", true).rescue(7), "d/a.dag_multi.rescue007");
+}
+
+#[test]
+fn a_node_whose_own_line_says_done_is_told_from_one_that_a_rescue_file_names() {
+    let mut builder = Builder::new(vec!["a.dag".to_owned()]);
+    builder.add_node(&NewNode { done: true, ..NewNode::job("A", "n.sub") }).unwrap();
+    let b = builder.add_node(&NewNode::job("B", "n.sub")).unwrap();
+    builder.set_done(b, true);
+    let mut core = Core::new(Arc::new(builder.finish()), Options::default());
+    let picture = dot::text(&core, &stamp(), None);
+    assert_eq!(picture.matches("(Done)").count(), 2, "before anything began: {picture}");
+    let now = Now { wall: Timestamp::from_secs(1), boot_ms: 1 };
+    run_batch(&mut core, now, &[Input::Begin], |_, _| {});
+    let text = node_status::text(&core, &["a.dag".to_owned()], &stamp(), None);
+    let details = text.lines().filter_map(|line| line.trim().strip_prefix("StatusDetails = "));
+    assert_eq!(details.collect::<Vec<_>>(), ["\"User defined as DONE\";", "\"\";"]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Why each node waits that is not over: for its parents, for a limit, for its script, or for a
-//! moment. Of a node whose jobs are in the queue, these say it themselves.
+//! moment. Of a node whose jobs are in the queue, or come there at this moment, these say it
+//! themselves.
 //!
 //! Knows neither who is told nor how.
 
@@ -69,11 +70,14 @@ fn why(core: &Core, node: &Node<'_>, now: Now, zone: &jiff::tz::TimeZone) -> Opt
         }
         NodeState::Pre(state) => Some(script(*state, ScriptKind::Pre)),
         NodeState::Post(state, _) => Some(script(*state, ScriptKind::Post)),
-        NodeState::Submitting { until_ms: None, .. } => Some("is being submitted".to_owned()),
         NodeState::Submitting { tries, until_ms: Some(until_ms) } => {
             Some(format!("was not submitted in {tries} tries; the next is at {}", at(*until_ms)))
         }
-        NodeState::Queued(_) | NodeState::Done | NodeState::Failed(_) | NodeState::Futile => None,
+        NodeState::Submitting { until_ms: None, .. }
+        | NodeState::Queued(_)
+        | NodeState::Done
+        | NodeState::Failed(_)
+        | NodeState::Futile => None,
     }
 }
 

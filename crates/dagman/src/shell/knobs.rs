@@ -17,11 +17,6 @@ pub struct Knobs {
     pub join_nodes: bool,
     /// `DAGMAN_ALLOW_ANY_NODE_NAME_CHARACTERS`.
     pub any_name_characters: bool,
-    /// `DAGMAN_INSERT_SUB_FILE`: lines for the description of the DAG's job.
-    pub insert_sub_file: Option<String>,
-    /// `DAGMAN_MANAGER_JOB_APPEND_GETENV`: variables that the DAG's job takes over too; `True` is
-    /// all.
-    pub append_getenv: Vec<String>,
 }
 
 impl Default for Knobs {
@@ -32,8 +27,6 @@ impl Default for Knobs {
             auto_rescue: true,
             join_nodes: true,
             any_name_characters: false,
-            insert_sub_file: None,
-            append_getenv: Vec::new(),
         }
     }
 }
@@ -188,8 +181,10 @@ impl Knobs {
             "DAGMAN_GENERATE_SUBDAG_SUBMITS" => manner.generate_subdag_submits = truth()?,
             "DAGMAN_INHERIT_ATTRS" => manner.inherit_attrs = list(),
             "DAGMAN_INHERIT_ATTRS_PREFIX" => manner.inherit_prefix = value.trim().to_owned(),
-            "DAGMAN_INSERT_SUB_FILE" => self.insert_sub_file = Some(value.trim().to_owned()),
-            "DAGMAN_MANAGER_JOB_APPEND_GETENV" => self.append_getenv = list(),
+            "DAGMAN_INSERT_SUB_FILE" => {
+                manner.of_site.insert_sub_file = Some(value.trim().to_owned());
+            }
+            "DAGMAN_MANAGER_JOB_APPEND_GETENV" => manner.of_site.get_env = list(),
             "DAGMAN_MAX_HOLD_SCRIPTS" => options.throttles.hold = number()?,
             "DAGMAN_MAX_JOBS_IDLE" => options.throttles.idle = number()?,
             "DAGMAN_MAX_JOBS_SUBMITTED" => options.throttles.jobs = number()?,

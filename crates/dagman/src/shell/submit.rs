@@ -13,7 +13,7 @@ use model::{ClusterId, ClusterSpec, SubmitToken, attr};
 use sha2::Digest;
 
 use super::facts::{GENERATION, NODE_RETRY};
-use super::{Manner, Setup, files, rescues};
+use super::{Manner, SettingsOf, Setup, files, rescues};
 use crate::core::Core;
 use crate::record::Names;
 use crate::record::condor_sub::DagJob;
@@ -31,6 +31,7 @@ pub(super) struct Submitter {
     /// The absolute path of the nodes' log.
     pub(super) nodes_log: String,
     pub(super) manner: Manner,
+    settings_of: Arc<SettingsOf>,
     /// What the jobs take over from the DAG's own.
     inherited: ClassAd,
     /// Sites by folder, and descriptions by their text: a million nodes share a few.
@@ -77,6 +78,7 @@ impl Submitter {
             batch_name,
             nodes_log,
             manner: setup.manner.clone(),
+            settings_of: Arc::clone(&setup.settings_of),
             inherited,
             sites: BTreeMap::new(),
             parsed: BTreeMap::new(),
@@ -200,16 +202,19 @@ impl Submitter {
         if !dir.join(dag).exists() {
             return Err(format!("Failed to open DAG file {dag}: No such file or directory"));
         }
-        let options = self.subdag_options(node, dir, dag)?;
-        let job = DagJob {
+        let mut job = DagJob {
             dag_files: vec![dag.to_owned()],
             dagman: self.manner.dagman.clone(),
-            options,
+            options: self.subdag_options(node, dir, dag)?,
             handed_on: self.manner.handed_on.clone(),
             environment: pool_variables(),
             made_by: format!("dagman for node {}", node.name()),
             ..DagJob::default()
         };
+        self.manner.of_site.complete(&mut job)?;
+        let settings = (self.settings_of)(dir, dag).map_err(|problems| problems.join("; "))?;
+        let here = std::env::current_dir().map_err(|error| error.to_string())?;
+        job.take_over(&settings, &here.join(dir))?;
         let names = job.names();
         let path = dir.join(names.condor_sub());
         if !self.manner.generate_subdag_submits && path.exists() {
@@ -231,9 +236,10 @@ impl Submitter {
         node: &Node<'_>,
         dir: &Path,
         dag: &str,
-    ) -> Result<Vec<String>, String> {
-        let mut options = self.manner.inherited.clone();
-        let mut pair = |name: &str, value: String| options.extend([name.to_owned(), value]);
+    ) -> Result<Vec<Vec<String>>, String> {
+        let inherited = self.manner.inherited.iter();
+        let mut options: Vec<Vec<String>> = inherited.map(|flag| vec![flag.clone()]).collect();
+        let mut pair = |name: &str, value: String| options.push(vec![name.to_owned(), value]);
         let priority = self.manner.priority + node.priority();
         if priority != 0 {
             pair("-Priority", priority.to_string());
@@ -246,7 +252,7 @@ impl Submitter {
             rescues::rename_newer(&names, number).map_err(|error| error.to_string())?;
             pair("-DoRescueFrom", number.to_string());
         }
-        options.push("-update_submit".to_owned());
+        options.push(vec!["-update_submit".to_owned()]);
         Ok(options)
     }
 

@@ -9,6 +9,7 @@
 
 mod attributes;
 mod declare;
+mod of_job;
 mod relate;
 mod whole;
 
@@ -22,6 +23,8 @@ use super::{NodeIndex, NodeKind, Workflow, cycle};
 use crate::language::{
     Diagnostic, Keyword, Line, Lines, MAX_TEXT_BYTES, Refusal, Severity, Word, nearest, parse,
 };
+
+pub use of_job::job_settings;
 
 /// More nodes than this, of splices within splices, are a mistake.
 const MAX_NODES: usize = 50_000_000;
@@ -265,20 +268,27 @@ impl<'a> Assembler<'a> {
     // ----------------------------------------------------------------------------------------------
 
     fn top_level(&mut self, file: &str, munge: String) {
+        let (mut scope, loaded) = self.open_top_level(file, munge);
+        if let Some(loaded) = loaded {
+            self.read(&mut scope, loaded);
+        }
+        let Splice { members, .. } = self.close(scope);
+        self.order.extend(members);
+    }
+
+    /// A DAG file's scope, and its text if it can be read.
+    fn open_top_level(&mut self, file: &str, munge: String) -> (Scope, Option<Loaded>) {
         let (dir, name) = match (self.options.use_dag_dir, file.rsplit_once('/')) {
             (true, Some((dir, name))) => (Some(dir.to_owned()), name),
             _ => (None, file),
         };
-        let mut scope = self.scope(String::new(), munge, dir, name.to_owned(), false);
-        match self.load(&join(scope.dir.as_deref(), name), file) {
-            Ok(loaded) => self.read(&mut scope, loaded),
-            Err(reason) => {
-                let message = format!("cannot read the DAG file: {reason}");
-                self.say(Diagnostic::about_file(Severity::Error, file, message));
-            }
-        }
-        let Splice { members, .. } = self.close(scope);
-        self.order.extend(members);
+        let scope = self.scope(String::new(), munge, dir, name.to_owned(), false);
+        let loaded = self.load(&join(scope.dir.as_deref(), name), file);
+        let loaded = loaded.map_err(|reason| {
+            let message = format!("cannot read the DAG file: {reason}");
+            self.say(Diagnostic::about_file(Severity::Error, file, message));
+        });
+        (scope, loaded.ok())
     }
 
     /// The rescue file names nodes by their full names, and may name all.

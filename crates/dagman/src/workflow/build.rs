@@ -141,6 +141,7 @@ impl Builder {
             kind: new.kind,
             noop: new.noop,
             done: new.done,
+            is_done_from_its_line: new.done,
         });
         Ok(index)
     }

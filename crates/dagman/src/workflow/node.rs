@@ -364,6 +364,11 @@ impl<'w> Node<'w> {
         self.stored().done
     }
 
+    /// Whether its own line says so, and not a command that names it, as rescue files have.
+    pub fn is_done_from_its_line(&self) -> bool {
+        self.stored().is_done_from_its_line
+    }
+
     /// Its macros, in the order in which they were given; no name comes twice (in any case).
     pub fn vars(&self) -> impl Iterator<Item = Var<'w>> + use<'w> {
         let workflow = self.workflow;
@@ -482,6 +487,7 @@ pub(super) struct Stored {
     pub(super) kind: NodeKind,
     pub(super) noop: bool,
     pub(super) done: bool,
+    pub(super) is_done_from_its_line: bool,
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -41,6 +41,29 @@ pub struct Environment {
     pub set: Vec<String>,
 }
 
+/// The file of a save point: those that are named without a folder have one of their own.
+pub fn save_file(name: &str) -> String {
+    if name.contains('/') { name.to_owned() } else { format!("save_files/{name}") }
+}
+
+/// What may stand between variables instead of `;`, where the text begins with it.
+const DELIMITERS: &str = "|,!:#@/^~+-;&*?$<>`%";
+
+/// The variables of a text like `NAME=value;NAME=value`, or `|NAME=value|NAME=value`.
+///
+/// # Errors
+/// The part that is none.
+pub fn variables(text: &str) -> Result<Vec<(String, String)>, &str> {
+    let delimiter = text.chars().next().filter(|first| DELIMITERS.contains(*first)).unwrap_or(';');
+    let parts = text.split(delimiter).filter(|part| !part.trim().is_empty());
+    let one = |part: &str| -> Option<(String, String)> {
+        let (name, value) = part.split_once('=')?;
+        let name = name.trim();
+        (!name.is_empty()).then(|| (name.to_owned(), value.to_owned()))
+    };
+    parts.map(|part| one(part).ok_or(part)).collect()
+}
+
 /// `DOT FILE [UPDATE] [OVERWRITE] [INCLUDE HEADER]`: a picture of the DAG in Graphviz's language.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dot {

@@ -17,7 +17,7 @@ use dagman::shell::Order;
 use dagman::workflow;
 use model::{ClusterId, JobStatus, Universe, attr};
 
-use crate::commands::workflows::dag_files::{self, Disk};
+use crate::commands::workflows::dag_files::{self, CONFIG_FILE, Disk};
 use crate::commands::workflows::seeing::{self, PlotArgs, ReportArgs, WatchArgs};
 use crate::line::call::Call;
 use crate::line::exit::Exit;
@@ -294,7 +294,7 @@ pub fn check(args: &CheckArgs, call: &Call) -> Result<Outcome> {
     let (found, workflow) = match read {
         Ok(assembled) => {
             let mut found = assembled.warnings;
-            found.extend(workflow::check(&assembled.workflow, &Disk));
+            found.extend(workflow::check(&assembled.workflow, &Disk::here()));
             (found, Some(assembled.workflow))
         }
         Err(found) => (found, None),
@@ -378,7 +378,7 @@ impl Submitted {
         Some(Self {
             folder: folder.to_owned(),
             out_dir,
-            config: after("-config").next().cloned(),
+            config: after("-config").next().cloned().or_else(|| config_file(ad)),
             use_dag_dir: words.iter().any(|word| word.eq_ignore_ascii_case("-usedagdir")),
             files: Some(files).filter(|files| !files.is_empty())?,
             begins_by,
@@ -389,6 +389,12 @@ impl Submitted {
     pub(super) fn primary(&self) -> String {
         Path::new(&self.folder).join(&self.files[0]).to_string_lossy().into_owned()
     }
+}
+
+/// The file with settings that a DAG's job was given.
+fn config_file(ad: &ClassAd) -> Option<String> {
+    let environment = model::cmdline::environ_of(ad).ok()?;
+    environment.get(&format!("_CONDOR_{CONFIG_FILE}")).cloned()
 }
 
 /// The first DAG file in a DAG's arguments, absolute.

@@ -125,7 +125,7 @@ fn look(args: &CheckerArgs, file: &str) -> Found {
         keeps_cycles: true,
         ..Options::new(vec![name.to_owned()])
     };
-    let Looked { workflow, found } = workflow::look(&options, &Disk);
+    let Looked { workflow, found } = workflow::look(&options, &Disk::here());
     let mut errors: Vec<Diagnostic> = found.into_iter().filter(Diagnostic::is_error).collect();
     errors.sort_by_key(phase);
     let cycle = workflow.as_ref().filter(|_| errors.is_empty()).and_then(cycle);
@@ -191,13 +191,15 @@ fn outside(args: &CheckerArgs, workflow: &Workflow) -> Vec<Diagnostic> {
                 (false, _) => {}
             }
         } else if is_subdag && (args.subdags || args.external) {
-            let inner =
-                workflow::look(&Options::new(vec![path.to_string_lossy().into_owned()]), &Disk);
+            let inner = workflow::look(
+                &Options::new(vec![path.to_string_lossy().into_owned()]),
+                &Disk::here(),
+            );
             if let Some(first) = inner.found.iter().find(|one| one.is_error()) {
                 say("SUBDAG", format!("{file}:{}>{}", first.line(), first.message));
             }
         } else if !is_subdag && (args.jdl || args.external) {
-            let text = Disk.read(&path.to_string_lossy()).map_err(|error| error.0);
+            let text = Disk::here().read(&path.to_string_lossy()).map_err(|error| error.0);
             let parsed = text.map(|text| jobspec::htcondor::parse(&text, file).err());
             match parsed {
                 Ok(None) => {}

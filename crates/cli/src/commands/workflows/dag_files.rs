@@ -9,7 +9,7 @@ use dagman::Workflow;
 use dagman::language::{Diagnostic, listed};
 use dagman::record::Names;
 use dagman::shell::{self, KNOBS, Knobs, Left, OtherName};
-use dagman::workflow::{self, Assembled, FileError, Files};
+use dagman::workflow::{self, Assembled, DagSettings, FileError, Files};
 use jobspec::Site;
 use jobspec::config::{Assignment, Configuration};
 use jobspec::htcondor::SubmitOptions;
@@ -19,23 +19,30 @@ use model::diagnostic::Severity;
 use crate::pool::PoolSettings;
 use crate::pool::configuration;
 
-/// The real files. What is not UTF-8 in them is no reason to refuse a DAG, which HTCondor's dagman
-/// would run: most often it is a comment.
-pub(super) struct Disk;
+/// The real files, as seen from a folder. What is not UTF-8 in them is no reason to refuse a DAG,
+/// which HTCondor's dagman would run: most often it is a comment.
+pub(super) struct Disk<'d>(&'d Path);
 
-impl Files for Disk {
+impl Disk<'static> {
+    /// Seen from where this program runs.
+    pub(super) fn here() -> Self {
+        Self(Path::new(""))
+    }
+}
+
+impl Files for Disk<'_> {
     fn read(&self, path: &str) -> Result<String, FileError> {
-        let text = client::site::read_plain_latin(path);
+        let text = client::site::read_plain_latin(self.0.join(path));
         text.map_err(|error| FileError(client::site::plain(&error)))
     }
 
     fn exists(&self, path: &str) -> bool {
-        Path::new(path).exists()
+        self.0.join(path).exists()
     }
 }
 
 /// What is read, and how.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Reading {
     pub(super) files: Vec<String>,
     pub(super) use_dag_dir: bool,
@@ -45,11 +52,21 @@ pub(super) struct Reading {
 impl Reading {
     /// The workflow, or everything that is wrong with its files.
     pub(super) fn assemble(&self, rescue: Option<&str>) -> Result<Assembled, Vec<Diagnostic>> {
-        self.read(rescue, false)
+        workflow::assemble(&self.options(rescue, false), &Disk::here())
     }
 
-    fn read(&self, rescue: Option<&str>, keeps_cycles: bool) -> Result<Assembled, Vec<Diagnostic>> {
-        let options = workflow::Options {
+    /// The same of files that are seen from a folder.
+    pub(super) fn assemble_in(&self, folder: &Path) -> Result<Assembled, Vec<Diagnostic>> {
+        workflow::assemble(&self.options(None, false), &Disk(folder))
+    }
+
+    /// What the files say of the job that runs the DAG, as seen from a folder.
+    pub(super) fn job_settings(&self, folder: &Path) -> Result<DagSettings, Vec<Diagnostic>> {
+        workflow::job_settings(&self.options(None, false), &Disk(folder))
+    }
+
+    fn options(&self, rescue: Option<&str>, keeps_cycles: bool) -> workflow::Options {
+        workflow::Options {
             use_dag_dir: self.use_dag_dir,
             rescue: rescue.map(str::to_owned),
             munge_names: self.knobs.manner.munge_node_names,
@@ -57,8 +74,7 @@ impl Reading {
             any_name_characters: self.knobs.any_name_characters,
             keeps_cycles,
             ..workflow::Options::new(self.files.clone())
-        };
-        workflow::assemble(&options, &Disk)
+        }
     }
 
     /// The same for a run, told in lines for dagman.out: a cycle is the run's own end. Settings
@@ -67,7 +83,7 @@ impl Reading {
         &self,
         rescue: Option<&str>,
     ) -> Result<(Workflow, Vec<String>), Vec<String>> {
-        match self.read(rescue, true) {
+        match workflow::assemble(&self.options(rescue, true), &Disk::here()) {
             Ok(assembled) => Ok((assembled.workflow, told(&assembled.warnings))),
             Err(problems) => Err(told(&problems)),
         }
@@ -96,6 +112,28 @@ pub(super) fn read_whole(
         (found, assembled) = with(Some(&own))?;
     }
     Ok(with_settings(found, assembled))
+}
+
+/// What the file of a sub-DAG, seen from a folder, says of its job. What is wrong is told as
+/// dagman.out has it.
+pub(super) fn settings_of_subdag(folder: &Path, dag: &str) -> Result<DagSettings, Vec<String>> {
+    let reading = Reading { files: vec![dag.to_owned()], ..Reading::default() };
+    let settings = reading.job_settings(folder);
+    let settings =
+        settings.map_err(|problems| -> Vec<_> { problems.iter().map(listed).collect() })?;
+    if let Some(config) = &settings.config {
+        check_config(&folder.join(config)).map_err(|problem| vec![listed(&problem)])?;
+    }
+    Ok(settings)
+}
+
+/// Whether a file is one of settings: as HTCondor does, a DAG whose file is none is not submitted.
+pub(super) fn check_config(path: &Path) -> Result<(), Diagnostic> {
+    let path = path.to_string_lossy();
+    let about =
+        |error: anyhow::Error| Diagnostic::about_file(Severity::Error, &*path, error.to_string());
+    let site = RealSite::new().map_err(|error| about(error.into()))?;
+    own_settings(&path, &site).map(drop)
 }
 
 /// What came of reading, after what there is to say of the settings.
@@ -143,8 +181,11 @@ pub(super) fn told(all: &[Diagnostic]) -> Vec<String> {
     all.iter().map(one).collect()
 }
 
-/// Reads dagman's settings: the pool's configuration, the environment, then the DAG's own file.
-/// Gives what is wrong with them, or odd.
+/// A file with settings of dagman.
+pub(super) const CONFIG_FILE: &str = "DAGMAN_CONFIG_FILE";
+
+/// Reads dagman's settings: the pool's configuration, the environment, then the DAG's own file,
+/// which those may name too (`DAGMAN_CONFIG_FILE`). Gives what is wrong with them, or odd.
 ///
 /// # Errors
 /// If the pool's configuration cannot be read.
@@ -157,9 +198,10 @@ pub(super) fn configure(
         PoolSettings { environment: configuration::environment(), ..PoolSettings::default() };
     let pool = configuration::load(home, &settings)?;
     let site = RealSite::new()?;
-    let (own, mut found) = match file {
+    let named = pool.value(CONFIG_FILE)?.filter(|file| !file.trim().is_empty());
+    let (own, mut found) = match file.map(str::to_owned).or(named) {
         None => (Configuration::default(), Vec::new()),
-        Some(file) => match own_settings(file, &site) {
+        Some(file) => match own_settings(&file, &site) {
             Ok(own) => (own, Vec::new()),
             Err(problem) => (Configuration::default(), vec![problem]),
         },

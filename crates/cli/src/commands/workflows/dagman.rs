@@ -2,6 +2,7 @@
 //! `submit_dag` makes a job that does. Its options are those that `.condor.sub` files have.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use client::Home;
@@ -34,6 +35,8 @@ struct Options {
     config: Option<String>,
     rescue_from: Option<u32>,
     rescue_file: Option<String>,
+    /// A save point, as it was named.
+    save_point: Option<String>,
     use_dag_dir: bool,
     settings: Vec<(&'static str, String)>,
     inherited: Vec<String>,
@@ -49,7 +52,7 @@ struct Options {
 ///
 /// If it is no job of a pool, or its files cannot be read or written.
 pub fn run(args: &DagmanArgs, _: &Call) -> Result<ExitCode> {
-    let options = read(&args.words)?;
+    let mut options = read(&args.words)?;
     if options.version {
         println!(
             "{}\n{}",
@@ -66,9 +69,12 @@ pub fn run(args: &DagmanArgs, _: &Call) -> Result<ExitCode> {
     let job: JobId = job.parse().with_context(|| {
         format!("{JOB_ID} names no job: dagman runs as a job, which submit_dag makes")
     })?;
-    let (knobs, of_settings) = knobs(&home, &options)?;
     let names = Names::new(&primary, options.dag_files.len() > 1);
     let names = names.with_out_dir(options.handed_on.out_dir.clone());
+    if let Some(name) = &options.save_point {
+        options.rescue_file = Some(names.save_point(name));
+    }
+    let (knobs, of_settings) = knobs(&home, &options)?;
     let reading = Reading {
         files: options.dag_files.clone(),
         use_dag_dir: options.use_dag_dir,
@@ -100,6 +106,7 @@ pub fn run(args: &DagmanArgs, _: &Call) -> Result<ExitCode> {
         start,
         argv: std::iter::once("condor_dagman".to_owned()).chain(args.words.clone()).collect(),
         load: Box::new(move |rescue| dag_files::with_warnings(&of_settings, reading.load(rescue))),
+        settings_of: Arc::new(dag_files::settings_of_subdag),
     };
     println!("Executing condor dagman ... ");
     let journal = setup.names.journal();
@@ -199,7 +206,8 @@ fn read(words: &[String]) -> Result<Options> {
                 let number = number.parse().with_context(|| format!("{word} {number}"))?;
                 options.rescue_from = Some(number).filter(|number| *number > 0);
             }
-            "-rescuefile" | "-load_save" => options.rescue_file = Some(value()?),
+            "-rescuefile" => options.rescue_file = Some(value()?),
+            "-load_save" => options.save_point = Some(value()?),
             "-dagman" => options.dagman = Some(value()?),
             "-usedagdir" => options.use_dag_dir = true,
             "-alwaysrunpost" => {

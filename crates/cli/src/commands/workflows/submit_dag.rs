@@ -1,6 +1,7 @@
 //! `updraft submit_dag`, `condor_submit_dag`: a DAG becomes a job that runs it. This file has the
 //! options and the order of things; the description of the job is `dagman::record::condor_sub`'s.
 
+mod number;
 mod recurse;
 mod say;
 
@@ -10,10 +11,12 @@ use anyhow::{Context, Result, anyhow, bail};
 use client::Home;
 use dagman::Workflow;
 use dagman::record::Names;
-use dagman::record::condor_sub::{DagJob, HandedOn, Program, variables};
-use dagman::shell::{self, Knobs, Left};
+use dagman::record::condor_sub::{DagJob, HandedOn, Program};
+use dagman::shell::{self, Knobs, Left, OfSite};
+use dagman::workflow::{DagSettings, variables};
 use model::diagnostic::Diagnostic;
 
+use self::number::Number;
 use self::say::Submitted;
 use crate::commands::workflows::dag;
 use crate::commands::workflows::dag_files::{self, Reading};
@@ -57,30 +60,30 @@ pub struct SubmitDagArgs {
     #[arg(long = "update_submit")]
     update_submit: bool,
     /// So many nodes in the queue at a time; 0 is no limit.
-    #[arg(long, value_name = "N")]
-    maxjobs: Option<u32>,
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    maxjobs: Option<Number>,
     /// No more nodes into the queue while so many jobs wait.
-    #[arg(long, value_name = "N")]
-    maxidle: Option<u32>,
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    maxidle: Option<Number>,
     /// So many PRE scripts at a time.
-    #[arg(long, value_name = "N")]
-    maxpre: Option<u32>,
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    maxpre: Option<Number>,
     /// So many POST scripts at a time.
-    #[arg(long, value_name = "N")]
-    maxpost: Option<u32>,
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    maxpost: Option<Number>,
     /// So many HOLD scripts at a time.
-    #[arg(long, value_name = "N")]
-    maxhold: Option<u32>,
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    maxhold: Option<Number>,
     /// Added to the priority of every node.
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
-    priority: Option<i32>,
+    priority: Option<Number>,
     /// Begin from the newest rescue file if there is one (1), or do not (0); without it, as
     /// DAGMAN_AUTO_RESCUE says, which is 1 where nothing is set.
-    #[arg(long, value_name = "0|1")]
-    autorescue: Option<u8>,
+    #[arg(long, value_name = "0|1", allow_hyphen_values = true)]
+    autorescue: Option<Number>,
     /// Begin from this rescue file; later ones are put aside.
-    #[arg(long, value_name = "N")]
-    dorescuefrom: Option<u32>,
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    dorescuefrom: Option<Number>,
     /// Begin from this file with DONE lines.
     #[arg(long, value_name = "FILE")]
     rescuefile: Option<String>,
@@ -145,14 +148,53 @@ pub struct SubmitDagArgs {
     #[arg(long = "no_recurse", hide = true)]
     no_recurse: bool,
     /// Accepted: dagman.out has everything.
-    #[arg(long, hide = true, value_name = "LEVEL")]
-    debug: Option<u32>,
+    #[arg(long, hide = true, value_name = "LEVEL", allow_hyphen_values = true)]
+    debug: Option<Number>,
     /// Accepted: any release reads any description.
     #[arg(long = "allowversionmismatch", hide = true)]
     allow_version_mismatch: bool,
     /// Accepted: nodes are submitted directly, which is 1.
-    #[arg(long = "submitmethod", value_name = "METHOD", hide = true)]
-    submit_method: Option<u8>,
+    #[arg(long = "submitmethod", value_name = "METHOD", hide = true, allow_hyphen_values = true)]
+    submit_method: Option<Number>,
+}
+
+impl SubmitDagArgs {
+    /// The rescue file that is begun from; 0 is none.
+    fn rescue_from(&self) -> Option<u32> {
+        self.dorescuefrom?.from_0().filter(|number| *number > 0)
+    }
+}
+
+/// What is said of a number that cannot be meant. Under HTCondor's name that is as for its command:
+/// what stands behind the digits is passed over, and a limit below 0 is none.
+fn refused_number(args: &SubmitDagArgs, dialect: Dialect) -> Option<Outcome> {
+    let below_0 = |number: &Number| number.value < 0;
+    if dialect == Dialect::HtCondor {
+        let refused = args.dorescuefrom.filter(below_0);
+        return refused.map(|_| {
+            Outcome::failed("-DoRescueFrom value must be non-negative; aborting.\n".to_owned())
+        });
+    }
+    let limits = [
+        ("--maxjobs", args.maxjobs),
+        ("--maxidle", args.maxidle),
+        ("--maxpre", args.maxpre),
+        ("--maxpost", args.maxpost),
+        ("--maxhold", args.maxhold),
+        ("--dorescuefrom", args.dorescuefrom),
+    ];
+    let numbers = [("--priority", args.priority), ("--autorescue", args.autorescue)];
+    let is_odd = |number: &Number| !number.is_whole || number.value < 0;
+    let odd = limits.into_iter().find(|(_, number)| number.as_ref().is_some_and(is_odd));
+    let not_whole = |number: &Number| !number.is_whole;
+    let odd = odd
+        .or_else(|| numbers.into_iter().find(|(_, number)| number.as_ref().is_some_and(not_whole)));
+    odd.map(|(flag, _)| {
+        Outcome::failed(format!(
+            "updraft submit_dag: {flag} wants a number{}\n",
+            if flag == "--priority" { "" } else { " from 0 on" }
+        ))
+    })
 }
 
 /// Does it.
@@ -161,9 +203,9 @@ pub struct SubmitDagArgs {
 ///
 /// If a file cannot be read or written, no pool answers, or it refuses.
 pub fn run(args: &SubmitDagArgs, call: &Call) -> Result<Outcome> {
-    // 0 is none.
-    let dorescuefrom = args.dorescuefrom.filter(|number| *number > 0);
-    let args = &SubmitDagArgs { dorescuefrom, ..args.clone() };
+    if let Some(refused) = refused_number(args, call.dialect) {
+        return Ok(refused);
+    }
     if args.dags.is_empty() {
         return Err(Mistake("ERROR: no dag file specified; aborting.").into());
     }
@@ -171,15 +213,23 @@ pub fn run(args: &SubmitDagArgs, call: &Call) -> Result<Outcome> {
         return Ok(say::missing(missing, call.dialect));
     }
     let mut notes = Said::default();
-    if args.submit_method == Some(0) {
+    if args.submit_method.is_some_and(|method| method.value == 0) {
         notes.err += "Note: -SubmitMethod 0: nodes are submitted directly all the same; what comes of them does not differ\n";
     }
-    let workflow = match read(args, call.dialect, &mut notes)? {
-        Ok(workflow) => workflow,
+    let read = match read(args, call.dialect, &mut notes)? {
+        Ok(read) => read,
         Err(refused) => return Ok(refused),
     };
     let site = Site::of(args)?;
-    let job = job(args, call, workflow.as_ref(), &site)?;
+    let mut job = job(args, call, &site)?;
+    let here = std::env::current_dir().context("find out the working directory")?;
+    if let Err(why) = job.take_over(&read.settings, &here) {
+        return Ok(Outcome::failed(format!("ERROR: {why}\n")));
+    }
+    let of_config = job.config.as_deref().map(|file| dag_files::check_config(Path::new(file)));
+    if let Some(Err(problem)) = of_config {
+        return Ok(say::problems(&[problem], call.dialect));
+    }
     let names = job.names();
     if !args.no_submit {
         if call.dialect == Dialect::Updraft
@@ -202,10 +252,10 @@ pub fn run(args: &SubmitDagArgs, call: &Call) -> Result<Outcome> {
     }
     let description = names.condor_sub();
     std::fs::write(&description, job.text()).with_context(|| format!("write {description}"))?;
-    if let Some(workflow) = workflow.as_ref().filter(|_| args.do_recurse) {
-        recurse::describe(args, call, workflow, &site)?;
+    if let Some(workflow) = read.workflow.as_ref().filter(|_| args.do_recurse) {
+        recurse::describe(&job, workflow, &here)?;
     }
-    let mut submitted = Submitted::new(&names, workflow.as_ref(), args.terse);
+    let mut submitted = Submitted::new(&names, read.workflow.as_ref(), args.terse);
     if !args.no_submit {
         submitted.cluster = Some(dag_files::submit(args.batch_name.as_deref(), &names)?);
     }
@@ -219,29 +269,33 @@ pub fn run(args: &SubmitDagArgs, call: &Call) -> Result<Outcome> {
     }
 }
 
+/// What was read of the DAG.
+struct Read {
+    /// All of it, where that is needed or nothing is submitted that cannot run.
+    workflow: Option<Workflow>,
+    settings: DagSettings,
+}
+
 /// Reads the DAG before anything is written. Under HTCondor's name only what its own command
 /// refuses is refused: the rest is told by dagman. Under ours nothing is submitted that could not
 /// run.
-fn read(
-    args: &SubmitDagArgs,
-    dialect: Dialect,
-    notes: &mut Said,
-) -> Result<Result<Option<Workflow>, Outcome>> {
+fn read(args: &SubmitDagArgs, dialect: Dialect, notes: &mut Said) -> Result<Result<Read, Outcome>> {
     let read = match dialect {
-        Dialect::HtCondor => reading(args)?.assemble(None),
+        Dialect::HtCondor => {
+            let reading = reading(args)?;
+            let workflow = args.do_recurse.then(|| reading.assemble(None).ok()).flatten();
+            let settings = reading.job_settings(Path::new(""));
+            settings.map(|settings| Read { workflow: workflow.map(|w| w.workflow), settings })
+        }
         Dialect::Updraft | Dialect::Pbs => {
-            dag_files::read_whole(&args.dags, args.usedagdir, args.config.as_deref())?
+            dag_files::read_whole(&args.dags, args.usedagdir, args.config.as_deref())?.map(|read| {
+                notes.err.extend(read.warnings.iter().map(Diagnostic::render));
+                let settings = read.workflow.settings().clone();
+                Read { workflow: Some(read.workflow), settings }
+            })
         }
     };
-    match read {
-        Ok(assembled) => {
-            if dialect == Dialect::Updraft {
-                notes.err.extend(assembled.warnings.iter().map(Diagnostic::render));
-            }
-            Ok(Ok(Some(assembled.workflow)))
-        }
-        Err(problems) => Ok(say::problems(&problems, dialect).map_or(Ok(None), Err)),
-    }
+    Ok(read.map_err(|problems| say::problems(&problems, dialect)))
 }
 
 /// Ends a run whose job was removed while it was held, so that nothing it has done is done again.
@@ -254,7 +308,7 @@ fn end_left(
     notes: &mut Said,
 ) -> Result<()> {
     let says_where = args.rescuefile.is_some() || args.load_save.is_some();
-    if args.force || !auto_rescue || args.dorescuefrom.is_some() || says_where {
+    if args.force || !auto_rescue || args.rescue_from().is_some() || says_where {
         return Ok(());
     }
     let lock = args.lockfile.clone().unwrap_or_else(|| names.lock());
@@ -276,71 +330,58 @@ fn reading(args: &SubmitDagArgs) -> Result<Reading> {
 struct Site {
     /// Whether the newest rescue file is begun from by itself.
     auto_rescue: bool,
-    /// A file with lines for the description of the DAG's job.
-    insert_sub_file: Option<String>,
-    /// What the DAG's job takes over of the environment, besides.
-    get_env: Vec<String>,
+    /// How the DAG's job is described besides.
+    of_jobs: OfSite,
 }
 
 impl Site {
     fn of(args: &SubmitDagArgs) -> Result<Self> {
         let mut knobs = Knobs::default();
         dag_files::configure(&Home::from_environment(), &mut knobs, None)?;
+        let insert_sub_file = args.insert_sub_file.clone();
+        let of_jobs = knobs.manner.of_site;
         Ok(Self {
-            auto_rescue: args.autorescue.map_or(knobs.auto_rescue, |said| said != 0),
-            insert_sub_file: args.insert_sub_file.clone().or(knobs.insert_sub_file),
-            get_env: knobs.append_getenv,
+            auto_rescue: args.autorescue.map_or(knobs.auto_rescue, |said| said.value != 0),
+            of_jobs: OfSite {
+                insert_sub_file: insert_sub_file.or(of_jobs.insert_sub_file),
+                ..of_jobs
+            },
         })
     }
 }
 
-/// The job that runs the DAG.
-fn job(
-    args: &SubmitDagArgs,
-    call: &Call,
-    workflow: Option<&Workflow>,
-    site: &Site,
-) -> Result<DagJob> {
-    let settings = workflow.map(Workflow::settings);
-    let mut appended = Vec::new();
-    if let Some(file) = &site.insert_sub_file {
-        appended.push(client::site::read_text(file).with_context(|| format!("read {file}"))?);
-    }
-    let attributes = settings.iter().flat_map(|settings| &settings.job_attributes);
-    appended.extend(attributes.map(|(name, value)| format!("My.{name} = {value}")));
-    appended.extend(args.append.iter().cloned());
-    let takes_all = site.get_env.iter().any(|name| name.eq_ignore_ascii_case("true"));
-    let mut get_env = site.get_env.clone();
-    get_env.extend(settings.iter().flat_map(|settings| settings.environment.get.clone()));
-    let mut environment = shell::pool_variables();
-    let set = settings.iter().flat_map(|settings| &settings.environment.set);
-    let of = |pairs| variables(pairs).map_err(|odd| anyhow!("{odd} is no KEY=VALUE"));
-    args.insert_env.iter().try_for_each(|pairs| of(pairs).map(drop))?;
-    for pairs in set {
-        environment.extend(of(pairs)?);
-    }
-    let own_config = settings.and_then(|settings| settings.config.clone());
+/// The job that runs the DAG, without what its files say of it.
+fn job(args: &SubmitDagArgs, call: &Call, site: &Site) -> Result<DagJob> {
+    let of = |pairs: &String| match variables(pairs) {
+        Ok(_) => Ok(()),
+        Err(odd) => Err(anyhow!("{odd} is no KEY=VALUE")),
+    };
+    args.insert_env.iter().try_for_each(of)?;
+    let config = args.config.as_deref().map(std::path::absolute).transpose();
+    let config = config.context("find out the working directory")?;
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words = words.iter().map(String::as_str).filter(|word| *word != "submit_dag");
-    Ok(DagJob {
+    let mut job = DagJob {
         dag_files: args.dags.clone(),
         dagman: program(args, call)?,
-        options: options(args, own_config, site.auto_rescue),
+        options: options(args, site.auto_rescue),
         lock: args.lockfile.clone(),
         handed_on: handed_on(args),
         batch_name: args.batch_name.clone(),
-        get_env,
-        takes_all,
-        environment,
-        appended,
+        config: config.map(|file| file.to_string_lossy().into_owned()),
+        environment: shell::pool_variables(),
+        appended: args.append.clone(),
         made_by: format!("condor_submit_dag {}", words.collect::<Vec<_>>().join(" ")),
-    })
+        ..DagJob::default()
+    };
+    site.of_jobs.complete(&mut job).map_err(anyhow::Error::msg)?;
+    Ok(job)
 }
 
 /// What holds for sub-DAGs too.
 fn handed_on(args: &SubmitDagArgs) -> HandedOn {
     HandedOn {
-        debug: args.debug,
+        debug: args.debug.map(|level| level.value),
         insert_env: args.insert_env.clone(),
         include_env: args.include_env.clone(),
         import_env: args.import_env,
@@ -371,34 +412,34 @@ fn program(args: &SubmitDagArgs, call: &Call) -> Result<Program> {
 }
 
 /// The options of dagman.
-fn options(args: &SubmitDagArgs, own_config: Option<String>, auto_rescue: bool) -> Vec<String> {
+fn options(args: &SubmitDagArgs, auto_rescue: bool) -> Vec<Vec<String>> {
     let mut options = Vec::new();
     let mut pair = |name: &str, value: Option<String>| {
-        options.extend(value.map(|value| [name.to_owned(), value]).into_iter().flatten());
+        options.extend(value.map(|value| vec![name.to_owned(), value]));
     };
-    let number = |value: Option<u32>| value.map(|value| value.to_string());
+    // What is below 0 asks for nothing.
+    let number = |value: Option<Number>| value?.from_0().map(|value| value.to_string());
     pair("-MaxIdle", number(args.maxidle));
     pair("-MaxJobs", number(args.maxjobs));
     pair("-MaxPre", number(args.maxpre));
     pair("-MaxPost", number(args.maxpost));
     pair("-MaxHold", number(args.maxhold));
-    pair("-Priority", args.priority.map(|priority| priority.to_string()));
+    pair("-Priority", args.priority.map(|priority| priority.value.to_string()));
     pair("-AutoRescue", Some(u8::from(auto_rescue).to_string()));
-    pair("-DoRescueFrom", number(args.dorescuefrom));
+    pair("-DoRescueFrom", args.rescue_from().map(|number| number.to_string()));
     pair("-RescueFile", args.rescuefile.clone());
     pair("-load_save", args.load_save.clone());
-    pair("-Config", args.config.clone().or(own_config));
     let flags = [
         (args.alwaysrunpost, "-AlwaysRunPost"),
         (args.dontalwaysrunpost, "-DontAlwaysRunPost"),
         (args.usedagdir, "-UseDagDir"),
         (args.suppress_notification, "-Suppress_notification"),
         (args.dont_suppress_notification, "-Dont_Suppress_notification"),
+        (args.force, "-force"),
+        (args.update_submit, "-update_submit"),
     ];
-    options.extend(flags.iter().filter(|(given, _)| *given).map(|(_, flag)| (*flag).to_owned()));
-    if args.force {
-        options.push("-force".to_owned());
-    }
+    let given = flags.iter().filter(|(given, _)| *given);
+    options.extend(given.map(|(_, flag)| vec![(*flag).to_owned()]));
     options
 }
 
@@ -410,7 +451,7 @@ fn make_room(
     dialect: Dialect,
     notes: &mut Said,
 ) -> Result<Result<(), Outcome>> {
-    if let Some(number) = args.dorescuefrom {
+    if let Some(number) = args.rescue_from() {
         if !Path::new(&names.rescue(number)).exists() {
             let missing = format!("ERROR: there is no rescue file {}\n", names.rescue(number));
             return Ok(Err(Outcome::failed(missing)));
@@ -430,7 +471,7 @@ fn make_room(
         }
         return Ok(Ok(()));
     }
-    let rescue = shell::choose(names, auto_rescue, args.dorescuefrom)?;
+    let rescue = shell::choose(names, auto_rescue, args.rescue_from())?;
     if let shell::Start::From(Some(number), _) = rescue {
         if !(args.terse || args.json) {
             notes.out += &format!("Running rescue DAG {number}\n");

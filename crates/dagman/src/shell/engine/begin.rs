@@ -60,6 +60,7 @@ impl Engine {
             }
             None => {
                 records.say_internal(now.wall, &format!("DAGMAN_STARTED {}.0", setup.job));
+                records.draw(&core, now.wall, now.boot_ms, false);
                 let head = head(&core, setup.job, generation, from.clone(), now);
                 let journal = Journal::begin(&path, &Head { queue, ..head })?;
                 (journal, vec![Input::Begin], first, now.wall.as_millis())
@@ -275,8 +276,8 @@ fn say_banner(
 
 /// What is wrong with the DAG files, where everybody looks for it. The error tells it too.
 fn say_problems(out: &mut File, setup: &Setup, stamp: &Stamp, problems: &[String]) {
-    let mut lines: Vec<String> =
-        problems.iter().flat_map(|text| text.lines().map(str::to_owned)).collect();
+    let mut lines = dagman_out::parsing(&setup.dag_files);
+    lines.extend(problems.iter().flat_map(|text| text.lines().map(str::to_owned)));
     lines.push(format!("Failed to parse {}", setup.names.primary()));
     lines.push(dagman_out::end(std::process::id(), 1));
     // It is told on standard error in any case.

@@ -4,7 +4,9 @@
 use super::{Assembler, At, Scope, Target};
 use crate::language::{Command, Pair, ScriptCommand, Word};
 use crate::workflow::build::SharedVar;
-use crate::workflow::{NodeIndex, NodeKind, Script, ScriptDebug, SkipUnchanged, Var, VarPlace};
+use crate::workflow::{
+    NodeIndex, NodeKind, Script, ScriptDebug, SkipUnchanged, Var, VarPlace, save_file,
+};
 
 impl Assembler<'_> {
     /// Second time through: a command about nodes, edges or the DAG.
@@ -251,8 +253,7 @@ impl Assembler<'_> {
             Some(file) => file.text.to_string(),
             None => format!("{}-{base}.save", node.text),
         };
-        let file = if file.contains('/') { file } else { format!("save_files/{file}") };
-        self.builder.set_save_point(index, &file);
+        self.builder.set_save_point(index, &save_file(&file));
     }
 }
 

@@ -3,7 +3,8 @@
 
 use super::{Assembler, At, Scope, join};
 use crate::language::{Command, Word};
-use crate::workflow::{Dot, NodeStatusFile};
+use crate::workflow::{Dot, NodeStatusFile, variables};
+use classad::Expr;
 use model::diagnostic::About;
 
 /// NODE_STATUS_FILE without a time.
@@ -31,10 +32,14 @@ impl Assembler<'_> {
                 let names = names.split([',', ' ', '\t', ';']).filter(|name| !name.is_empty());
                 self.builder.settings().environment.get.extend(names.map(str::to_owned));
             }
-            Command::EnvSet(values) => {
-                self.builder.settings().environment.set.push(values.into_owned());
-            }
-            Command::SetJobAttr(line) => self.set_job_attr(at, &line),
+            Command::EnvSet(values) => match variables(&values) {
+                Ok(_) => self.builder.settings().environment.set.push(values.into_owned()),
+                Err(odd) => self.error(at, 0, format!("{odd} is no NAME=VALUE")),
+            },
+            Command::SetJobAttr(line) => match attribute(&line) {
+                Ok(attribute) => self.builder.settings().job_attributes.push(attribute),
+                Err(odd) => self.error(at, 0, odd),
+            },
             Command::Dot { file, update, overwrite, include } => {
                 let file = join(scope.dir.as_deref(), &file.text);
                 if let Some(before) = &self.builder.so_far().settings().dot {
@@ -98,23 +103,28 @@ impl Assembler<'_> {
             _ => self.builder.settings().config = Some(path),
         }
     }
+}
 
-    fn set_job_attr(&mut self, at: At<'_>, line: &str) {
-        let Some((name, value)) = line.split_once('=') else {
-            self.warn(at, 0, "there is no = in it: it sets nothing");
-            return;
-        };
-        let name = name.trim();
-        let name = name.strip_prefix('+').unwrap_or(name);
-        let name = match name.get(..3) {
-            Some(prefix) if prefix.eq_ignore_ascii_case("my.") => &name[3..],
-            _ => name,
-        };
-        if name.is_empty() {
-            self.warn(at, 0, "there is no name in front of =: it sets nothing");
-            return;
-        }
-        let attributes = &mut self.builder.settings().job_attributes;
-        attributes.push((name.to_owned(), value.trim().to_owned()));
+/// The name and the expression of an attribute. What is no expression, only the schedd would say,
+/// of a line in a description that nobody has written.
+fn attribute(line: &str) -> Result<(String, String), String> {
+    let (name, value) = line.split_once('=').ok_or("there is no = in it")?;
+    let (name, value) = (name.trim(), value.trim());
+    let name = name.strip_prefix('+').unwrap_or(name);
+    let name = match name.get(..3) {
+        Some(prefix) if prefix.eq_ignore_ascii_case("my.") => &name[3..],
+        _ => name,
+    };
+    if name.is_empty() {
+        return Err("there is no name in front of =".to_owned());
     }
+    let is_word = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if !is_word || name.starts_with(|c: char| c.is_ascii_digit()) {
+        return Err(format!("{name} is no name of an attribute"));
+    }
+    // A macro becomes what it is when the job is submitted.
+    if !value.is_empty() && !value.contains('$') {
+        Expr::parse(value).map_err(|error| format!("{value} is no expression: {error}"))?;
+    }
+    Ok((name.to_owned(), value.to_owned()))
 }

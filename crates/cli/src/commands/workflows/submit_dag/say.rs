@@ -4,20 +4,11 @@ use dagman::Workflow;
 use dagman::language::{Diagnostic, listed};
 use dagman::record::Names;
 use model::ClusterId;
-use model::diagnostic::About;
 use serde::Serialize;
 
 use crate::line::outcome::Outcome;
 use crate::render::dialect::Dialect;
 use crate::render::said::{Said, Tell};
-
-/// In HTCondor 25.14's words; its own command looks for nothing else but what is wrong with the
-/// commands that are about the DAG's own job.
-const UNKNOWN_COMMAND: &str = "is not a valid DAG command";
-
-fn is_of_the_job(problem: &Diagnostic) -> bool {
-    matches!(problem.about, About::Command("ENV" | "SET_JOB_ATTR"))
-}
 
 /// A DAG file is not there.
 pub(super) fn missing(path: &str, dialect: Dialect) -> Outcome {
@@ -29,21 +20,20 @@ pub(super) fn missing(path: &str, dialect: Dialect) -> Outcome {
     })
 }
 
-/// The DAG is wrong. Some outcome if nothing is submitted.
-pub(super) fn problems(problems: &[Diagnostic], dialect: Dialect) -> Option<Outcome> {
-    if dialect == Dialect::Updraft {
-        let text: String = problems.iter().map(Diagnostic::render).collect();
-        let errors = problems.iter().filter(|problem| problem.is_error()).count();
-        let s = if errors == 1 { "" } else { "s" };
-        return Some(Outcome::failed(format!(
-            "{text}updraft submit_dag: nothing was submitted: the DAG has {errors} mistake{s}\n"
-        )));
+/// What was read of the DAG is wrong: nothing is submitted. Of several mistakes HTCondor's command
+/// says one.
+pub(super) fn problems(problems: &[Diagnostic], dialect: Dialect) -> Outcome {
+    let mut errors = problems.iter().filter(|problem| problem.is_error());
+    if dialect == Dialect::HtCondor {
+        let first = errors.next().map(listed).unwrap_or_default();
+        return Outcome::failed(format!("ERROR: {first}\n"));
     }
-    let is_refused = |problem: &&Diagnostic| {
-        problem.is_error() && (problem.message.contains(UNKNOWN_COMMAND) || is_of_the_job(problem))
-    };
-    let unknown = problems.iter().find(is_refused)?;
-    Some(Outcome::failed(format!("ERROR: {}\n", listed(unknown))))
+    let text: String = problems.iter().map(Diagnostic::render).collect();
+    let errors = errors.count();
+    let s = if errors == 1 { "" } else { "s" };
+    Outcome::failed(format!(
+        "{text}updraft submit_dag: nothing was submitted: the DAG has {errors} mistake{s}\n"
+    ))
 }
 
 /// Files of an earlier run are there.

@@ -101,6 +101,11 @@ pub const MEANT: &[Meant] = &[
         why: "the real one counts a node of the widest layer again for each way to it: 15 of 7 nodes",
     },
     Meant {
+        aspect: "metrics",
+        has: ".metrics graph_height ",
+        why: "the real one's is that of the way on which it came to a node first, not of the longest",
+    },
+    Meant {
         aspect: "status file",
         has: "- status.txt: DagStatus = 5;",
         why: "after ABORT-DAG-ON with RETURN 0 it is aborted, always; HTCondor sometimes says that it is done",

@@ -151,6 +151,7 @@ impl Maker<'_> {
     fn job_line(&mut self, name: &str, jobs: u64) -> String {
         let folder = if self.rng.percent(10) { " DIR d1" } else { "" };
         match (jobs, self.rng.below(20)) {
+            (2, 0..7) => format!("JOB {name} items.sub{folder}"),
             (2, _) => format!("JOB {name} two.sub{folder}"),
             (3, _) => format!("JOB {name} three.sub{folder}"),
             (_, 0) => format!("JOB {name} {{\n{}}}{folder}", description()),
@@ -161,7 +162,6 @@ impl Maker<'_> {
             (_, 2) if self.kind == Kind::Free => format!("JOB {name} hold.sub{folder}"),
             (_, 3) if self.kind == Kind::Free => format!("JOB {name} missing.sub{folder}"),
             (_, 5) => format!("JOB {name} first.sub{folder}"),
-            (_, 6) if self.kind == Kind::Free => format!("JOB {name} items.sub{folder}"),
             (_, 4) => format!("job {name} node.sub{}", folder.to_lowercase().replace("dir", "Dir")),
             _ => format!("JOB {name} node.sub{folder}"),
         }

@@ -335,6 +335,7 @@ pub(crate) mod tests {
             exit: None,
             nodes,
             edges: vec![(0, 1), (0, 2), (0, 3), (1, 4), (2, 4), (1, 5), (3, 5)],
+            last: None,
         }
     }
 

@@ -131,7 +131,7 @@ pub(super) fn settings_of_subdag(folder: &Path, dag: &str) -> Result<DagSettings
 pub(super) fn check_config(path: &Path) -> Result<(), Diagnostic> {
     let path = path.to_string_lossy();
     let about =
-        |error: anyhow::Error| Diagnostic::about_file(Severity::Error, &*path, error.to_string());
+        |error: anyhow::Error| Diagnostic::about_file(Severity::Error, &path, error.to_string());
     let site = RealSite::new().map_err(|error| about(error.into()))?;
     own_settings(&path, &site).map(drop)
 }

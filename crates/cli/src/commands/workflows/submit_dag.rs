@@ -161,7 +161,7 @@ pub struct SubmitDagArgs {
 impl SubmitDagArgs {
     /// The rescue file that is begun from; 0 is none.
     fn rescue_from(&self) -> Option<u32> {
-        self.dorescuefrom?.from_0().filter(|number| *number > 0)
+        self.dorescuefrom?.not_negative().filter(|number| *number > 0)
     }
 }
 
@@ -418,7 +418,7 @@ fn options(args: &SubmitDagArgs, auto_rescue: bool) -> Vec<Vec<String>> {
         options.extend(value.map(|value| vec![name.to_owned(), value]));
     };
     // What is below 0 asks for nothing.
-    let number = |value: Option<Number>| value?.from_0().map(|value| value.to_string());
+    let number = |value: Option<Number>| value?.not_negative().map(|value| value.to_string());
     pair("-MaxIdle", number(args.maxidle));
     pair("-MaxJobs", number(args.maxjobs));
     pair("-MaxPre", number(args.maxpre));

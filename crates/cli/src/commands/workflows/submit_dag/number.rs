@@ -12,7 +12,7 @@ pub(super) struct Number {
 
 impl Number {
     /// It, unless it is below 0.
-    pub(super) fn from_0(self) -> Option<u32> {
+    pub(super) fn not_negative(self) -> Option<u32> {
         u32::try_from(self.value).ok()
     }
 }

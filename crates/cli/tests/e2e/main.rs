@@ -9,6 +9,7 @@ mod chirp;
 mod commands;
 mod configuration;
 mod dag;
+mod dag_jobs;
 mod devices;
 mod faults;
 mod field;

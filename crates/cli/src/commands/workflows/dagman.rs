@@ -69,11 +69,7 @@ pub fn run(args: &DagmanArgs, _: &Call) -> Result<ExitCode> {
     let job: JobId = job.parse().with_context(|| {
         format!("{JOB_ID} names no job: dagman runs as a job, which submit_dag makes")
     })?;
-    let names = Names::new(&primary, options.dag_files.len() > 1);
-    let names = names.with_out_dir(options.handed_on.out_dir.clone());
-    if let Some(name) = &options.save_point {
-        options.rescue_file = Some(names.save_point(name));
-    }
+    let names = names(&primary, &mut options);
     let (knobs, of_settings) = knobs(&home, &options)?;
     let reading = Reading {
         files: options.dag_files.clone(),
@@ -124,6 +120,16 @@ pub fn run(args: &DagmanArgs, _: &Call) -> Result<ExitCode> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// The names of the DAG's files. A save point is a file to begin from as a rescue file is.
+fn names(primary: &str, options: &mut Options) -> Names {
+    let names = Names::new(primary, options.dag_files.len() > 1);
+    let names = names.with_out_dir(options.handed_on.out_dir.clone());
+    if let Some(name) = &options.save_point {
+        options.rescue_file = Some(names.save_point(name));
+    }
+    names
 }
 
 /// Ends a run that another job has left, so that this one begins with what that had done. Whether

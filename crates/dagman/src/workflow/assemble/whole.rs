@@ -32,10 +32,7 @@ impl Assembler<'_> {
                 let names = names.split([',', ' ', '\t', ';']).filter(|name| !name.is_empty());
                 self.builder.settings().environment.get.extend(names.map(str::to_owned));
             }
-            Command::EnvSet(values) => match variables(&values) {
-                Ok(_) => self.builder.settings().environment.set.push(values.into_owned()),
-                Err(odd) => self.error(at, 0, format!("{odd} is no NAME=VALUE")),
-            },
+            Command::EnvSet(values) => self.env_set(at, values.into_owned()),
             Command::SetJobAttr(line) => match attribute(&line) {
                 Ok(attribute) => self.builder.settings().job_attributes.push(attribute),
                 Err(odd) => self.error(at, 0, odd),
@@ -82,6 +79,16 @@ impl Assembler<'_> {
             }
             // the others are about nodes
             _ => {}
+        }
+    }
+
+    fn env_set(&mut self, at: At<'_>, values: String) {
+        match variables(&values) {
+            Ok(_) => self.builder.settings().environment.set.push(values),
+            Err(odd) => {
+                let message = format!("{odd} is no NAME=VALUE");
+                self.error(at, 0, message);
+            }
         }
     }
 

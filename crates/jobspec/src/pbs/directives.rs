@@ -27,10 +27,9 @@ pub(super) fn find(script: &[u8], prefix: Option<&str>) -> Result<Vec<String>, R
     let mut lines = script.split(|byte| *byte == b'\n').map(String::from_utf8_lossy);
     while let Some(line) = lines.next() {
         let line = line.trim_ascii_start();
-        let behind = prefixes.iter().filter(|prefix| !prefix.is_empty()).find_map(|prefix| {
-            let rest = line.strip_prefix(prefix)?;
-            rest.starts_with([' ', '\t']).then_some(rest)
-        });
+        // Nothing need stand between the prefix and the first option (OpenPBS 23.06).
+        let known = prefixes.iter().filter(|prefix| !prefix.is_empty());
+        let behind = known.filter_map(|prefix| line.strip_prefix(prefix)).next();
         if let Some(first) = behind {
             let mut text = first.to_owned();
             while let Some(whole) = text.strip_suffix('\\') {
@@ -62,7 +61,7 @@ mod tests {
     #[test]
     fn directives_end_where_something_is_run() {
         check("#!/bin/bash\n\n:\n  #PBS -N a\n#PBS\t-h\necho\n#PBS -z\n", None, &[" -N a", "\t-h"]);
-        check("# PBS -N no\n#PBSX -N no\n#PBS\n", None, &[]);
+        check("# PBS -N no\n#PBS-N a\n#PBSX -N b\n#PBS\n", None, &["-N a", "X -N b", ""]);
         check("REM a batch file\nREM PBS -N a\n", None, &[" -N a"]);
     }
 

@@ -10,6 +10,10 @@ use super::text::{Rule, plain, read};
 /// Variables that describe the submitting process only.
 const OF_THE_SUBMITTER: [&str; 1] = ["_"];
 
+/// What tells of the submission begins like this, and is `qsub`'s to say: what is set of it is of
+/// the job that calls it.
+const OF_THE_SUBMISSION: &str = "PBS_O_";
+
 /// The variables that the options name, in the order in which they were named.
 ///
 /// # Errors
@@ -28,14 +32,19 @@ pub(super) fn named(
             None => environ.get(&name).cloned().ok_or_else(cannot)?,
         };
         all.retain(|(known, _)| *known != name);
-        all.push((name, value));
+        if !name.starts_with(OF_THE_SUBMISSION) {
+            all.push((name, value));
+        }
     }
     Ok(all)
 }
 
 /// Everything, for `-V`.
 pub(super) fn all(environ: &BTreeMap<String, String>) -> Vec<(String, String)> {
-    let taken = environ.iter().filter(|(name, _)| !OF_THE_SUBMITTER.contains(&name.as_str()));
+    let travels = |name: &str| {
+        !OF_THE_SUBMITTER.contains(&name) && !name.starts_with(OF_THE_SUBMISSION)
+    };
+    let taken = environ.iter().filter(|(name, _)| travels(name));
     taken.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
@@ -69,6 +78,15 @@ mod tests {
         check("A=1,A=2", Some(&[("A", "2")]));
         check("A=", Some(&[("A", "")]));
         check("", Some(&[]));
+    }
+
+    #[test]
+    fn what_tells_of_another_submission_stays_behind() {
+        let set = [("A", "1"), ("PBS_JOBID", "7.s"), ("PBS_O_WORKDIR", "/outer"), ("_", "/bin/x")];
+        let environ = set.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let names: Vec<String> = all(&environ).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["A", "PBS_JOBID"]);
+        check("PBS_O_WORKDIR=/outer,PBS_O_X=1,A=1", Some(&[("A", "1")]));
     }
 
     #[test]

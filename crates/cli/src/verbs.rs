@@ -215,6 +215,8 @@ enum Meaning {
     Pbs(&'static PbsCommand, Call, Spoken),
     /// What a job of PBS's runs.
     PbsRunner,
+    /// A command of PBS's that is not here.
+    PbsAbsent(String),
     /// A command of HTCondor's that is not built.
     NotYet(String),
 }
@@ -233,6 +235,9 @@ impl Meaning {
         if let Some(command) = pbs::COMMANDS.iter().find(|command| command.name == name) {
             return Some(Self::Pbs(command, call(name.to_owned(), Dialect::Pbs), spoken));
         }
+        if let Some(why) = pbs::absent(name) {
+            return Some(Self::PbsAbsent(why));
+        }
         if is_word && name == pbs::RUNNER {
             return Some(Self::PbsRunner);
         }
@@ -250,6 +255,7 @@ impl Meaning {
             Self::Pbs(command, _, Spoken::AsWord) if words == ["--help"] => command.help(),
             Self::Pbs(command, call, _) => command.run(words, &call),
             Self::PbsRunner => pbs::run_job(),
+            Self::PbsAbsent(why) => pbs::refuse(&why),
             Self::NotYet(why) => refuse(&why),
         }
     }

@@ -48,6 +48,7 @@ impl Progress {
             Happening::ClusterSubmitted { .. }
             | Happening::JobEdited { .. }
             | Happening::JobSaid { .. }
+            | Happening::Reservation { .. }
             | Happening::JobsWait { .. } => {}
         }
     }

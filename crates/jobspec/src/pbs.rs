@@ -32,7 +32,9 @@ pub use alter::{Alteration, Altered, Job, qalter};
 pub use arrays::Indices;
 pub use checks::{is_checkpoint, is_hold_list, is_name};
 pub use chunks::{Chunk, Chunks};
-pub use cluster::{NumberedFor, STAGING_IN, STAGING_OUT, attribute, folded, unfolded};
+pub use cluster::{
+    INDEX_IN_PATHS, NumberedFor, STAGING_IN, STAGING_OUT, UNDELIVERED, attribute, folded, unfolded,
+};
 pub use depend::Depend;
 pub use identifiers::{JobWord, NoJobWord, Subjobs};
 pub use moments::Moment;

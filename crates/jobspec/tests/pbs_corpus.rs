@@ -227,6 +227,10 @@ impl Caller for World {
         "alice"
     }
 
+    fn is_in(&self, group: &str) -> bool {
+        group == self.group()
+    }
+
     fn home(&self) -> &str {
         "/home/alice"
     }
@@ -270,7 +274,7 @@ impl Caller for World {
     }
 
     fn is_folder(&self, path: &str) -> bool {
-        ["/tmp", "/home/alice/g/out"].contains(&path)
+        ["/dev", "/tmp", "/home/alice", "/home/alice/g", "/home/alice/g/out"].contains(&path)
     }
 
     fn seconds(&self, moment: Moment) -> Option<i64> {

@@ -19,8 +19,8 @@ pub use custom::{Custom, CustomKind};
 pub use denied::Denied;
 pub use limits::{Entity, Limit, Limits, Submitter, Who};
 pub use reservations::{
-    Authorized, Reservations, Reserved, ReservedChunk, ReservedParts, ReservedPlace, Spread, Stage,
-    Window,
+    Authorized, Became, DELETED_BY, Reservations, Reserved, ReservedChunk, ReservedParts,
+    ReservedPlace, Spread, Stage, Window,
 };
 pub use settings::{
     Attributes, Change, Edit, Form, KNOWN, Known, LONGEST_NAME, Object, Of, QueueSettings, form_of,
@@ -43,6 +43,10 @@ pub const MOST_RUNNING: &str = "PbsMaxRunSubjobs";
 
 /// `Resource_List` of a job's ad: words `name=value` of form 2.
 pub const RESOURCES: &str = "PbsResources";
+
+/// The attribute of a job whose history was deleted (`qdel -x`): PBS's commands do not know it any
+/// more once it is over. Its row stays for the accounting, the record and `history`.
+pub const HISTORY_DELETED: &str = "PbsHistoryDeleted";
 
 /// What PBS's sites call the graphics processors of machines: the one resource that managers name
 /// and that machines have already.

@@ -101,6 +101,12 @@ impl Resources {
         }
     }
 
+    /// The same, with a processor at least.
+    #[must_use]
+    pub fn at_least_one_cpu(&self) -> Self {
+        Self { cpus: self.cpus.max(1), ..self.clone() }
+    }
+
     /// Rounded up to the steps in which HTCondor's startd carves (`MODIFY_REQUEST_EXPR_*`: 1 cpu,
     /// 128 MiB, 1024 KiB).
     #[must_use]

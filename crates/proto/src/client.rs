@@ -9,8 +9,8 @@ use std::ops::{AddAssign, Sub};
 use classad::{AttrName, ClassAd, Expr};
 use model::queues::{Authorized, Denied, Edit, QueueSettings, ReservedParts, Window};
 use model::{
-    ClusterId, ClusterSpec, HoldCode, IdleReason, JobEvent, JobId, MachineName, RunId, Seq,
-    SubmitToken, Timestamp, Universe, UserName,
+    ClusterId, ClusterSpec, HoldCode, IdleReason, JobId, MachineName, RunId, Seq, SubmitToken,
+    Timestamp, Universe, UserName,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -24,9 +24,11 @@ use crate::together::Together;
 pub mod bounds;
 mod forgotten;
 pub mod named;
+mod record;
 
 pub use crate::draining::DrainOrder;
 pub use forgotten::Forgotten;
+pub use record::{Happening, Recorded};
 
 /// A numbered request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -215,8 +217,11 @@ pub enum Arrange {
     Exchange(ClusterId, ClusterId),
     /// These jobs are the next of their owner's to run, whatever their queues' limits are.
     RunNow(Vec<Selector>),
-    /// Holds of these kinds (`u`, `o`, `s`) are set in all of these jobs, or ended.
+    /// Holds of these kinds (`u`, `o`, `s`, `p`) are set in all of these jobs, or ended.
     Hold { jobs: Vec<Selector>, kinds: String, is_set: bool },
+    /// PBS's commands are not to know these jobs any more, once they are over (`qdel -x`). Those
+    /// that are over already are found in the history.
+    Forget { jobs: Vec<Selector> },
     /// All of this, or nothing.
     Alter(Box<Alteration>),
     /// An advance reservation, under a number that was reserved before.
@@ -687,54 +692,6 @@ pub struct AccountLine {
     pub begun: Option<Timestamp>,
     /// When something was held last.
     pub last_used: Option<Timestamp>,
-}
-
-/// One entry of the record.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Recorded {
-    pub seq: Seq,
-    /// When it was recorded.
-    pub at: Timestamp,
-    pub what: Happening,
-}
-
-/// What a follower of events is told of a job.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Happening {
-    /// A cluster came into the queue.
-    ClusterSubmitted {
-        cluster: ClusterId,
-        owner: UserName,
-        /// How many jobs.
-        procs: u32,
-    },
-    /// A factory was removed before all of its jobs had come into the queue.
-    FactoryEnded {
-        cluster: ClusterId,
-        /// How many jobs never came.
-        never: u32,
-    },
-    /// Something happened to a job.
-    Job { job: JobId, event: JobEvent },
-    /// Idle jobs wait for a reason of a kind that is new to their cluster.
-    JobsWait {
-        cluster: ClusterId,
-        /// How many of its jobs wait for it now.
-        jobs: u64,
-        reason: IdleReason,
-    },
-    /// Somebody set attributes of a job.
-    JobEdited {
-        job: JobId,
-        /// The attributes and their new values, as ClassAd text.
-        changes: BTreeMap<String, String>,
-    },
-    /// A job that runs had something to say of itself.
-    JobSaid {
-        job: JobId,
-        /// What: one line.
-        text: String,
-    },
 }
 
 /// A daemon, as it names itself.

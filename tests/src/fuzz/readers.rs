@@ -80,6 +80,10 @@ impl Caller for OneScript {
         "alice"
     }
 
+    fn is_in(&self, group: &str) -> bool {
+        group == self.group()
+    }
+
     fn home(&self) -> &'static str {
         "/home/alice"
     }

@@ -386,7 +386,7 @@ impl Oracle {
                 Happening::Job { job, event } => self.read_job(*job, event, forced)?,
                 Happening::JobSaid { job, text } => self.job_said(*job, text)?,
                 Happening::JobEdited { job, changes } => self.queues.edited(*job, changes),
-                Happening::JobsWait { .. } => {}
+                Happening::JobsWait { .. } | Happening::Reservation { .. } => {}
             }
         }
         Ok(())
@@ -544,6 +544,7 @@ impl Oracle {
                 | Happening::JobSaid { job, .. } => {
                     jobs.insert(*job);
                 }
+                Happening::Reservation { .. } => {}
             }
         }
         for job in jobs {
@@ -775,6 +776,7 @@ fn shows(what: &Happening, of: JobId, action: &Action) -> bool {
         Happening::ClusterSubmitted { .. }
         | Happening::FactoryEnded { .. }
         | Happening::JobSaid { .. }
+        | Happening::Reservation { .. }
         | Happening::JobsWait { .. } => return false,
     };
     if *job != of {

@@ -6,6 +6,7 @@
 //! matter. The others name jobs by identifiers, which `found` looks up, and show them as PBS has
 //! them (`crate::render::pbs`). `runner` is what a job runs: it is no command for people.
 
+mod absent;
 pub mod accounting;
 mod acting;
 mod block;
@@ -35,12 +36,12 @@ mod words;
 
 use std::process::ExitCode;
 
-use jobspec::pbs::{QSUB_USAGE, VERSION};
+use jobspec::pbs::{QSUB_USAGE, VERSION, code};
 
 pub use qsub::RUNNER;
 
 use crate::line::call::Call;
-use crate::line::output;
+use crate::line::output::{self, complain};
 use crate::render::pbs::Here;
 
 /// A command of PBS.
@@ -210,6 +211,24 @@ pub const COMMANDS: &[PbsCommand] = &[
     },
 ];
 
+/// The names of all that answer: those that are built, and those that say that they are not.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let built = COMMANDS.iter().map(|command| command.name);
+    built.chain(absent::ABSENT.iter().map(|(name, _)| *name))
+}
+
+/// Why a command of OpenPBS's is not here, if it is one of those.
+pub fn absent(name: &str) -> Option<String> {
+    let (_, instead) = absent::ABSENT.iter().find(|(known, _)| *known == name)?;
+    Some(format!("{name}: not supported yet; instead: {instead}"))
+}
+
+/// Says why a command is not here.
+pub fn refuse(why: &str) -> ExitCode {
+    complain(&format!("{why}\n"));
+    code::NOT_SUPPORTED.into()
+}
+
 impl PbsCommand {
     /// Runs it with these words.
     pub fn run(&self, words: &[String], call: &Call) -> ExitCode {
@@ -254,6 +273,7 @@ mod tests {
             let usage = command.usage.to_ascii_lowercase();
             assert!(usage.starts_with("usage:"), "{usage}");
             assert!(usage.contains(&format!("{} ", command.name)), "{usage}");
+            assert!(absent(command.name).is_none(), "{} is built, and refused", command.name);
         }
     }
 }

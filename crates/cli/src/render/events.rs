@@ -2,6 +2,7 @@
 //! from.
 
 use jiff::tz::TimeZone;
+use model::queues::Became;
 use model::{AfterRun, JobEvent, JobId, StopCause};
 use proto::client::{Happening, Recorded};
 use serde_json::{Value, json};
@@ -44,6 +45,11 @@ fn parts(what: &Happening) -> (String, Value, Value) {
         Happening::FactoryEnded { cluster, never } => {
             named("FactoryEnded", json!({ "cluster": cluster }), json!({ "never": never }))
         }
+        Happening::Reservation { number, became, reserved } => named(
+            "Reservation",
+            json!({ "reservation": format!("R{number}") }),
+            json!({ "became": became, "owner": reserved.owner, "window": reserved.window }),
+        ),
         Happening::JobsWait { cluster, jobs, reason } => named(
             "JobsWait",
             json!({ "cluster": cluster }),
@@ -127,6 +133,17 @@ pub fn told(what: &Happening) -> (String, String) {
         }
         Happening::FactoryEnded { cluster, never } => {
             (cluster.to_string(), format!("removed before {never} of its jobs had come"))
+        }
+        Happening::Reservation { number, became, .. } => {
+            let what = match became {
+                Became::Requested => "reservation requested".to_owned(),
+                Became::Confirmed => "reservation confirmed".to_owned(),
+                Became::Began => "reservation period starting".to_owned(),
+                Became::Finished => "reservation period ended".to_owned(),
+                Became::Denied => "reservation denied".to_owned(),
+                Became::Deleted { by } => format!("reservation deleted by {by}"),
+            };
+            (format!("R{number}"), what)
         }
         Happening::JobsWait { cluster, jobs, reason } => {
             (cluster.to_string(), format!("{jobs} of its jobs wait, {reason}"))

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use crate::harness::{Pool, eventually, logged, mark, sleeping, text, updraft};
+use crate::harness::{Pool, eventually, logged, mark, signal, sleeping, text, updraft};
 use crate::joined::{Node, invite, listening};
 use crate::pbs::{full, number, run, submit, until, written};
 
@@ -108,6 +108,55 @@ fn tasks_wait_for_each_other_and_their_streams_for_nobody() {
     let said = written(&pool, &format!("streams.o{}", number(&id)));
     let numbers: Vec<&str> = said.lines().take(2).map(str::trim).collect();
     assert_eq!(numbers, [much.to_string(), much.to_string()], "{said}");
+}
+
+#[test]
+fn tasks_on_other_machines_end_with_an_error_when_a_daemon_between_is_killed_and_can_start_again() {
+    let pool = listening(1);
+    let one = beside(&pool, "exec1");
+    let mark = mark(7000);
+    let script = format!(
+        "exec 2>&1; u={}; cd {}
+         for n in 1 2 3; do
+             $u pbsdsh -n 1 -- sh -c 'touch began; exec sleep {mark}'; touch over$n
+             until $u pbs_tmrsh exec1 true 2>/dev/null; do sleep 0.2; done
+             echo again; while [ ! -e go$n ]; do sleep 0.1; done
+         done\n",
+        updraft().display(),
+        pool.work().display()
+    );
+    let words = ["-l", "select=2:ncpus=1", "-l", "place=scatter", "-N", "killed", "-j", "oe"];
+    let id = submit(&pool, &words, &script);
+    let is_there = |name: &str| pool.work().join(name).exists();
+    let asleep = || sleeping(&mark);
+    let kill = |pid: &dyn Fn() -> Option<i64>| {
+        eventually("it runs", || pid().is_some());
+        signal(pid().unwrap(), "KILL");
+    };
+    let pids: [(&str, &dyn Fn() -> Option<i64>); 3] = [
+        ("schedd", &|| pool.pid("schedd")),
+        ("startd there", &|| one.pid("startd")),
+        ("startd here", &|| pool.pid("startd")),
+    ];
+    for (n, (daemon, pid)) in (1..).zip(pids) {
+        eventually("its task runs there", || is_there("began") && asleep() == 1);
+        fs::remove_file(pool.work().join("began")).unwrap();
+        // It has no part in what they say to each other.
+        kill(&|| pool.pid("negotiator"));
+        assert_eq!(asleep(), 1);
+        kill(pid);
+        eventually(&format!("the {daemon} is killed: its caller knows"), || {
+            is_there(&format!("over{n}"))
+        });
+        eventually("nothing is left of it", || asleep() == 0);
+        fs::write(pool.work().join(format!("go{n}")), "").unwrap();
+    }
+    until(&pool, &id, "F");
+    assert_eq!(full(&pool, &id)["Exit_status"], 0);
+    assert_eq!(full(&pool, &id)["run_count"], 1);
+    let said = written(&pool, &format!("killed.o{}", number(&id)));
+    let errors = said.lines().filter(|line| line.starts_with("pbsdsh: ")).count();
+    assert_eq!((errors, said.matches("again\n").count()), (3, 3), "{said}");
 }
 
 #[test]

@@ -53,7 +53,7 @@ impl<'a> Node<'a> {
         node
     }
 
-    fn pid(&self, daemon: &str) -> Option<i64> {
+    pub(crate) fn pid(&self, daemon: &str) -> Option<i64> {
         let home = self.home();
         let words = ["pool", "status", "--json", "--dir", home.to_str().unwrap()];
         let out = self.pool.updraft(&words);

@@ -252,6 +252,7 @@ fn ends_have_pbss_exit_statuses() {
     waited(&[], "exit 3", 3);
     waited(&[], "kill -9 $$", 137);
     waited(&["-l", "walltime=1"], "trap '' TERM; sleep 600", -29);
+    waited(&["-l", "walltime=1"], "trap 'exit 3' TERM; sleep 600 & wait", -29);
     let hog = "a=$(head -c 80000000 /dev/zero | tr '\\0' x); sleep 600";
     let id = submit(&pool, &["-N", "hog", "-l", "mem=30mb"], hog);
     until(&pool, &id, "F");
@@ -698,6 +699,6 @@ fn what_cannot_be_reserved_is_denied_and_what_is_not_built_is_refused() {
     assert_eq!(out.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&out.stderr).starts_with("usage: pbs_rsub [-I seconds]"));
     run(&pool, 181, &["pbs_rsub", "-r", "FREQ=DAILY;COUNT=2", "-D", "60", "-l", "ncpus=1"]);
-    run(&pool, 2, &["pbs_rsub", "-R", "2350", "-l", "ncpus=1"]);
+    run(&pool, 238, &["pbs_rsub", "-R", "2350", "-l", "ncpus=1"]);
     assert_eq!(run(&pool, 0, &["pbs_rstat", "R99"]), "");
 }

@@ -18,7 +18,13 @@ fn holds_of_managers_and_of_the_user_are_let_go_one_by_one() {
     assert_eq!((holds(&id).as_str(), &full(&pool, &id)["job_state"]), ("s", &"H".into()));
     run(&pool, 0, &["qrls", "-h", "s", &id]);
     until(&pool, &id, "F");
-    run(&pool, 159, &["qhold", "-h", "p", &submit(&pool, &["-h"], "true")]);
+    let bad = submit(&pool, &["-h"], "true");
+    run(&pool, 0, &["qhold", "-h", "p", &bad]);
+    assert_eq!(holds(&bad), "up");
+    run(&pool, 0, &["qrls", &bad]);
+    assert_eq!((holds(&bad).as_str(), &full(&pool, &bad)["job_state"]), ("p", &"H".into()));
+    run(&pool, 0, &["qrls", "-h", "p", &bad]);
+    until(&pool, &bad, "F");
 
     let running = submit(&pool, &[], "sleep 600");
     until(&pool, &running, "R");

@@ -158,6 +158,20 @@ fn what_hangs_while_it_is_staged_out_has_a_limit_whatever_has_ended_the_job() {
 }
 
 #[test]
+fn a_job_whose_results_are_being_staged_out_is_exiting() {
+    let pool = Pool::start(1);
+    let id = hanging(&pool, &[], "exit 3");
+    until(&pool, &id, "E");
+    assert_eq!(full(&pool, &id)["substate"], 51);
+    assert!(run(&pool, 0, &["qstat"]).contains(" E workq"));
+    assert_eq!(run(&pool, 0, &["qselect", "-s", "E"]).trim(), id);
+    let counts = run(&pool, 0, &["qstat", "-Qf", "workq"]);
+    assert!(counts.contains("Running:0 Exiting:1"), "{counts}");
+    run(&pool, 0, &["qdel", "-W", "force", &id]);
+    until(&pool, &id, "F");
+}
+
+#[test]
 fn nothing_but_force_ends_what_is_being_staged_out() {
     let pool = Pool::start(1);
     let id = hanging(&pool, &[], "sleep 600");

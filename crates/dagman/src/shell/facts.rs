@@ -45,6 +45,7 @@ pub fn fact(recorded: &Recorded) -> Option<(JobId, JobFact)> {
         Happening::ClusterSubmitted { .. }
         | Happening::FactoryEnded { .. }
         | Happening::JobsWait { .. }
+        | Happening::Reservation { .. }
         | Happening::JobSaid { .. } => None,
     }
 }

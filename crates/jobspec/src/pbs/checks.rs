@@ -5,7 +5,7 @@ use super::depend;
 use super::moments::Moment;
 use super::refusal::code;
 use super::staging;
-use super::submission::Caller;
+use super::submission::{Caller, is_server};
 use super::text::{Rule, read};
 
 /// The longest name of a job, in bytes.
@@ -39,11 +39,12 @@ pub(super) fn is_value(option: char, value: &str, caller: &dyn Caller) -> bool {
 
 /// Whether `-W` takes the attribute with the value. Names that nobody knows are the server's
 /// matter.
-pub(super) fn is_attribute(name: &str, value: &str) -> bool {
+pub(super) fn is_attribute(name: &str, value: &str, caller: &dyn Caller) -> bool {
     let truth = ["true", "false", "1", "0", "t", "f", "y", "n", "yes", "no"];
     match name {
-        "depend" => depend_is_read(value),
-        "block" | "release_nodes_on_stageout" | "create_resv_from_job" => {
+        "depend" => depend_is_read(value, caller),
+        "block" => ["true", "false"].contains(&value.to_ascii_lowercase().as_str()),
+        "release_nodes_on_stageout" | "create_resv_from_job" => {
             truth.contains(&value.to_ascii_lowercase().as_str())
         }
         "run_count" => value.parse::<u32>().is_ok(),
@@ -59,8 +60,8 @@ pub(super) fn is_attribute(name: &str, value: &str) -> bool {
 }
 
 /// Whether the words of a dependency are any; what they may name is said later.
-fn depend_is_read(value: &str) -> bool {
-    match depend::parse(value) {
+fn depend_is_read(value: &str, caller: &dyn Caller) -> bool {
+    match depend::parse(value, &|server| is_server(server, caller)) {
         Ok(_) => true,
         Err(refusal) => refusal.exit != code::USAGE,
     }

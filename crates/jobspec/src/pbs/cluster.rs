@@ -47,6 +47,11 @@ pub mod attribute {
     pub const OUTPUT: &str = "PbsOutputPath";
     /// `Error_Path`.
     pub const ERROR: &str = "PbsErrorPath";
+    /// Where its standard output is brought when it is over: the folder was not there when it was
+    /// submitted.
+    pub const LATE_OUTPUT: &str = "PbsLateOutput";
+    /// The same of its standard error.
+    pub const LATE_ERROR: &str = "PbsLateError";
     /// `Join_Path`.
     pub const JOIN: &str = "PbsJoinPath";
     /// `Keep_Files`.
@@ -141,8 +146,11 @@ const MOST_RUNS: u32 = 20;
 pub const STAGING_IN: &str = "stage-in";
 pub const STAGING_OUT: &str = "stage-out";
 
-/// Where a description of ours goes into the job's own number.
-const INDEX_IN_PATHS: &str = "^array_index^";
+/// Where in a user's home is what was not delivered.
+pub const UNDELIVERED: &str = "pbs_undelivered";
+
+/// Where the number of a subjob goes into the names of its files.
+pub const INDEX_IN_PATHS: &str = "^array_index^";
 
 /// What a submission needs to become a cluster.
 #[derive(Clone, Debug)]
@@ -480,6 +488,12 @@ impl Submission {
         let (out, err) = (self.stream('o', cluster, caller), self.stream('e', cluster, caller));
         ad.set(attribute::OUTPUT, format!("{}:{}", caller.server(), out.shown));
         ad.set(attribute::ERROR, format!("{}:{}", caller.server(), err.shown));
+        let late = [(attribute::LATE_OUTPUT, &out, "eo"), (attribute::LATE_ERROR, &err, "oe")];
+        for (name, stream, joined) in late {
+            if let Some(late) = stream.late.as_ref().filter(|_| self.join != joined) {
+                ad.set(name, late.as_str());
+            }
+        }
         let (out, err) = match self.join.as_str() {
             "oe" => (out.path.clone(), out.path),
             "eo" => (err.path.clone(), err.path),
@@ -518,19 +532,26 @@ impl Submission {
         let own = format!("{}.{letter}{cluster}{dot_index}", self.name);
         let named = |folder: &str| format!("{}/{own}", folder.trim_end_matches('/'));
         let shown = given.clone().unwrap_or_else(|| named(caller.cwd()));
+        let suffix = if letter == 'o' { "OU" } else { "ER" };
+        let subjob = if self.array.is_some() { "[^array_index^]" } else { "" };
+        let numbered = format!("{cluster}{subjob}.{}.{suffix}", caller.server());
         let path = match given {
             _ if is_kept_at_home => named(caller.home()),
-            Some(folder) if folder.ends_with('/') => {
-                let suffix = if letter == 'o' { "OU" } else { "ER" };
-                let subjob = if self.array.is_some() { "[^array_index^]" } else { "" };
-                format!("{folder}{cluster}{subjob}.{}.{suffix}", caller.server())
-            }
+            Some(folder) if folder.ends_with('/') => format!("{folder}{numbered}"),
             Some(path) => path.clone(),
             None => shown.clone(),
         };
         // What an interactive job prints is on its user's screen.
-        let is_seen = self.is_interactive;
-        Stream { shown, path: if is_seen { "/dev/null".to_owned() } else { path } }
+        if self.is_interactive {
+            return Stream { shown, path: "/dev/null".to_owned(), late: None };
+        }
+        // A job whose folder is not there runs, and may make it itself (OpenPBS 23.06).
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        if folder.is_empty() || folder.contains(INDEX_IN_PATHS) || caller.is_folder(folder) {
+            return Stream { shown, path, late: None };
+        }
+        let home = caller.home().trim_end_matches('/');
+        Stream { shown, path: format!("{home}/{UNDELIVERED}/{numbered}"), late: Some(path) }
     }
 }
 
@@ -558,6 +579,8 @@ fn machine_condition(one: &CustomAsked) -> Option<String> {
 struct Stream {
     shown: String,
     path: String,
+    /// Where it is brought when the job is over, if it is not written there.
+    late: Option<String>,
 }
 
 /// A path with holes for the index.

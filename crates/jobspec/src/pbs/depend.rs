@@ -23,12 +23,14 @@ pub struct Depend {
     pub before: Vec<Before>,
     /// Of which jobs with it only one is to run; whether each was named as an array.
     pub run_one: Vec<(ClusterId, bool)>,
+    /// A job of another server that it names: of that nothing is ever heard here.
+    pub elsewhere: Option<String>,
 }
 
 impl Depend {
     /// What was written ([`std::fmt::Display`]), read again.
     pub fn read(text: &str) -> Option<Self> {
-        parse(text).ok()
+        parse(text, &|_| true).ok()
     }
 
     /// Whether it says nothing.
@@ -37,17 +39,25 @@ impl Depend {
     }
 }
 
-/// What `depend=` says.
+/// What `depend=` says, where these are the names of the server.
 ///
 /// # Errors
 /// If the text is none.
-pub(super) fn parse(text: &str) -> Result<Depend, Refusal> {
+pub(super) fn parse(text: &str, is_server: &dyn Fn(&str) -> bool) -> Result<Depend, Refusal> {
     let illegal = || Refusal::illegal('W');
     let mut depend = Depend::default();
     for clause in read(Rule::depend, text).ok_or_else(illegal)? {
         let mut inner = clause.into_inner();
         let name = inner.next().ok_or_else(illegal)?.as_str().to_owned();
-        let targets: Vec<&str> = inner.map(|target| target.as_str()).collect();
+        let mut targets: Vec<&str> = inner.map(|target| target.as_str()).collect();
+        if name != "on" && !REFUSED.contains(&&*name) {
+            for target in &targets {
+                if is_elsewhere(target, is_server)? {
+                    depend.elsewhere = Some(format!("{name}:{target}"));
+                }
+            }
+            targets.retain(|target| is_elsewhere(target, is_server) == Ok(false));
+        }
         match &*name {
             "on" => depend.waits.on = count(&targets)?,
             "runone" => {
@@ -60,6 +70,21 @@ pub(super) fn parse(text: &str) -> Result<Depend, Refusal> {
         }
     }
     Ok(depend)
+}
+
+/// Whether it is a job of this server that another is to be asked of.
+///
+/// # Errors
+/// If it is a job of another server, and nobody is named who could be asked.
+fn is_elsewhere(target: &str, is_server: &dyn Fn(&str) -> bool) -> Result<bool, Refusal> {
+    // What is no job is told by who needs one.
+    let Ok(word) = JobWord::read(target) else { return Ok(false) };
+    let is_other = |name: &Option<String>| name.as_ref().is_some_and(|name| !is_server(name));
+    match (is_other(&word.at), is_other(&word.server)) {
+        (true, _) => Ok(true),
+        (false, true) => Err(Refusal::illegal('W')),
+        (false, false) => Ok(false),
+    }
 }
 
 /// How many jobs `on` waits for.
@@ -191,8 +216,12 @@ impl Depend {
 mod tests {
     use super::*;
 
+    fn is_ours(server: &str) -> bool {
+        server == "h"
+    }
+
     fn check(text: &str, expected: &str) {
-        let depend = parse(text).unwrap();
+        let depend = parse(text, &is_ours).unwrap();
         assert_eq!(depend.shown("h"), expected, "{text}");
         assert_eq!(Depend::read(&depend.to_string()), Some(depend), "{text}");
     }
@@ -211,9 +240,21 @@ mod tests {
     }
 
     #[test]
+    fn blanks_may_stand_around_what_is_said() {
+        check("afterok:1, afterany: 2 ,on:1", "on:1,afterok:1.h@h,afterany:2.h@h");
+    }
+
+    #[test]
+    fn what_another_server_has_never_comes() {
+        let elsewhere = |text| parse(text, &is_ours).unwrap().elsewhere;
+        assert_eq!(elsewhere("afterok:1.h@other:2"), Some("afterok:1.h@other".to_owned()));
+        assert_eq!(elsewhere("afterok:1.h@h:2"), None);
+    }
+
+    #[test]
     fn what_cannot_be_is_refused() {
         for text in ["on:0", "on:x", "synccount:2"] {
-            assert_eq!(parse(text).unwrap_err(), Refusal::bad_value("depend"), "{text}");
+            assert_eq!(parse(text, &is_ours).unwrap_err(), Refusal::bad_value("depend"), "{text}");
         }
         for text in [
             "on",
@@ -223,8 +264,9 @@ mod tests {
             "aftercorr:4[1]",
             "afterok:4[1]",
             "afteroksubjob:4[1-3]",
+            "afterok:1.other",
         ] {
-            assert_eq!(parse(text).unwrap_err(), Refusal::illegal('W'), "{text}");
+            assert_eq!(parse(text, &is_ours).unwrap_err(), Refusal::illegal('W'), "{text}");
         }
     }
 }

@@ -40,6 +40,7 @@ impl Moment {
         let (minute, hour) = (*pairs.first()?, *pairs.get(1)?);
         let year = match pairs.get(4..).unwrap_or_default() {
             [] => None,
+            [year] if *year > 68 => Some(1900 + i16::from(*year)),
             [year] => Some(2000 + i16::from(*year)),
             [year, century] => Some(100 * i16::from(*century) + i16::from(*year)),
             _ => return None,
@@ -62,7 +63,7 @@ impl Moment {
             && within(self.day, 31)
             && self.hour < 24
             && self.minute < 60
-            && self.second < 62
+            && self.second < 60
     }
 }
 
@@ -90,6 +91,7 @@ mod tests {
             ("1", None),
             ("", None),
             ("23590", None),
+            ("2359.60", None),
         ] {
             assert_eq!(Moment::read(text), expected, "{text}");
         }

@@ -166,6 +166,7 @@ impl Options {
         caller: &dyn Caller,
     ) -> Result<(), String> {
         let illegal = || format!("illegal -{option} value");
+        let value = if "pmc".contains(option) { value.trim_start() } else { value };
         match option {
             'l' => {
                 let list = text::resources(value).ok_or_else(illegal)?;
@@ -173,7 +174,7 @@ impl Options {
             }
             'W' => {
                 let list = text::attributes(value).ok_or_else(illegal)?;
-                if !list.iter().all(|(name, value)| checks::is_attribute(name, value)) {
+                if !list.iter().all(|(name, value)| checks::is_attribute(name, value, caller)) {
                     return Err(illegal());
                 }
                 self.attributes.extend(list.into_iter().map(|(name, value)| (rank, name, value)));

@@ -22,6 +22,8 @@ pub trait Caller {
     fn user(&self) -> &str;
     /// The caller's group.
     fn group(&self) -> &str;
+    /// Whether the caller is in this group, be it not the first of his.
+    fn is_in(&self, group: &str) -> bool;
     /// The caller's home.
     fn home(&self) -> &str;
     /// The caller's shell.
@@ -214,8 +216,9 @@ fn check_server(caller: &dyn Caller) -> Result<(), Refusal> {
     }
 }
 
-fn is_server(name: &str, caller: &dyn Caller) -> bool {
-    name == caller.server() || name == "localhost"
+pub(super) fn is_server(name: &str, caller: &dyn Caller) -> bool {
+    let host = name.split('.').next();
+    host == Some(caller.server()) || name == "localhost"
 }
 
 fn no_host(server: &str) -> Refusal {
@@ -300,7 +303,7 @@ fn decide(
         mail_users: text('M'),
         output: path(options.get('o'), caller),
         error: path(options.get('e'), caller),
-        shell: text('S'),
+        shell: text('S').or_else(|| shell_of_caller(caller)),
         user_list: text('u'),
         group_list: None,
         umask: None,
@@ -320,6 +323,12 @@ fn decide(
     submission.check_with_server(caller)?;
     submission.wait_for(options.get('a'), caller)?;
     Ok(submission)
+}
+
+/// `PBS_SHELL`, which stands for `-S`.
+fn shell_of_caller(caller: &dyn Caller) -> Option<String> {
+    let said = caller.environ().get("PBS_SHELL").filter(|shell| !shell.is_empty())?;
+    checks::is_value('S', said, caller).then(|| said.clone())
 }
 
 /// The variables of `-v` and `-V`.
@@ -387,10 +396,13 @@ fn denied(denied: Denied) -> Refusal {
 
 /// A stream's path, absolute; one that ends in a slash is a folder.
 pub(super) fn path(word: Option<&str>, caller: &dyn Caller) -> Option<String> {
-    let path = split_path(word?, caller.server())?;
+    let word = word?;
+    let path = split_path(word, caller.server())?;
+    // Who names a host means the home there, and not the folder in which he is (OpenPBS 23.06).
+    let folder = if path == word { caller.cwd() } else { caller.home() };
     let absolute = match path.starts_with('/') {
         true => path.to_owned(),
-        false => format!("{}/{path}", caller.cwd().trim_end_matches('/')),
+        false => format!("{}/{path}", folder.trim_end_matches('/')),
     };
     let is_open = caller.is_folder(&absolute) && !absolute.ends_with('/');
     Some(if is_open { format!("{absolute}/") } else { absolute })
@@ -417,7 +429,7 @@ const READ_ONLY: [&str; 12] = [
 ];
 
 /// Attributes with options of their own, which are set with these.
-const HAVE_OPTIONS: [(&str, char); 13] = [
+const HAVE_OPTIONS: [(&str, char); 14] = [
     (shown::ACCOUNT_NAME, 'A'),
     ("Checkpoint", 'c'),
     (shown::EXECUTION_TIME, 'a'),
@@ -430,6 +442,7 @@ const HAVE_OPTIONS: [(&str, char); 13] = [
     ("Priority", 'p'),
     ("Rerunable", 'r'),
     (shown::SHELL_PATH_LIST, 'S'),
+    (shown::USER_LIST, 'u'),
     ("project", 'P'),
 ];
 
@@ -447,7 +460,9 @@ impl Submission {
     ) -> Result<(), Refusal> {
         let not_built = |why| Refusal::not_built(format!("-W {name}"), why);
         match name {
-            "depend" => self.depend = depend::parse(value)?,
+            "depend" => {
+                self.depend = depend::parse(value, &|server| is_server(server, caller))?;
+            }
             "umask" => self.umask = value.parse().ok(),
             // OpenPBS 23.06 warns of it: an interactive job's end is seen anyhow.
             "block" => self.is_waited_for = is_true(value) && !self.is_interactive,
@@ -492,15 +507,52 @@ impl Submission {
             _ if name.starts_with("Resource_List.") => {
                 return Err(Refusal::new(code::UNKNOWN_ATTRIBUTE, "Undefined attribute "));
             }
-            _ => {
-                let option = HAVE_OPTIONS.iter().find(|(known, _)| *known == name);
-                return Err(match option {
-                    Some((_, option)) => not_built(&format!("say it with -{option}")),
-                    None => Refusal::new(code::UNKNOWN_ATTRIBUTE, "Error (15002) submitting job"),
-                });
-            }
+            _ => return self.set_as_option(name, value, caller),
         }
         Ok(())
+    }
+
+    /// An attribute with an option of its own.
+    fn set_as_option(
+        &mut self,
+        name: &str,
+        value: &str,
+        caller: &dyn Caller,
+    ) -> Result<(), Refusal> {
+        let Some((_, option)) = HAVE_OPTIONS.iter().find(|(known, _)| *known == name) else {
+            let message = "Error (15002) submitting job";
+            return Err(Refusal::new(code::UNKNOWN_ATTRIBUTE, message));
+        };
+        if !checks::is_value(*option, value, caller) {
+            return Err(Refusal::illegal('W'));
+        }
+        match self.set_by_option(*option, value) {
+            true => Ok(()),
+            false => {
+                let why = format!("say it with -{option}");
+                Err(Refusal::not_built(format!("-W {name}"), &why))
+            }
+        }
+    }
+
+    /// Does what an option does with this value; whether there is something to do.
+    fn set_by_option(&mut self, option: char, value: &str) -> bool {
+        let text = value.to_owned();
+        match option {
+            'A' => self.account = Some(text),
+            'c' => self.checkpoint = Some(text),
+            'j' => self.join = text,
+            'm' => self.mail_points = text,
+            'M' => self.mail_users = Some(text),
+            'N' => self.name = text,
+            'p' => self.priority = value.parse().unwrap_or(self.priority),
+            'P' => self.project = Some(text),
+            'r' => self.is_rerunable = value != "n",
+            'S' => self.shell = Some(text),
+            'u' => self.user_list = Some(text),
+            _ => return false,
+        }
+        true
     }
 
     /// What OpenPBS's server looks at.
@@ -510,12 +562,15 @@ impl Submission {
         if self.project.as_ref().is_some_and(|project| project.contains(breaks)) {
             return Err(Refusal::bad_value("project"));
         }
-        let own =
-            |list: &str, me: &str| list.split(',').all(|entry| entry.split('@').next() == Some(me));
-        if self.user_list.as_ref().is_some_and(|users| !own(users, caller.user())) {
+        let all = |list: &String, is_own: &dyn Fn(&str) -> bool| {
+            list.split(',').all(|entry| entry.split('@').next().is_some_and(is_own))
+        };
+        let is_me = |user: &str| user == caller.user();
+        if self.user_list.as_ref().is_some_and(|users| !all(users, &is_me)) {
             return Err(Refusal::new(code::BAD_USER, "Bad UID for job execution"));
         }
-        if self.group_list.as_ref().is_some_and(|groups| !own(groups, caller.group())) {
+        let is_mine = |group: &str| caller.is_in(group);
+        if self.group_list.as_ref().is_some_and(|groups| !all(groups, &is_mine)) {
             return Err(Refusal::new(code::BAD_GROUP, "Bad GID for job execution"));
         }
         // Where nobody says how, as here, OpenPBS takes no checkpoints either: it is shown.

@@ -36,7 +36,12 @@ pub(super) fn attributes(text: &str) -> Option<Vec<(String, String)>> {
     let named = |pair: Pair<'_, Rule>| {
         let mut inner = pair.into_inner();
         let name = inner.next()?.as_str().to_owned();
-        Some((name, inner.next()?.as_str().to_owned()))
+        let value = inner.next()?;
+        let value = match value.as_rule() {
+            Rule::attribute_quoted => plain(value),
+            _ => value.as_str().trim_end().to_owned(),
+        };
+        Some((name, value))
     };
     read(Rule::attributes, text)?.into_iter().map(named).collect()
 }
@@ -78,6 +83,9 @@ mod tests {
         let read = attributes("depend=afterok:1:2,afterany:3,umask=022").unwrap();
         let pairs: Vec<_> = read.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         assert_eq!(pairs, [("depend", "afterok:1:2,afterany:3"), ("umask", "022")]);
+        let read = attributes("depend=\"afterok:1:2\", umask = 022 ,stageout='a@h:b,c=d'").unwrap();
+        let pairs: Vec<_> = read.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        assert_eq!(pairs, [("depend", "afterok:1:2"), ("umask", "022"), ("stageout", "a@h:b,c=d")]);
         assert_eq!(attributes("depend="), None);
         assert_eq!(attributes("foo"), None);
     }

@@ -41,9 +41,8 @@ pub(super) fn named(
 
 /// Everything, for `-V`.
 pub(super) fn all(environ: &BTreeMap<String, String>) -> Vec<(String, String)> {
-    let travels = |name: &str| {
-        !OF_THE_SUBMITTER.contains(&name) && !name.starts_with(OF_THE_SUBMISSION)
-    };
+    let travels =
+        |name: &str| !OF_THE_SUBMITTER.contains(&name) && !name.starts_with(OF_THE_SUBMISSION);
     let taken = environ.iter().filter(|(name, _)| travels(name));
     taken.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
@@ -77,6 +76,7 @@ mod tests {
         check("A=x=y", Some(&[("A", "x=y")]));
         check("A=1,A=2", Some(&[("A", "2")]));
         check("A=", Some(&[("A", "")]));
+        check("A=1,", Some(&[("A", "1")]));
         check("", Some(&[]));
     }
 
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_variable_that_is_not_set_cannot_be_sent() {
-        for text in ["NOSUCH", "=1", "A=1,,B=2", "A=1,"] {
+        for text in ["NOSUCH", "=1", "A=1,,B=2", "A=1,,"] {
             check(text, None);
         }
     }

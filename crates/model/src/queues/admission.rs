@@ -203,8 +203,10 @@ fn open(queue: &Attributes, user: &str, host: &str) -> Result<(), Denied> {
     }
     let barred =
         |enable: &str, list: &str, who: &str| queue.is(enable) && !listed(queue, list, who);
-    if barred("acl_user_enable", "acl_users", user) || barred("acl_host_enable", "acl_hosts", host)
-    {
+    if barred("acl_host_enable", "acl_hosts", host) {
+        return Err(Denied::BadHost);
+    }
+    if barred("acl_user_enable", "acl_users", user) {
         return Err(Denied::NotPermitted);
     }
     Ok(())

@@ -15,6 +15,8 @@ pub enum Denied {
     InvalidRequest,
     #[error("Unauthorized Request ")]
     NotPermitted,
+    #[error("Access from host not allowed, or unknown host")]
+    BadHost,
     #[error("Illegal attribute or resource value")]
     BadValue,
     #[error("Request invalid for state of job")]
@@ -47,6 +49,8 @@ pub enum Denied {
     Rejected,
     #[error("Unknown node ")]
     UnknownNode,
+    #[error("Unknown Scheduler")]
+    UnknownScheduler,
     #[error("Array job exceeds server or queue size limit")]
     ArraySize,
     #[error("Queue type must be set")]
@@ -83,6 +87,7 @@ impl Denied {
             Self::ReadOnly => 15003,
             Self::InvalidRequest => 15004,
             Self::NotPermitted => 15007,
+            Self::BadHost => 15008,
             Self::BadValue => 15014,
             Self::BadState => 15016,
             Self::UnknownQueue => 15018,
@@ -97,11 +102,12 @@ impl Denied {
             Self::Rejected => 15039,
             Self::BadGroup => 15045,
             Self::UnknownNode => 15062,
+            Self::UnknownScheduler => 15213,
             Self::ArraySize => 15107,
             Self::NoType => 15137,
             Self::TooMany(_) => 15142,
             Self::UnknownReservation => 15084,
-            Self::BadTimes => 15082,
+            Self::BadTimes => 15086,
             Self::NotEmpty => 15178,
             Self::BadDependency => 15054,
             Self::BadName => 15172,

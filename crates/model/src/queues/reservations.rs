@@ -126,6 +126,53 @@ impl Reserved {
     }
 }
 
+/// What is shown of a reservation that somebody has deleted: who that was.
+pub const DELETED_BY: &str = "Deleted_By";
+
+/// What has become of a reservation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Became {
+    Requested,
+    /// It has places, for the first time or for another window.
+    Confirmed,
+    Began,
+    /// Its time is over.
+    Finished,
+    /// It has no places, or lost them.
+    Denied,
+    Deleted {
+        by: String,
+    },
+}
+
+impl Became {
+    /// What became of it between these two, if anything did.
+    pub fn between(before: Option<&Reserved>, after: &Reserved, at: Timestamp) -> Option<Self> {
+        let Some(before) = before else { return Some(Self::Requested) };
+        let is_moved = before.window == after.window;
+        let deleted = after.shown.get(DELETED_BY).map(|by| Self::Deleted { by: by.clone() });
+        match (&before.stage, &after.stage) {
+            (Stage::Over, _) => None,
+            (_, Stage::Over) if deleted.is_some() => deleted,
+            (_, Stage::Over) if at >= before.window.end => Some(Self::Finished),
+            (_, Stage::Over) => Some(Self::Denied),
+            (Stage::Unconfirmed, Stage::Confirmed(_)) => Some(Self::Confirmed),
+            (Stage::Altering { .. }, Stage::Confirmed(_)) if is_moved => Some(Self::Confirmed),
+            (Stage::Confirmed(_), Stage::Running(_)) => Some(Self::Began),
+            (
+                Stage::Unconfirmed
+                | Stage::Confirmed(_)
+                | Stage::Altering { .. }
+                | Stage::Running(_),
+                Stage::Unconfirmed
+                | Stage::Confirmed(_)
+                | Stage::Altering { .. }
+                | Stage::Running(_),
+            ) => None,
+        }
+    }
+}
+
 /// Who may submit to a reservation's queue: lists of names, as `pbs_rsub` is told them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Authorized {

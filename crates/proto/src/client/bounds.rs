@@ -39,6 +39,9 @@ impl AskSchedd {
             Self::Arrange(Arrange::Hold { jobs, .. }) => {
                 check_words(jobs.len(), "hold jobs", WORDS_MAX)
             }
+            Self::Arrange(Arrange::Forget { jobs }) => {
+                check_words(jobs.len(), "delete the history of jobs", WORDS_MAX)
+            }
             Self::QueryJobs(Query { select, finished: true, .. }) => {
                 check_select(select, "look for finished jobs", WORDS_MAX)
             }

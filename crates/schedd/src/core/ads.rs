@@ -350,6 +350,10 @@ fn set_slot_times(ad: &mut Written, tally: &Tally) {
 /// program, the output between the end of its program and its own.
 fn set_travel(ad: &mut Written, record: &JobRecord, config: &CoreConfig) {
     let tally = &record.tally;
+    if let (JobState::Running(_), Some(ended)) = (&record.state, tally.last_usage.ended) {
+        // Its program is over, and what is done after that is not.
+        ad.set(Own::JOB_CURRENT_START_TRANSFER_OUTPUT_DATE, ended.as_secs());
+    }
     let Some(began) = tally.last_start.filter(|_| files_travel(ad, config.name.as_str())) else {
         return;
     };

@@ -53,6 +53,7 @@ impl Core {
             Fact::Round(fact) => self.apply_to_round(at, fact, &mut change),
             Fact::Act(fact) => self.apply_act(fact, &mut change),
             Fact::Settings(settings) => {
+                change.booked = self.reservations_became(at, settings);
                 self.put_settings(settings, &mut change);
                 self.note_bookings(at);
                 // What was promised by other rules is promised again if it may be.

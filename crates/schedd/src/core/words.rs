@@ -458,6 +458,8 @@ pub struct Change {
     pub reached: Option<BTreeMap<u64, Reached>>,
     /// The entry of the record.
     pub recorded: Option<Recorded>,
+    /// Those of reservations, of which several may change at once.
+    pub booked: Vec<Recorded>,
     /// The claim that was dropped: what its startd is told.
     pub dropped: Option<Box<ClaimRecord>>,
     /// The run that was authorised had been promised: its startd has it already.

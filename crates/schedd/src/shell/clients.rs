@@ -10,7 +10,7 @@ use model::queues::{self, Denied};
 use model::{ClusterId, ClusterSpec, JobId, MachineName, Procs, Seq, SubmitToken};
 use proto::client::{
     Acted, Answer, Arrange, AskSchedd, DaemonIdentity, FilesAsk, Forgotten, Query, Refusal,
-    Request, Response, Select,
+    Request, Response, Select, Selector,
 };
 use proto::frame::{self, FrameError, MAX_FRAME_BYTES};
 use proto::net::{
@@ -343,7 +343,37 @@ impl ClientConnection<'_> {
             return self.say(id, Answer::Refused(refusal)).await;
         }
         let by = self.by.clone();
-        self.through_core(id, Input::Arrange { by, what }).await
+        let jobs = match &what {
+            Arrange::Forget { jobs } => Some(jobs.clone()),
+            _ => None,
+        };
+        let input = Input::Arrange { by, what };
+        let answer = self.ask_engine(|client| EngineInput::Ask(input, client)).await?;
+        match jobs {
+            Some(jobs) if answer == Answer::Done => self.forget_finished(id, &jobs).await,
+            Some(_) | None => self.say(id, answer).await,
+        }
+    }
+
+    /// Deletes the history of those of these jobs that are over, a page at a time.
+    async fn forget_finished(&mut self, id: u64, jobs: &[Selector]) -> Result<(), Broken> {
+        let settings = self.ask_engine(EngineInput::Queues).await?;
+        let is_all = self.by.superuser || settings.is_operator(self.by.user.as_str());
+        let user = self.by.user.clone();
+        let mut deleting =
+            self.context.history.deleting(jobs, move |owner| is_all || *owner == user);
+        loop {
+            match deleting.page().await {
+                Ok(Some(Ok(rows))) => {
+                    self.ask_engine(|client| EngineInput::Amend(rows, client)).await?;
+                }
+                Ok(Some(Err(denied))) => {
+                    return self.say(id, Answer::Refused(Refusal::Denied(denied))).await;
+                }
+                Ok(None) => return self.say(id, Answer::Done).await,
+                Err(error) => return self.say(id, cannot_read(&error)).await,
+            }
+        }
     }
 
     /// An act, and what comes of it, which may be told in parts.

@@ -35,7 +35,7 @@ use super::spool::Spool;
 use crate::core::run_batch;
 use crate::core::{Actor, ClaimRecord, Core, Dirty, Effect, Input, MailEntry, Slice};
 use crate::shell::mail::{Letter, Mailer};
-use crate::shell::store::{Store, StoreError, Tended};
+use crate::shell::store::{JobRow, Store, StoreError, Tended};
 use crate::shell::userlog::{LogBatch, LogText, LogWriter};
 
 /// Inputs that wait while a batch is committed. When it is full, links and clients wait: nothing is
@@ -103,6 +103,8 @@ pub(crate) enum EngineInput {
         number: u64,
         job: JobId,
     },
+    /// Finished jobs of which something else is said from now on. Answered when it is durable.
+    Amend(Vec<JobRow>, oneshot::Sender<()>),
     /// A slice of what is kept no longer.
     Tend(Order, oneshot::Sender<Tended>),
     /// End after this batch.
@@ -299,6 +301,8 @@ struct Taken {
     clients: Vec<Client>,
     reads: Vec<EngineInput>,
     tending: Vec<(Order, oneshot::Sender<Tended>)>,
+    amended: Vec<JobRow>,
+    amending: Vec<oneshot::Sender<()>>,
     letters_done: Vec<u64>,
     logs_done: bool,
     stop: bool,
@@ -401,13 +405,16 @@ impl Engine {
 
     /// One batch; whether it was the last.
     async fn batch(&mut self, waiting: &mut Vec<EngineInput>) -> Result<bool, StoreError> {
-        let taken = take_apart(waiting);
+        let mut taken = take_apart(waiting);
         let now = clock::now();
         let batch = run_batch(&mut self.core, now, &taken.inputs);
         let texts =
             self.numbered(logtext::of_entries(&batch.log, &self.log_forms, self.logs.written_by()));
         let letters = self.mail.letters(&batch.mail);
-        self.commit(&batch.dirty, &texts, &letters, &taken).await?;
+        self.commit(&batch.dirty, &texts, &letters, &mut taken).await?;
+        for client in taken.amending.drain(..) {
+            let _ = client.send(());
+        }
         self.note_machines(&batch.effects)?;
         self.make_spools(&batch.effects);
         self.logs.write(texts);
@@ -484,9 +491,10 @@ impl Engine {
         dirty: &Dirty,
         texts: &[LogText],
         letters: &[(u64, Letter)],
-        taken: &Taken,
+        taken: &mut Taken,
     ) -> Result<(), StoreError> {
         let mut batch = rows::to_batch(dirty)?;
+        batch.amended = std::mem::take(&mut taken.amended);
         batch.letters = rows::letters_to_rows(letters)?;
         batch.letters_done.clone_from(&taken.letters_done);
         let row = |text: &LogText| (text.id, text.path.to_string(), text.text.clone());
@@ -569,6 +577,7 @@ impl Engine {
             | EngineInput::Act(..)
             | EngineInput::LetterDone(_)
             | EngineInput::LogsDone
+            | EngineInput::Amend(..)
             | EngineInput::Tend(..)
             | EngineInput::Stop => {}
         }
@@ -605,6 +614,10 @@ fn take_apart(waiting: &mut Vec<EngineInput>) -> Taken {
             }
             EngineInput::LetterDone(id) => taken.letters_done.push(id),
             EngineInput::LogsDone => taken.logs_done = true,
+            EngineInput::Amend(rows, client) => {
+                taken.amended.extend(rows);
+                taken.amending.push(client);
+            }
             EngineInput::Tend(order, tender) => taken.tending.push((order, tender)),
             EngineInput::Stop => taken.stop = true,
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use classad::{ClassAd, Env};
+use model::queues::Denied;
 use model::{ClusterId, JobId, Seq, UserName, attr};
 use proto::client::named::Named as Words;
 use proto::client::{Happening, Query, Recorded, Select, Selector};
@@ -54,9 +55,58 @@ impl History {
         }
     }
 
+    /// Starts to delete the history of these jobs, if it may be done to those of their owners.
+    pub(crate) fn deleting<'a, F: Fn(&UserName) -> bool>(
+        &'a self,
+        jobs: &'a [Selector],
+        may: F,
+    ) -> Deleting<'a, F> {
+        Deleting { history: self, jobs: jobs.iter(), may, left: None }
+    }
+
     /// Starts to look for events that concern the selected jobs.
     pub(crate) fn finding<'a>(&'a self, select: &'a Select) -> Finding<'a> {
         Finding { history: self, select, named: named(select), owners: BTreeMap::new() }
+    }
+}
+
+/// Finished jobs whose history is being deleted, a page at a time.
+pub(crate) struct Deleting<'a, F> {
+    history: &'a History,
+    jobs: std::slice::Iter<'a, Selector>,
+    /// Whether it may be done to jobs of this owner.
+    may: F,
+    /// What is left of the cluster that was begun.
+    left: Option<(ClusterId, VecDeque<u32>)>,
+}
+
+impl<F: Fn(&UserName) -> bool> Deleting<'_, F> {
+    /// The next rows, as they are to be; or why they may not be.
+    pub(crate) async fn page(&mut self) -> Result<Option<Result<Vec<JobRow>, Denied>>, StoreError> {
+        let reader = &self.history.reader;
+        loop {
+            if let Some((cluster, procs)) = self.left.as_mut().filter(|(_, left)| !left.is_empty())
+            {
+                let count = procs.len().min(usize::from(HISTORY_PAGE));
+                let some: Vec<u32> = procs.drain(..count).collect();
+                let rows = reader.finished_of(cluster.0, &some).await?;
+                let rows: Result<_, _> = rows.iter().map(rows::with_history_deleted).collect();
+                return Ok(Some(Ok(rows?)));
+            }
+            let (cluster, procs) = match self.jobs.next() {
+                None => return Ok(None),
+                Some(Selector::Cluster(cluster)) => {
+                    (*cluster, reader.finished_in(cluster.0).await?)
+                }
+                Some(Selector::Job(job)) => (job.cluster, vec![job.proc.0]),
+                Some(Selector::Owner(_)) => return Ok(Some(Err(Denied::InvalidRequest))),
+            };
+            let Some(row) = reader.cluster(cluster.0).await? else { continue };
+            if !(self.may)(&rows::cluster_record(&row)?.body.owner) {
+                return Ok(Some(Err(Denied::NotPermitted)));
+            }
+            self.left = Some((cluster, procs.into()));
+        }
     }
 }
 
@@ -117,9 +167,9 @@ impl Finding<'_> {
     async fn concerns(&mut self, recorded: &Recorded) -> Result<bool, StoreError> {
         let (cluster, job, owner) = match &recorded.what {
             Happening::ClusterSubmitted { cluster, owner, .. } => (*cluster, None, Some(owner)),
-            Happening::FactoryEnded { cluster, .. } | Happening::JobsWait { cluster, .. } => {
-                (*cluster, None, None)
-            }
+            Happening::FactoryEnded { cluster, .. }
+            | Happening::JobsWait { cluster, .. }
+            | Happening::Reservation { number: cluster, .. } => (*cluster, None, None),
             Happening::Job { job, .. }
             | Happening::JobEdited { job, .. }
             | Happening::JobSaid { job, .. } => (job.cluster, Some(*job), None),

@@ -43,6 +43,7 @@ fn bytes_of(what: &Happening) -> usize {
             changes.iter().map(|(name, value)| name.len() + value.len()).sum()
         }
         Happening::JobSaid { text, .. } => text.len(),
+        Happening::Reservation { reserved, .. } => reserved.parts.chunks.len() * 64,
         Happening::ClusterSubmitted { .. }
         | Happening::FactoryEnded { .. }
         | Happening::Job { .. }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use model::queues::HISTORY_DELETED;
 use model::{ClusterId, ClusterSpec, JobId, Seq, SubmitToken, Timestamp};
 use proto::client::{Happening, Recorded};
 use serde::Serialize;
@@ -129,6 +130,19 @@ pub(crate) fn job_record(row: &JobRow) -> Result<JobRecord, StoreError> {
     parse(&row.body)
 }
 
+/// A finished job's row, with its history deleted.
+///
+/// # Errors
+///
+/// If it is not one of ours.
+pub(crate) fn with_history_deleted(row: &JobRow) -> Result<JobRow, StoreError> {
+    let mut record = job_record(row)?;
+    let mut edits = record.edits.take().map(Arc::unwrap_or_clone).unwrap_or_default();
+    edits.set(HISTORY_DELETED, true);
+    record.edits = Some(Arc::new(edits));
+    Ok(JobRow { body: json(&record)?, ..row.clone() })
+}
+
 /// An event's row as clients see it.
 ///
 /// # Errors
@@ -158,6 +172,7 @@ fn event_row(recorded: &Recorded) -> Result<EventRow, StoreError> {
     let (cluster, proc) = match &recorded.what {
         Happening::ClusterSubmitted { cluster, .. }
         | Happening::FactoryEnded { cluster, .. }
+        | Happening::Reservation { number: cluster, .. }
         | Happening::JobsWait { cluster, .. } => (cluster.0, None),
         Happening::Job { job: JobId { cluster, proc }, .. }
         | Happening::JobEdited { job: JobId { cluster, proc }, .. }

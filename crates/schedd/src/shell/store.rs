@@ -71,6 +71,9 @@ const WRITE_JOBS: &str = "\
     insert into job (cluster, proc, finished, body) \
     select value ->> 0, value ->> 1, value ->> 2, value ->> 3 from json_each(?) where true \
     on conflict do update set finished = excluded.finished, body = excluded.body";
+const AMEND_JOBS: &str = "\
+    update job set body = v.value ->> 2 from json_each(?) v \
+    where cluster = v.value ->> 0 and proc = v.value ->> 1 and finished is not null";
 const WRITE_CLAIMS: &str = "\
     insert into claim (claim, body) select value ->> 0, value ->> 1 from json_each(?) where true \
     on conflict do update set body = excluded.body";
@@ -151,6 +154,8 @@ pub struct Batch {
     pub clusters: Vec<ClusterRow>,
     /// New and changed jobs.
     pub jobs: Vec<JobRow>,
+    /// Finished jobs of which something else is said. Those that are kept no longer stay away.
+    pub amended: Vec<JobRow>,
     /// New, changed (`Some`) and dropped (`None`) claims.
     pub claims: Vec<(String, Option<String>)>,
     pub events: Vec<EventRow>,
@@ -242,6 +247,7 @@ impl Batch {
         self.new_clusters.is_empty()
             && self.clusters.is_empty()
             && self.jobs.is_empty()
+            && self.amended.is_empty()
             && self.claims.is_empty()
             && self.events.is_empty()
             && self.meta.is_empty()
@@ -686,6 +692,8 @@ async fn write_rows(
     retention::note(tx, batch, last_event).await?;
     let jobs = batch.jobs.iter().map(|row| json!([row.cluster, row.proc, row.finished, row.body]));
     each(tx, jobs, "write the jobs", WRITE_JOBS).await?;
+    let amended = batch.amended.iter().map(|row| json!([row.cluster, row.proc, row.body]));
+    each(tx, amended, "amend finished jobs", AMEND_JOBS).await?;
     let (kept, dropped): (Vec<_>, Vec<_>) =
         batch.claims.iter().partition(|(_, body)| body.is_some());
     let kept = kept.iter().map(|(claim, body)| json!([claim, body]));

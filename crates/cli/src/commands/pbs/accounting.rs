@@ -251,7 +251,12 @@ pub(super) fn lines(
 ) -> Result<Vec<(i64, String)>, AskError> {
     let told = told(schedd, events, here)?;
     let line = |(at, entry, job): &(i64, Entry, Job)| accounting::line(entry, *at, job, here);
-    Ok(told.iter().map(|one| (one.0, line(one))).collect())
+    let of_reservation =
+        |event: &Recorded| Some((event.at.as_secs(), accounting::of_reservation(event, here)?));
+    let mut all: Vec<(i64, String)> = told.iter().map(|one| (one.0, line(one))).collect();
+    all.extend(events.iter().filter_map(of_reservation));
+    all.sort_by_key(|(at, _)| *at);
+    Ok(all)
 }
 
 /// What the records of these events are about. Of jobs that nobody knows any more there are none.

@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 use client::{Action, FrontEnd, Schedd, Select, Selector};
 use jobspec::pbs::{JobWord, Subjobs, code};
 use model::{ClusterId, JobId, ProcId};
-use proto::client::ActResult;
+use proto::client::{ActResult, Arrange};
 
 use super::found::{self, Asked, Finished};
+use super::placing::arrange;
 use super::words::Line;
 use crate::line::output::complain;
 use crate::render::pbs::Here;
@@ -27,19 +28,36 @@ pub(super) fn delete(words: &[String], here: &Here) -> u8 {
     if how != "force" && !how.starts_with("suppress_email=") && !is_count {
         return usage_of(here, Some(vec!["illegal -W value".to_owned()]));
     }
-    if line.has('x') {
-        here.say("-x is not supported yet: what has happened is kept for as long as the pool's configuration says");
-        return code::NOT_SUPPORTED;
-    }
     let reason = format!("Job deleted at request of {}@{}", client::site::me(), here.server);
     let force = how == "force";
-    let verb = Verb { finished_with_id: true, subjobs: true, ..Verb::PLAIN };
+    let verb = Verb {
+        finished_with_id: true,
+        subjobs: true,
+        takes_finished: line.has('x'),
+        ..Verb::PLAIN
+    };
     let remove = |force| Action::Remove { reason: Some(reason.clone()), force };
-    verb.each(here, &line.operands, &mut |schedd, found| {
+    // What is no identifier is told before anything is asked of the server (OpenPBS 23.06).
+    let (mut named, mut wrong) = (Vec::new(), 0);
+    for text in &line.operands {
+        match found::read(here, text) {
+            Ok(_) => named.push(text.clone()),
+            Err(exit) => wrong = exit,
+        }
+    }
+    let exit = verb.each(here, &named, &mut |schedd, found| {
+        if verb.takes_finished && found.is_whole() {
+            let jobs = found.selectors.clone();
+            arrange(here, schedd, Arrange::Forget { jobs })?;
+        }
+        if found.cluster.is_over() {
+            return Ok(());
+        }
         verb.act(here, schedd, found, &|_| remove(false))?;
         // What its machine has not said to be over is over by force.
         if force { verb.act(here, schedd, found, &|_| remove(true)) } else { Ok(()) }
-    })
+    });
+    if exit == 0 { wrong } else { exit }
 }
 
 /// `qrerun`.
@@ -88,6 +106,11 @@ pub(super) struct Found<'a> {
 }
 
 impl Found<'_> {
+    /// Whether the word names all that was submitted together.
+    fn is_whole(&self) -> bool {
+        !matches!(self.word.subjobs, Subjobs::Some { .. })
+    }
+
     /// Whether the word names this job of the array, or all of them.
     pub(super) fn names(&self, job: &Job) -> bool {
         let subjobs = self.word.subjobs;
@@ -143,12 +166,18 @@ pub(super) struct Verb {
     subjobs: bool,
     /// Whether a job that is so already, or in another state, is no mistake.
     state_does_not_matter: bool,
+    /// Whether a finished job is one too; a subjob is none without the others.
+    takes_finished: bool,
 }
 
 impl Verb {
     /// What most of them have in common.
-    pub(super) const PLAIN: Self =
-        Self { finished_with_id: false, subjobs: false, state_does_not_matter: true };
+    pub(super) const PLAIN: Self = Self {
+        finished_with_id: false,
+        subjobs: false,
+        state_does_not_matter: true,
+        takes_finished: false,
+    };
 
     /// The same, of subjobs too.
     pub(super) const OF_SUBJOBS: Self = Self { subjobs: true, ..Self::PLAIN };
@@ -206,7 +235,8 @@ impl Verb {
             return Err(unknown().say(here, id));
         };
         let selectors = self.selectors(&word, cluster).map_err(|refused| refused.say(here, &id))?;
-        if cluster.is_over() {
+        let is_whole = !matches!(word.subjobs, Subjobs::Some { .. });
+        if cluster.is_over() && !(self.takes_finished && is_whole) {
             let id = if self.finished_with_id { format!(" {id}") } else { String::new() };
             here.say(format_args!("Job has finished{id}"));
             return Err(code::FINISHED);

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::process::exit;
 use std::thread;
 use std::time::Duration;
 
-use client::{AskError, End, Home, Select, Selector};
+use client::{Action, AskError, End, FrontEnd, Home, Select, Selector};
 use jobspec::pbs::code;
 use model::{ClusterId, JobId};
+use nix::sys::signal::{SigSet, Signal};
 
 use super::found::{self, Asked, Finished};
 use crate::render::pbs::{Here, RowKind};
@@ -18,6 +20,22 @@ const DELETED: u8 = 3;
 /// How often a held job is looked at again.
 const PAUSE: Duration = Duration::from_secs(2);
 
+/// From now on, who ends this process by a signal has the job deleted (OpenPBS 23.06).
+pub(super) fn listen(here: &Here, cluster: ClusterId) {
+    let ends = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
+    let awaited: SigSet = ends.into_iter().collect();
+    // Threads that are made later do not take them either.
+    if awaited.thread_block().is_err() {
+        return;
+    }
+    let here = here.clone();
+    thread::spawn(move || {
+        if let Ok(signal) = awaited.wait() {
+            exit(i32::from(interrupted(&here, cluster, signal)));
+        }
+    });
+}
+
 /// Waits; gives the exit code.
 pub(super) fn wait(here: &Here, cluster: ClusterId) -> u8 {
     let mut held = BTreeSet::new();
@@ -26,6 +44,21 @@ pub(super) fn wait(here: &Here, cluster: ClusterId) -> u8 {
             Some(exit) => return exit,
             None => thread::sleep(PAUSE),
         }
+    }
+}
+
+/// Deletes the job that is not waited for any more.
+fn interrupted(here: &Here, cluster: ClusterId, signal: Signal) -> u8 {
+    let id = format!("{cluster}.{}", here.server);
+    here.say(format_args!("wait for job {id} interrupted by signal {}", signal as i32));
+    println!("Job {id} is being deleted");
+    let reason = format!("Job deleted at request of {}@{}", client::site::me(), here.server);
+    let action = Action::Remove { reason: Some(reason), force: false };
+    let select = Select::Any(vec![Selector::Cluster(cluster)]);
+    match here.connect().map(|mut schedd| schedd.act_through(FrontEnd::Pbs, action, select)) {
+        Ok(Ok(_)) => code::USAGE,
+        Ok(Err(error)) => here.cannot_connect(&error),
+        Err(exit) => exit,
     }
 }
 

@@ -7,14 +7,14 @@ use std::fmt::Display;
 use classad::{ClassAd, Expr, Value};
 use jobspec::pbs::{Depend, Indices, Refusal, attribute, code};
 use model::depend::{self, Before, Dependency, Part, Progress, Waits};
-use model::{ClusterId, ProcId, attr};
+use model::{ClusterId, HoldCode, JobStatus, ProcId, attr};
 
 use proto::client::Forgotten;
 
 use super::found::{self, Asked, Finished};
 use crate::render::jobs::finished;
-use crate::render::pbs::Here;
 use crate::render::pbs::job::{Cluster, State};
+use crate::render::pbs::{Here, RowKind};
 
 /// How the dependencies stand.
 #[derive(Debug, Default)]
@@ -37,6 +37,10 @@ pub(super) fn look_up(
 ) -> Result<Standing, Refusal> {
     let mut standing = Standing::default();
     standing.waits.on = depend.waits.on;
+    standing.never = depend
+        .elsewhere
+        .as_ref()
+        .map(|one| format!("{one} can never be: there is no other server here"));
     let waits = depend.waits.others.iter().map(|one| one.on.0);
     let before = depend.before.iter().map(|one| one.job.0);
     let run_one = depend.run_one.iter().map(|(job, _)| job.0);
@@ -105,10 +109,12 @@ impl LookUp<'_> {
         match resolved.standing(self.progress(cluster, part)) {
             depend::Standing::Met => {}
             depend::Standing::Never | depend::Standing::Waits => {
-                let status = cluster.whole(one.on.0, self.now).exit_status;
-                let how = status.map_or("was deleted".to_owned(), |status| {
-                    format!("ended with exit status {status}")
-                });
+                let whole = cluster.whole(one.on.0, self.now);
+                let how = match (&whole.kind, whole.exit_status) {
+                    (RowKind::Array { bad: true, .. }, _) => "has subjobs that failed".to_owned(),
+                    (_, Some(status)) => format!("ended with exit status {status}"),
+                    (_, None) => "was deleted".to_owned(),
+                };
                 standing.never = Some(format!("{one} can never be: job {} {how}", one.on));
             }
         }
@@ -203,8 +209,17 @@ impl Standing {
         self.note(changes);
     }
 
-    /// Writes it into the ad of the new job.
-    pub(super) fn note(&self, ad: &mut ClassAd) {
+    /// Writes it into the ad of the new job. One that can never run does not begin meanwhile.
+    pub(super) fn note_new(&self, ad: &mut ClassAd) {
+        self.note(ad);
+        if let Some(never) = &self.never {
+            ad.set(attr::JOB_STATUS, JobStatus::Held.number());
+            ad.set(attr::HOLD_REASON, format!("{}{never}", depend::REASON));
+            ad.set(attr::HOLD_REASON_CODE, i64::from(HoldCode::SubmittedOnHold.number()));
+        }
+    }
+
+    fn note(&self, ad: &mut ClassAd) {
         if let Some(never) = &self.never {
             ad.set(attr::PERIODIC_REMOVE, true);
             ad.set("PeriodicRemoveReason", format!("{}{never}", depend::REASON));

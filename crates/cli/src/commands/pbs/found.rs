@@ -24,6 +24,10 @@ pub(super) fn read(here: &Here, text: &str) -> Result<JobWord, u8> {
         }
     };
     if word.at.as_ref().is_some_and(|at| !here.is_server(at)) {
+        if here.command != "qdel" {
+            let is_status = here.command == "qstat";
+            return Err(here.no_host(if is_status { code::NO_CONNECTION } else { code::BAD_HOST }));
+        }
         complain(&format!(
             "Unknown Host.\nCouldn't connect to cluster: {}\n",
             word.at.unwrap_or_default()
@@ -237,6 +241,7 @@ pub(super) fn look_up(
         all.entry(job::number(&ad)).or_default().add_finished(ad);
         Ok(())
     });
+    all.retain(|_, cluster| !cluster.is_deleted());
     match read {
         Ok(()) | Err(Halt::Enough | Halt::Told(_)) => Ok(all),
         Err(Halt::Asked(error)) => Err(error),

@@ -20,8 +20,8 @@ pub(super) fn release(words: &[String], here: &Here) -> u8 {
     change_holds(here, words, false)
 }
 
-/// Sets or ends the holds that `-h` names: `u` is the user's own, `o` one of operators, `s` of
-/// managers, and `n` is none. `p` the server alone sets in OpenPBS, where a password is bad.
+/// Sets or ends the holds that `-h` names: `u` is the user's own, `o` one of operators, `s`
+/// and `p` of managers, and `n` is none.
 fn change_holds(here: &Here, words: &[String], is_set: bool) -> u8 {
     let line = match read(here, words, "h:") {
         Ok(line) => line,

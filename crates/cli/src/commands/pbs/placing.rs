@@ -2,7 +2,7 @@
 //! is told in OpenPBS's words.
 
 use client::{AskError, Schedd};
-use jobspec::pbs::code;
+use jobspec::pbs::{JobWord, Subjobs, code};
 use model::ClusterId;
 use model::queues::Denied;
 use proto::client::{Arrange, Refusal};
@@ -46,9 +46,16 @@ pub(super) fn order(words: &[String], here: &Here) -> u8 {
     };
     let exchanged = || -> Result<(), u8> {
         let (one, other) = (found::read(here, one)?, found::read(here, other)?);
-        let mut schedd = here.connect()?;
-        let what = Arrange::Exchange(ClusterId(one.number), ClusterId(other.number));
-        arrange(here, &mut schedd, what).map_err(|refused| {
+        // Subjobs have no places of their own.
+        let is_subjob = |word: &JobWord| matches!(word.subjobs, Subjobs::Some { .. });
+        let exchanged = match is_subjob(&one) || is_subjob(&other) {
+            true => Err(Refused::because(code::INVALID_REQUEST, "Invalid request")),
+            false => {
+                let what = Arrange::Exchange(ClusterId(one.number), ClusterId(other.number));
+                arrange(here, &mut here.connect()?, what)
+            }
+        };
+        exchanged.map_err(|refused| {
             let (one, other) = (found::full(here, &one), found::full(here, &other));
             refused.say(here, format_args!("{one} or {other}"))
         })

@@ -5,6 +5,7 @@
 mod custom;
 mod language;
 mod names;
+mod scheduler;
 
 use std::fmt::Write as _;
 use std::io::{self, BufRead, IsTerminal};
@@ -27,7 +28,7 @@ use crate::render::pbs::{Here, nodes, queues};
 
 const HELP: &str = "General syntax: operation object [names] [attribute OP value, ...]
   operations  create, delete, set, unset, list, print, help, quit
-  objects     server, queue, node, resource
+  objects     server, queue, node, resource, sched
   OP          =, +=, -=
 Any beginning of an operation or an object will do.
 ";
@@ -166,18 +167,8 @@ impl<'a> Manager<'a> {
     fn object(&mut self, line: &str, directive: &Directive) -> Result<(), u8> {
         let of = match directive.object {
             ObjectKind::Attributed(of) => of,
-            ObjectKind::Missing(name) => {
-                if directive.operation == Operation::List && name != "sched" {
-                    // There are none.
-                    return Ok(());
-                }
-                let why = match name {
-                    "sched" => "there is one matchmaker; see updraft config_val",
-                    _ => "there are no hooks",
-                };
-                self.say(format_args!("qmgr: {name} is not supported yet: {why}"));
-                return Err(code::NOT_SUPPORTED);
-            }
+            ObjectKind::Sched => return self.scheduler(line, directive),
+            ObjectKind::Missing(name) => return self.missing(name, directive),
         };
         match directive.operation {
             Operation::List => self.list(of, directive),
@@ -188,6 +179,52 @@ impl<'a> Manager<'a> {
             | Operation::Unset
             | Operation::Quit
             | Operation::Help => self.change(line, of, directive),
+        }
+    }
+
+    /// What there is none of is shown as nothing, and cannot be made.
+    fn missing(&self, what: &str, directive: &Directive) -> Result<(), u8> {
+        const HOOK_ERROR: u32 = 15136;
+        const EXIT: u8 = 32;
+        if !matches!(directive.operation, Operation::List | Operation::Print) {
+            self.say(format_args!("qmgr: {what} is not supported yet: there are no hooks"));
+            return Err(code::NOT_SUPPORTED);
+        }
+        let Some(name) = directive.names.first() else { return Ok(()) };
+        self.say(format_args!(
+            "qmgr obj={name} svr=default: hook not found\nqmgr: Error ({HOOK_ERROR}) returned from server"
+        ));
+        Err(EXIT)
+    }
+
+    /// The one scheduler: whether it starts jobs is the server's `scheduling`.
+    fn scheduler(&mut self, line: &str, directive: &Directive) -> Result<(), u8> {
+        const SCHEDULING: &str = "scheduling";
+        if let Some(other) = directive.names.iter().find(|name| *name != scheduler::NAME) {
+            return self.told(other, &Denied::UnknownScheduler);
+        }
+        match directive.operation {
+            Operation::List => {
+                let all = scheduler::listed(&self.settings()?, self.here, &directive.attributes);
+                self.here.print(&listed::text(&What::MANAGED_SCHEDULER, &[all], true))
+            }
+            Operation::Print => self.here.print(&scheduler::printed(&self.settings()?, self.here)),
+            Operation::Set | Operation::Unset
+                if directive.attributes.iter().all(|(name, ..)| name == SCHEDULING) =>
+            {
+                let of_server = Directive { names: Vec::new(), ..directive.clone() };
+                self.change(line, Of::Server, &of_server)
+            }
+            Operation::Create
+            | Operation::Delete
+            | Operation::Set
+            | Operation::Unset
+            | Operation::Quit
+            | Operation::Help => {
+                let why = "there is one matchmaker; see updraft config_val";
+                self.say(format_args!("qmgr: sched is not supported yet: {why}"));
+                Err(code::NOT_SUPPORTED)
+            }
         }
     }
 

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::io::{self, IsTerminal};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use client::submit::SubmitError;
 use client::{AskError, Home, RealSite};
 use jobspec::pbs::{
-    self, Caller, Moment, NoScript, NumberedFor, Refusal, Submission, attribute, code,
+    self, Caller, Moment, NoScript, NumberedFor, Refusal, Submission, UNDELIVERED, attribute, code,
 };
 use jobspec::{Diagnostic, Site};
 use model::queues::QueueSettings;
@@ -77,6 +78,9 @@ fn submit(here: &Here, words: &[String]) -> Result<u8, Refusal> {
         attended.map_err(|error| Refusal::new(code::FAILED, format!("{error:#}")))?;
         return Ok(0);
     }
+    if submission.is_waited_for {
+        block::listen(here, cluster);
+    }
     if !submission.is_quiet {
         let brackets = if submission.is_array() { "[]" } else { "" };
         println!("{cluster}{brackets}.{}", here.server);
@@ -111,7 +115,7 @@ fn attempt(
     let make = |cluster| -> Result<ClusterSpec, Vec<Diagnostic>> {
         let numbered = NumberedFor { cluster, program: &program, words: &*WORDS };
         let mut spec = submission.cluster(&numbered, site, caller)?;
-        standing.note(&mut spec.ad);
+        standing.note_new(&mut spec.ad);
         if let Some(place) = place {
             spec.ad.set(attribute::INTERACTIVE, place.socket().to_string_lossy().into_owned());
             // It does not run where nobody can call its user.
@@ -120,8 +124,9 @@ fn attempt(
         Ok(spec)
     };
     // What is wrong is wrong whatever the number.
-    if let Err(wrong) = make(ClusterId(1)) {
-        return Err(Failure::Lasting(Refusal::of(code::FAILED, wrong)));
+    match make(ClusterId(1)) {
+        Err(wrong) => return Err(Failure::Lasting(Refusal::of(code::FAILED, wrong))),
+        Ok(spec) => make_undelivered(&spec, caller).map_err(Failure::Lasting)?,
     }
     let token = client::new_token().map_err(|error| lasting(&error))?;
     let none = || ClusterSpec { ad: classad::ClassAd::new(), procs: Procs::Listed(Vec::new()) };
@@ -137,6 +142,19 @@ fn attempt(
     })
 }
 
+/// Makes the folder of what waits in the home until it can be brought to its own.
+fn make_undelivered(spec: &ClusterSpec, caller: &RealCaller<'_>) -> Result<(), Refusal> {
+    let late = [attribute::LATE_OUTPUT, attribute::LATE_ERROR];
+    if late.iter().all(|name| spec.ad.get(name).is_none()) {
+        return Ok(());
+    }
+    let folder = Path::new(caller.home()).join(UNDELIVERED);
+    fs::create_dir_all(&folder).map_err(|error| {
+        let why = client::site::plain(&error);
+        Refusal::new(code::FAILED, format!("cannot make {}: {why}", folder.display()))
+    })
+}
+
 /// The process that calls.
 pub(super) struct RealCaller<'a> {
     here: &'a Here,
@@ -145,6 +163,7 @@ pub(super) struct RealCaller<'a> {
     group: String,
     home: String,
     shell: String,
+    cwd: String,
 }
 
 impl<'a> RealCaller<'a> {
@@ -158,12 +177,21 @@ impl<'a> RealCaller<'a> {
         Self {
             here,
             site,
+            cwd: named_folder().unwrap_or_else(|| site.host().cwd.clone()),
             user: client::site::me(),
             group: group.map(|group| group.name).unwrap_or_default(),
             home: home.unwrap_or_else(|| "/".to_owned()),
             shell: shell.filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".to_owned()),
         }
     }
+}
+
+/// The folder as the shell calls it, if it is this one: other machines may know it by the links
+/// that lead there, and not by where they lead here.
+fn named_folder() -> Option<String> {
+    let named = env::var("PWD").ok().filter(|folder| folder.starts_with('/'))?;
+    let (here, there) = (fs::metadata(".").ok()?, fs::metadata(&named).ok()?);
+    ((here.dev(), here.ino()) == (there.dev(), there.ino())).then_some(named)
 }
 
 impl Caller for RealCaller<'_> {
@@ -179,6 +207,16 @@ impl Caller for RealCaller<'_> {
         &self.group
     }
 
+    fn is_in(&self, group: &str) -> bool {
+        if group == self.group {
+            return true;
+        }
+        // His, as he was logged in, or as the system's lists have it: the schedd asks those.
+        let Ok(Some(group)) = Group::from_name(group) else { return false };
+        let has_now = nix::unistd::getgroups().is_ok_and(|groups| groups.contains(&group.gid));
+        has_now || group.mem.contains(&self.user)
+    }
+
     fn home(&self) -> &str {
         &self.home
     }
@@ -188,7 +226,7 @@ impl Caller for RealCaller<'_> {
     }
 
     fn cwd(&self) -> &str {
-        &self.site.host().cwd
+        &self.cwd
     }
 
     fn server(&self) -> &str {

@@ -22,11 +22,25 @@ use crate::render::pbs::Here;
 use crate::render::pbs::full::zoned;
 use crate::render::pbs::reservations as render;
 
+/// Long options of `pbs_rsub`, and what to do instead.
+const NOT_BUILT: [(&str, &str); 2] = [
+    ("--hosts", "take machines out of use with pbsnodes -o, or reserve with -l select=1:host=NAME"),
+    ("--job", "reserve with -l what the job has, and submit to the reservation's queue"),
+];
+
 /// How often it is looked whether a reservation is settled (`-I`).
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// `pbs_rsub`.
 pub(super) fn submit(words: &[String], here: &Here) -> u8 {
+    let long = |word: &String| {
+        let name = word.split('=').next().unwrap_or_default();
+        NOT_BUILT.into_iter().find(|(known, _)| *known == name)
+    };
+    if let Some((name, why)) = words.iter().find_map(long) {
+        here.say(format_args!("{name} is not supported yet: {why}"));
+        return code::NOT_SUPPORTED;
+    }
     let line = match Line::read(words, "D:E:I:l:m:M:N:q:r:R:u:U:g:G:H:W:") {
         Ok(line) if line.operands.is_empty() && line.options().next().is_some() => line,
         other => return usage_of(here, other.err()),
@@ -35,7 +49,12 @@ pub(super) fn submit(words: &[String], here: &Here) -> u8 {
         return exit;
     }
     let booked = book(here, &line).map_err(|refusal| {
-        complain(&refusal.to_string());
+        for problem in &refusal.problems {
+            here.say(&problem.message);
+        }
+        if refusal.exit == code::USAGE && !refusal.problems.is_empty() {
+            complain(here.usage());
+        }
         refusal.exit
     });
     match booked {
@@ -106,14 +125,26 @@ fn book(here: &Here, line: &Line) -> Result<(Schedd, String), Refusal> {
     match schedd.arrange(Arrange::Book(Box::new(ask))) {
         Ok(()) => Ok((schedd, format!("R{number}"))),
         Err(error) => Err(match denied(&error) {
-            Some(denied) => Refusal::new(denied.exit(), format!("pbs_rsub: {denied}")),
+            Some(denied) => Refusal::new(denied.exit(), denied),
             None => connect(error),
         }),
     }
 }
 
-fn bad_times(wrong: &'static str) -> Refusal {
-    Refusal::new(code::USAGE, format!("pbs_rsub: {wrong}"))
+/// One that cannot be read, or times that are no window.
+#[derive(Clone, Copy)]
+enum BadTime {
+    Illegal(char),
+    NoWindow,
+}
+
+fn bad_times(wrong: BadTime) -> Refusal {
+    match wrong {
+        BadTime::Illegal(option) => {
+            Refusal::new(code::USAGE, format!("illegal -{option} time value"))
+        }
+        BadTime::NoWindow => Refusal::new(Denied::BadTimes.exit(), Denied::BadTimes),
+    }
 }
 
 /// From when until when: two of start, end and duration say it; the start is now if nothing does.
@@ -122,17 +153,19 @@ fn window(
     line: &Line,
     walltime: Option<i64>,
     before: Option<Window>,
-) -> Result<Window, &'static str> {
-    const BAD: &str = "Bad time specification(s)";
+) -> Result<Window, BadTime> {
+    const BAD: BadTime = BadTime::NoWindow;
     let now = zoned(here.now, &here.zone);
     let moment = |option: char| match line.value(option) {
         None => Ok(None),
         Some(text) => {
-            Moment::read(text).and_then(|at| moments::next(at, &now)).map(Some).ok_or(BAD)
+            let read = Moment::read(text).and_then(|at| moments::next(at, &now));
+            read.map(Some).ok_or(BadTime::Illegal(option))
         }
     };
     let (start, end) = (moment('R')?, moment('E')?);
-    let said = line.value('D').map(|text| pbs::duration(text).ok_or(BAD)).transpose()?;
+    let said =
+        line.value('D').map(|text| pbs::duration(text).ok_or(BadTime::Illegal('D'))).transpose()?;
     let duration = said.or(walltime);
     let after = |start: i64, duration: i64| start.checked_add(duration).ok_or(BAD);
     let (start, end) = match (start, end, duration) {
@@ -271,7 +304,10 @@ fn change(
     what: impl FnOnce(String) -> Arrange,
 ) -> Result<(), u8> {
     let id = whole(here, word);
-    let queue = name_of(here, word).ok_or_else(|| unknown(here, word))?;
+    let queue = name_of(here, word).ok_or_else(|| {
+        here.say(format_args!("illegally formed reservation identifier: {word}"));
+        code::FAILED
+    })?;
     arrange(here, schedd, what(queue)).map_err(|refused| {
         let refused = match refused {
             Refused::Because(exit, said) => Refused::because(exit, said.trim_end()),
@@ -298,8 +334,9 @@ pub(super) fn alter(words: &[String], here: &Here) -> u8 {
         let known = name.as_ref().and_then(|name| settings.reservations.get(name));
         let before = known.ok_or_else(|| unknown(here, word))?.window;
         let window = window(here, &line, None, Some(before)).map_err(|wrong| {
-            here.say(wrong);
-            code::USAGE
+            let refusal = bad_times(wrong);
+            refusal.problems.iter().for_each(|problem| here.say(&problem.message));
+            refusal.exit
         })?;
         let users = line.value('U').map(str::to_owned);
         let shown: BTreeMap<String, String> = said_of(&line).collect();
@@ -357,7 +394,7 @@ mod tests {
 
     use super::*;
 
-    fn check(words: &[&str], expected: Result<(i64, i64), &'static str>) {
+    fn check(words: &[&str], expected: Result<(i64, i64), u8>) {
         let now: jiff::Timestamp = "2026-11-22T16:00:00Z".parse().unwrap();
         let here = Here {
             command: "pbs_rsub".to_owned(),
@@ -370,19 +407,20 @@ mod tests {
         let found = window(&here, &line, None, None);
         let from_now = |at: Timestamp| at.as_secs() - here.now;
         let found = found.map(|found| (from_now(found.start), from_now(found.end)));
+        let found = found.map_err(|wrong| bad_times(wrong).exit);
         assert_eq!(found, expected, "{words:?}");
     }
 
     #[test]
     fn two_of_start_end_and_duration_make_a_window() {
-        let bad = Err("Bad time specification(s)");
+        let bad = Err(238);
         check(&["-R", "1700", "-D", "60"], Ok((3600, 3660)));
         check(&["-R", "1700", "-E", "1730"], Ok((3600, 5400)));
         check(&["-E", "1700", "-D", "0:10:00"], Ok((3000, 3600)));
         check(&["-D", "60"], Ok((0, 60)));
         check(&["-R", "1700"], bad);
         check(&["-R", "1700", "-E", "1630"], bad);
-        check(&["-R", "soon", "-D", "60"], bad);
+        check(&["-R", "soon", "-D", "60"], Err(2));
         check(&["-R", "202001010000", "-D", "60"], bad);
     }
 

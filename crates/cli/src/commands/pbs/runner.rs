@@ -18,7 +18,7 @@ use model::attr;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal, kill};
-use nix::sys::stat::{Mode, umask};
+use nix::sys::stat::{Mode, SFlag, fchmod, fstat, umask};
 use nix::unistd::{Pid, Uid, User};
 
 use super::parts::Machines;
@@ -59,11 +59,11 @@ pub(super) fn run() -> u8 {
         Some(_) | None => {}
     }
     match prepare() {
-        Ok((mut command, removed)) => {
-            let error = if removed.is_empty() {
+        Ok((mut command, then)) => {
+            let error = if then.is_nothing() {
                 command.exec()
             } else {
-                match run_and_remove(&mut command, &removed) {
+                match run_and(&mut command, &then) {
                     Ok(exit) => return exit,
                     Err(error) => error,
                 }
@@ -140,23 +140,40 @@ fn find() -> Result<Job, Cannot> {
     Ok(Job { id: identifier(&ad), ad, scratch, cwd })
 }
 
-/// Runs a program and ends as it does; if that is well, what it wrote is removed (`-R`).
-fn run_and_remove(command: &mut Command, removed: &[PathBuf]) -> io::Result<u8> {
+/// What is done with what a job has printed, once its program is over.
+#[derive(Default)]
+struct Then {
+    /// What is removed if it ends well (`-R`).
+    removed: Vec<PathBuf>,
+    /// Of what is written elsewhere first: the job.
+    brought: Option<Job>,
+}
+
+impl Then {
+    fn is_nothing(&self) -> bool {
+        self.removed.is_empty() && self.brought.is_none()
+    }
+}
+
+/// Runs a program, does what is to be done then, and ends as the program did.
+fn run_and(command: &mut Command, then: &Then) -> io::Result<u8> {
     let mut child = command.spawn()?;
     // What ends the job ends its program; this process only waits. A program inherits what is
     // blocked: so it is started first.
     SigSet::all().thread_block()?;
     let status = child.wait()?;
-    if status.success() {
-        for path in removed.iter().filter(|path| *path != Path::new("/dev/null")) {
-            match fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    let (path, why) = (path.display(), client::site::plain(&error));
-                    complain(&format!("pbs: cannot remove {path}: {why}\n"));
-                }
-                Ok(()) | Err(_) => {}
+    let removed = then.removed.iter().filter(|_| status.success());
+    for path in removed.filter(|path| *path != Path::new("/dev/null")) {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                let (path, why) = (path.display(), client::site::plain(&error));
+                complain(&format!("pbs: cannot remove {path}: {why}\n"));
             }
+            Ok(()) | Err(_) => {}
         }
+    }
+    if let Some(job) = &then.brought {
+        staged(job).bring_streams();
     }
     if let Some(signal) = status.signal().and_then(|signal| Signal::try_from(signal).ok()) {
         SigSet::all().thread_unblock()?;
@@ -174,7 +191,7 @@ fn removed(ad: &ClassAd) -> Vec<PathBuf> {
     wanted.filter_map(|(_, name)| Some(folder.join(text(ad, name)?))).collect()
 }
 
-fn prepare() -> Result<(Command, Vec<PathBuf>), Cannot> {
+fn prepare() -> Result<(Command, Then), Cannot> {
     let Job { ad, id, scratch, cwd } = find()?;
     let nodes = nodes_in(&scratch);
     let machines = Machines::of(&ad);
@@ -226,8 +243,15 @@ fn prepare() -> Result<(Command, Vec<PathBuf>), Cannot> {
     limit(&ad).map_err(cannot("set the job's limits"))?;
     append_only();
     set_umask(&ad);
-    let removed = if is_interactive(&ad) || is_other { Vec::new() } else { removed(&ad) };
-    Ok((command, removed))
+    hide_new_streams(&ad);
+    if is_interactive(&ad) || is_other {
+        return Ok((command, Then::default()));
+    }
+    let removed = removed(&ad);
+    let is_late =
+        [attribute::LATE_OUTPUT, attribute::LATE_ERROR].iter().any(|name| ad.get(name).is_some());
+    let brought = is_late.then_some(Job { ad, id, scratch, cwd });
+    Ok((command, Then { removed, brought }))
 }
 
 /// What Open MPI and MPICH are told, so that `mpirun ./prog` and `mpiexec ./prog` start their ranks
@@ -258,10 +282,27 @@ fn for_mpi(command: &mut Command, nodes: &str, scratch: &Path) -> io::Result<()>
     Ok(())
 }
 
-fn set_umask(ad: &ClassAd) {
+/// Who may read what a job prints its umask says, as of files of its own: the machine has made its
+/// streams by another.
+fn hide_new_streams(ad: &ClassAd) {
+    let (stdout, stderr) = (io::stdout(), io::stderr());
+    for stream in [stdout.as_fd(), stderr.as_fd()] {
+        let Ok(found) = fstat(stream) else { continue };
+        let is_file = SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG;
+        if is_file && found.st_size == 0 && found.st_uid == Uid::current().as_raw() {
+            // Else they stay as they are, as a file of somebody else's would.
+            let _ = fchmod(stream, Mode::from_bits_truncate(0o666) & !mask_of(ad));
+        }
+    }
+}
+
+fn mask_of(ad: &ClassAd) -> Mode {
     let mask = int(ad, attribute::UMASK).unwrap_or(UMASK);
-    let mask = u32::from_str_radix(&mask.to_string(), 8).unwrap_or(0o77);
-    umask(Mode::from_bits_truncate(mask));
+    Mode::from_bits_truncate(u32::from_str_radix(&mask.to_string(), 8).unwrap_or(0o77))
+}
+
+fn set_umask(ad: &ClassAd) {
+    umask(mask_of(ad));
 }
 
 /// What is asked of the job's ad here. It has a line for each attribute; values of other attributes
@@ -290,7 +331,7 @@ fn identifier(ad: &ClassAd) -> String {
     }
 }
 
-fn is_array(ad: &ClassAd) -> bool {
+pub(super) fn is_array(ad: &ClassAd) -> bool {
     text(ad, attribute::INDICES).is_some()
 }
 
@@ -357,13 +398,22 @@ fn shell(ad: &ClassAd, script: &Path) -> Command {
 
 /// The shell that the job names, or its user's.
 fn shell_path(ad: &ClassAd) -> String {
-    let given = text(ad, attribute::SHELLS).and_then(|list| list.split([',', '@']).next());
+    let given = text(ad, attribute::SHELLS).and_then(shell_here);
     let own = || {
         let user = User::from_uid(Uid::current()).ok().flatten();
         user.map(|user| user.shell.to_string_lossy().into_owned())
     };
     let shell = given.map(str::to_owned).or_else(own).filter(|shell| !shell.is_empty());
     shell.unwrap_or_else(|| "/bin/sh".to_owned())
+}
+
+/// Of `PATH@HOST,PATH`, that of this host, or else the one of no host.
+fn shell_here(list: &str) -> Option<&str> {
+    let here = super::server::server_name();
+    let is_here = |host: &str| host.split('.').next() == Some(here.as_str());
+    let all = || list.split(',').map(|entry| entry.split_once('@').unwrap_or((entry, "")));
+    let own = all().find(|(_, host)| !host.is_empty() && is_here(host));
+    own.or_else(|| all().find(|(_, host)| host.is_empty())).map(|(path, _)| path)
 }
 
 fn environment(command: &mut Command, ad: &ClassAd, id: &str, cwd: &str, nodes: &Path) {

@@ -87,7 +87,19 @@ impl Here {
 
     /// A connection to the schedd; what is printed and the exit code if there is none.
     pub(super) fn connect(&self) -> Result<Schedd, u8> {
+        self.check_server()?;
         Home::from_environment().schedd().map_err(|error| self.cannot_connect(&error))
+    }
+
+    /// There is one server; whoever names another does not want this one.
+    fn check_server(&self) -> Result<(), u8> {
+        let named = std::env::var("PBS_SERVER").unwrap_or_default();
+        if named.is_empty() || self.is_server(&named) {
+            return Ok(());
+        }
+        complain("Unknown Host.\n");
+        self.say(format_args!("cannot connect to server {named} (errno=15008)"));
+        Err(if self.command == "qstat" { code::NO_CONNECTION } else { code::BAD_HOST })
     }
 
     /// Says why the schedd cannot be asked.

@@ -1,6 +1,7 @@
 //! `qsig`: a signal to all processes of a running job. They are its user's, and so it is the
 //! command that sends it, and not a daemon: to those that have the job's identifier and scratch
-//! folder in their environment. `suspend` and `resume` are the schedd's matter.
+//! folder in their environment. `suspend` and `resume` are the schedd's matter; STOP and CONT are
+//! signals like others, of which it hears nothing.
 
 use std::fs;
 
@@ -20,8 +21,8 @@ pub(super) fn run(words: &[String], here: &Here) -> u8 {
     };
     let name = line.value('s').unwrap_or("SIGTERM");
     let action = match name {
-        "suspend" | "STOP" | "SIGSTOP" => Action::Suspend,
-        "resume" | "CONT" | "SIGCONT" => Action::Continue,
+        "suspend" => Action::Suspend,
+        "resume" => Action::Continue,
         _ => {
             return Verb::OF_SUBJOBS
                 .each(here, &line.operands, &mut |_, found| send(here, found, name));

@@ -19,7 +19,7 @@ use std::path::{Component, Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
 use classad::ClassAd;
-use jobspec::pbs::{Staged, attribute};
+use jobspec::pbs::{INDEX_IN_PATHS, Staged, UNDELIVERED, attribute};
 use model::attr;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -30,10 +30,7 @@ use nix::unistd::{Uid, User};
 use proto::plain_file;
 
 use crate::line::output::complain;
-use crate::render::pbs::job::text;
-
-/// Where what was not delivered is kept, in the user's home.
-const UNDELIVERED: &str = "pbs_undelivered";
+use crate::render::pbs::job::{index, text};
 
 /// The job that files are copied for.
 pub(super) struct For<'a> {
@@ -145,6 +142,42 @@ impl For<'_> {
         Err(format!("{what}; {then}"))
     }
 
+    /// Brings what the job has printed to where it belongs, if that was not there at first.
+    pub(super) fn bring_streams(&self) {
+        let folder = Path::new(text(self.ad, attr::IWD).unwrap_or("/"));
+        let late = [(attr::OUT, attribute::LATE_OUTPUT), (attr::ERR, attribute::LATE_ERROR)];
+        for (name, late) in late {
+            let (Some(from), Some(to)) = (text(self.ad, name), text(self.ad, late)) else {
+                continue;
+            };
+            let (from, to) = (folder.join(from), PathBuf::from(self.named(to.to_owned())));
+            if !from.exists() {
+                continue;
+            }
+            let has_folder = to.parent().is_some_and(Path::is_dir);
+            let brought = match has_folder {
+                true => fs::rename(&from, &to)
+                    .or_else(|_| fs::copy(&from, &to).and_then(|_| fs::remove_file(&from))),
+                false => Err(io::Error::from(io::ErrorKind::NotFound)),
+            };
+            if let Err(error) = brought {
+                let (from, to, why) = (from.display(), to.display(), client::site::plain(&error));
+                complain(&format!(
+                    "pbs: cannot bring output to {to}: {why}; it is kept in {from}\n"
+                ));
+            }
+        }
+    }
+
+    /// A name of a file, with the number of a subjob where it wants that.
+    fn named(&self, text: String) -> String {
+        let is_array = super::runner::is_array(self.ad);
+        match index(self.ad).filter(|_| is_array) {
+            Some(index) => text.replace(INDEX_IN_PATHS, &index.to_string()),
+            None => text,
+        }
+    }
+
     /// Takes away each file that has this job's mark.
     fn take_away_what_came(&self) {
         for Pair { here, .. } in self.pairs(attribute::STAGE_IN) {
@@ -180,8 +213,8 @@ impl For<'_> {
         let listed = text(self.ad, list).and_then(Staged::read).unwrap_or_default();
         let home = home();
         let pair = |(staged, _): (Staged, String)| Pair {
-            here: self.cwd.join(staged.local),
-            there: home.join(staged.remote),
+            here: self.cwd.join(self.named(staged.local)),
+            there: home.join(self.named(staged.remote)),
         };
         listed.into_iter().map(pair).collect()
     }

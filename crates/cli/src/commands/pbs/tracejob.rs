@@ -111,6 +111,7 @@ fn entry(event: &Recorded, job: Option<&Job>, here: &Here) -> String {
         Happening::FactoryEnded { .. }
         | Happening::Job { .. }
         | Happening::JobsWait { .. }
+        | Happening::Reservation { .. }
         | Happening::JobEdited { .. }
         | Happening::JobSaid { .. } => {
             let (whose, what) = render::events::told(&event.what);

@@ -52,8 +52,7 @@ enum Action {
 ///
 /// If the folder or a link cannot be made.
 pub fn run(args: LinksArgs, call: &Call) -> Result<Outcome> {
-    let of_pbs = pbs::COMMANDS.iter().map(|command| command.name);
-    let names: Vec<&'static str> = verbs::htcondor_names().chain(of_pbs).collect();
+    let names: Vec<&'static str> = verbs::htcondor_names().chain(pbs::names()).collect();
     match args.action {
         Action::List { json } => Ok(Outcome::of(&Names(names), json, call, Exit::Done)),
         Action::Install { dir, verbose, json } => {

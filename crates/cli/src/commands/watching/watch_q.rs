@@ -434,6 +434,7 @@ fn cluster_came(recorded: &Recorded) -> Option<ClusterId> {
         | Happening::JobEdited { .. }
         | Happening::JobSaid { .. }
         | Happening::JobsWait { .. }
+        | Happening::Reservation { .. }
         | Happening::FactoryEnded { .. } => None,
     }
 }

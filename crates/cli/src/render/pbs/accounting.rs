@@ -2,10 +2,12 @@
 //! them and Open XDMoD reads them. Which events are worth one, and what it says. Knows nothing of
 //! files, or of how events and ads are found.
 
+use model::queues::{Attributes, Became, Reserved};
 use model::{AfterRun, JobEvent, JobId, RunLimit, StopCause, attr, depend};
 use proto::client::{Happening, Recorded};
 
 use crate::render::pbs::full::{exec_host, used, vnode};
+use crate::render::pbs::reservations;
 use crate::render::pbs::{Here, Job, RowKind};
 use jobspec::pbs::attribute;
 
@@ -86,6 +88,7 @@ pub fn entries(event: &Recorded) -> Vec<Entry> {
         },
         Happening::FactoryEnded { .. }
         | Happening::JobsWait { .. }
+        | Happening::Reservation { .. }
         | Happening::JobEdited { .. }
         | Happening::JobSaid { .. } => Vec::new(),
     }
@@ -111,6 +114,53 @@ pub fn line(entry: &Entry, at_s: i64, job: &Job, here: &Here) -> String {
     let (at, id) = (stamp(at_s, here), id(entry, job, here));
     let text = text(entry, at_s, job, here);
     format!("{at};{};{id};{text}\n", entry.kind.letter())
+}
+
+/// The record's line of what has become of a reservation, if the event is that.
+pub fn of_reservation(event: &Recorded, here: &Here) -> Option<String> {
+    let Happening::Reservation { number, became, reserved } = &event.what else { return None };
+    let server = &here.server;
+    let requestor = |who: &str| format!("requestor={who}@{server}");
+    let (letter, text) = match became {
+        Became::Requested => ('U', requestor(&reserved.owner)),
+        Became::Confirmed => ('Y', format!("{} {}", requestor("Scheduler"), window(reserved))),
+        Became::Began => ('B', begun(&format!("R{number}"), reserved, here)),
+        Became::Finished => ('F', String::new()),
+        Became::Denied => ('K', requestor("Scheduler")),
+        Became::Deleted { by } => ('k', requestor(by)),
+    };
+    let at = stamp(event.at.as_secs(), here);
+    Some(format!("{at};{letter};R{number}.{server};{text}\n"))
+}
+
+/// When a reservation is, and where.
+fn window(reserved: &Reserved) -> String {
+    let (start, end) = (reserved.window.start.as_secs(), reserved.window.end.as_secs());
+    let nodes = reservations::nodes(reserved.places()).unwrap_or_default();
+    format!("start={start} end={end} nodes={nodes}")
+}
+
+fn begun(queue: &str, reserved: &Reserved, here: &Here) -> String {
+    let said = Attributes(reserved.shown.clone());
+    let mut all = format!("owner={}@{}", reserved.owner, here.server);
+    if let Some(name) = said.get(attr::RESERVE_NAME) {
+        all += &format!(" name={}", quoted(name));
+    }
+    let (created, seconds) = (reserved.created.as_secs(), reserved.window.seconds());
+    all += &format!(" queue={queue} ctime={created} {} duration={seconds}", window(reserved));
+    for (name, label) in [
+        ("Authorized_Users", "authorized_users"),
+        ("Authorized_Groups", "authorized_groups"),
+        ("Authorized_Hosts", "authorized_hosts"),
+    ] {
+        if let Some(list) = said.get(name) {
+            all += &format!(" {label}={}", quoted(list));
+        }
+    }
+    for (name, value) in said.resources("Resource_List") {
+        all += &format!(" Resource_List.{name}={}", quoted(value));
+    }
+    all
 }
 
 fn id(entry: &Entry, job: &Job, here: &Here) -> String {

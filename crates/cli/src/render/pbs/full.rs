@@ -34,7 +34,7 @@ fn depend(job: &Job) -> Depend {
     let before = job.text(depend::WAITED_FOR).and_then(depend::read_before).unwrap_or_default();
     let run_one = job.text(depend::RUN_ONE).and_then(depend::read_numbers).unwrap_or_default();
     let run_one = run_one.into_iter().map(|job| (job, false)).collect();
-    Depend { waits, before, run_one }
+    Depend { waits, before, run_one, elsewhere: None }
 }
 
 /// All attributes of a job, in PBS's order.
@@ -324,7 +324,8 @@ pub(super) fn used(job: &Job, here: &Here) -> Vec<(String, String)> {
 }
 
 /// `u`: its user's; `o`: the operators'; `s`: the managers', or the system's, for what it waits for
-/// or because something is wrong. One that is held while it runs goes on.
+/// or because something is wrong; `p`: a password is bad, as a manager has said. One that is held
+/// while it runs goes on.
 pub fn holds(job: &Job) -> String {
     let code = job.int(attr::HOLD_REASON_CODE);
     let is = |wanted: HoldCode| code == Some(i64::from(wanted.number()));
@@ -341,8 +342,12 @@ pub fn holds(job: &Job) -> String {
         State::Queued | State::Waiting | State::Begun | State::Exiting => (false, false),
     };
     // In OpenPBS 23.06's order.
-    let kinds =
-        [('s', system || by_managers.contains('s')), ('o', by_managers.contains('o')), ('u', user)];
+    let kinds = [
+        ('s', system || by_managers.contains('s')),
+        ('o', by_managers.contains('o')),
+        ('u', user),
+        ('p', by_managers.contains('p')),
+    ];
     let all: String = kinds.iter().filter(|(_, is)| *is).map(|(kind, _)| *kind).collect();
     if all.is_empty() { "n".to_owned() } else { all }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use classad::{ClassAd, Env, Value, words};
 use jobspec::pbs::{Chunks, Indices, attribute, unfolded};
-use model::queues::FIRST_QUEUE;
+use model::queues::{FIRST_QUEUE, HISTORY_DELETED};
 use model::{HoldCode, JobId, JobStatus, RunLimit, attr};
 
 use crate::render::time;
@@ -100,6 +100,8 @@ pub(crate) const STANDING: &[&str] = &[
     attr::JOB_MATERIALIZE_NEXT_PROC_ID,
     attr::NUM_JOB_STARTS,
     attr::REMOTE_HOST,
+    attr::JOB_CURRENT_START_DATE,
+    attr::JOB_CURRENT_START_TRANSFER_OUTPUT_DATE,
     attribute::EXECUTION_TIME,
     attribute::INDICES,
     attribute::QUEUE,
@@ -117,6 +119,7 @@ pub(crate) const OF_ENDS: &[&str] = &[
     attr::REMOVE_REASON,
     attribute::COMMAND,
     attribute::INDEX,
+    HISTORY_DELETED,
 ];
 
 /// What names it: of a job of HTCondor's, its batch or its program.
@@ -200,6 +203,12 @@ impl Cluster {
     /// Whether nothing of it is in the queue.
     pub(crate) fn is_over(&self) -> bool {
         self.queued.is_empty()
+    }
+
+    /// Whether all of it is over, and its history deleted.
+    pub(crate) fn is_deleted(&self) -> bool {
+        let is_deleted = |ad: &ClassAd| ad.literal(HISTORY_DELETED).is_some_and(Value::is_true);
+        self.is_over() && self.finished.iter().all(is_deleted)
     }
 
     /// The ad of any of its jobs.
@@ -438,8 +447,10 @@ impl Job {
 
     /// Seconds since its run began, or that its run took.
     pub fn wall_s(&self, now: i64) -> u64 {
-        let running = matches!(self.state, State::Running | State::Suspended);
-        let since = running.then(|| self.int(attr::JOB_CURRENT_START_DATE)).flatten();
+        let until = program_ended(&self.ad);
+        let now = until.unwrap_or(now);
+        let runs = matches!(self.state, State::Running | State::Suspended) || until.is_some();
+        let since = runs.then(|| self.int(attr::JOB_CURRENT_START_DATE)).flatten();
         let before = || {
             let total = self.ad.literal(attr::REMOTE_WALL_CLOCK_TIME).and_then(Value::as_f64);
             time::whole_seconds(total.unwrap_or(0.0))
@@ -493,6 +504,13 @@ fn is_running(ad: &ClassAd) -> bool {
     matches!(status(ad), Some(JobStatus::Running | JobStatus::Suspended))
 }
 
+/// When its program ended, if what is done after that is not over.
+fn program_ended(ad: &ClassAd) -> Option<i64> {
+    let began = int(ad, attr::JOB_CURRENT_START_DATE).unwrap_or(0);
+    let ended = int(ad, attr::JOB_CURRENT_START_TRANSFER_OUTPUT_DATE)?;
+    (status(ad) == Some(JobStatus::Running) && ended >= began).then_some(ended)
+}
+
 /// Whether it is removed as soon as its run is over.
 fn is_exiting(ad: &ClassAd) -> bool {
     status(ad) == Some(JobStatus::Removed) && text(ad, attr::REMOTE_HOST).is_some()
@@ -501,6 +519,7 @@ fn is_exiting(ad: &ClassAd) -> bool {
 fn state(ad: &ClassAd, now: i64) -> State {
     match status(ad) {
         None | Some(JobStatus::Idle) => State::Queued,
+        Some(JobStatus::Running) if program_ended(ad).is_some() => State::Exiting,
         Some(JobStatus::Running) => State::Running,
         Some(JobStatus::Removed) if is_exiting(ad) => State::Exiting,
         Some(JobStatus::Removed | JobStatus::Completed) => State::Finished,

@@ -76,6 +76,7 @@ impl What {
     pub const MANAGED_NODE: Self = Self { head: "Node", in_lines: " ", member: "nodes" };
     pub const MANAGED_RESOURCE: Self =
         Self { head: "Resource", in_lines: " ", member: "resources" };
+    pub const MANAGED_SCHEDULER: Self = Self { head: "Sched", in_lines: " ", member: "Sched" };
     pub const NODES: Self = Self { head: "Name", in_lines: "=", member: "nodes" };
 }
 

@@ -116,7 +116,7 @@ pub fn full(name: &str, reserved: &Reserved, here: &Here) -> String {
 }
 
 /// `(n1:ncpus=1)+(n2:ncpus=2:mem=1048576kb)`.
-fn nodes(places: &[ReservedPlace]) -> Option<String> {
+pub(crate) fn nodes(places: &[ReservedPlace]) -> Option<String> {
     let one = |place: &ReservedPlace| {
         let machine = place.machine.as_str();
         let host = machine.split('.').next().unwrap_or(machine);

@@ -19,6 +19,10 @@ use crate::core::words::{Actor, Fact, JobFact};
 /// How a hold of the pool's managers is told from one of its user's, which has the same code.
 pub(crate) const BY_MANAGERS: i32 = 1;
 
+/// Who holds a job beside its user: `o` operators, `s` managers; `p` managers too, or in OpenPBS
+/// the server, where a password is bad.
+pub(crate) const MANAGERS: [char; 3] = ['o', 's', 'p'];
+
 /// HTCondor 25.14's words for `hold = true`.
 pub(crate) const SUBMITTED_ON_HOLD: &str = "submitted on hold at user's request";
 
@@ -27,7 +31,7 @@ pub(crate) const SUBMITTED_ON_HOLD: &str = "submitted on hold at user's request"
 pub(crate) struct Holds {
     /// Why its user holds it.
     pub(crate) user: Option<String>,
-    /// `o`: operators, `s`: managers; each once, in this order.
+    /// Of [`MANAGERS`], each once, in this order.
     pub(crate) managers: String,
     pub(crate) waits: Option<Waits>,
     /// Seconds since the epoch before which it does not start.
@@ -58,7 +62,7 @@ fn edited(job: JobId, name: &str, value: Value) -> Fact {
 /// Of the pool's managers, who hold a job.
 pub(crate) fn managers_of(ad: &ClassAd) -> String {
     let said = ad.literal(HELD_BY_MANAGERS).and_then(Value::as_str).unwrap_or_default();
-    ['o', 's'].into_iter().filter(|kind| said.contains(*kind)).collect()
+    MANAGERS.into_iter().filter(|kind| said.contains(*kind)).collect()
 }
 
 /// Whether the pool's managers hold a job.
@@ -80,7 +84,7 @@ pub(crate) fn changed(
             true => is_set,
             false => before.contains(*kind),
         };
-        ['o', 's'].into_iter().filter(has).collect()
+        MANAGERS.into_iter().filter(has).collect()
     };
     let reason = || format!("Job held by {}", by.user);
     if runs || matches!(job.state(), JobState::Running(_) | JobState::Suspended { .. }) {
@@ -158,11 +162,15 @@ impl Holds {
             if self.waits.is_none() && !self.managers.is_empty() { BY_MANAGERS } else { 0 };
         let (code, reason) = match self {
             Self { waits: Some(waits), .. } => (HoldCode::WaitsForJobs, hold_reason(waits)),
-            Self { managers, .. } if managers.contains('s') => {
+            Self { managers, .. } if managers.contains(['s', 'p']) => {
                 (HoldCode::UserRequest, "Job held by the pool's managers".to_owned())
             }
             Self { managers, .. } if !managers.is_empty() => {
                 (HoldCode::UserRequest, "Job held by the pool's operators".to_owned())
+            }
+            // As it was submitted: it says nothing else while nobody holds it anew.
+            Self { user: Some(reason), until_s: None, .. } if reason == SUBMITTED_ON_HOLD => {
+                (HoldCode::SubmittedOnHold, reason.clone())
             }
             Self { user: Some(reason), .. } => (HoldCode::UserRequest, reason.clone()),
             Self { until_s: Some(_), .. } => {

@@ -10,6 +10,11 @@ pub(crate) fn name_of(number: ClusterId) -> String {
     format!("R{number}")
 }
 
+/// The number of the reservation of this name.
+pub(crate) fn number_of(name: &str) -> Option<ClusterId> {
+    name.strip_prefix('R')?.parse().ok().map(ClusterId)
+}
+
 /// The first number behind those of all reservations.
 pub(crate) fn first_free(settings: &QueueSettings) -> ClusterId {
     let numbers = settings.reservations.keys().filter_map(|name| name.strip_prefix('R'));

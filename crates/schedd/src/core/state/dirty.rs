@@ -59,5 +59,6 @@ impl Dirty {
         self.settings = change.settings.or(self.settings.take());
         self.reached = change.reached.or(self.reached.take());
         self.recorded.extend(change.recorded);
+        self.recorded.extend(change.booked);
     }
 }

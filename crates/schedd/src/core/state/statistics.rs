@@ -45,6 +45,7 @@ impl Happened {
             | Happening::JobEdited { .. }
             | Happening::JobSaid { .. }
             | Happening::JobsWait { .. }
+            | Happening::Reservation { .. }
             | Happening::FactoryEnded { .. } => {
                 return;
             }

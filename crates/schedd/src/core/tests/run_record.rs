@@ -14,7 +14,8 @@ fn told_waiting(batch: &Batch) -> Vec<String> {
         | Happening::FactoryEnded { .. }
         | Happening::Job { .. }
         | Happening::JobEdited { .. }
-        | Happening::JobSaid { .. } => None,
+        | Happening::JobSaid { .. }
+        | Happening::Reservation { .. } => None,
     });
     entries.collect()
 }

@@ -305,11 +305,11 @@ impl<'a> Act<'a> {
         let (id, at) = (job.job, self.now.wall);
         let is_held = job.state().hold().is_some();
         if is_held && self.through != FrontEnd::Pbs && holds::is_by_managers(job) {
-            let is_a_managers = holds::managers_of(&job.described()).contains('s');
+            let is_a_managers = holds::managers_of(&job.described()).contains(['s', 'p']);
             if !self.core.is_operator(self.by) || is_a_managers && !self.core.is_manager(self.by) {
                 return Err(ActResult::PermissionDenied);
             }
-            let all = ("os", false);
+            let all = ("osp", false);
             let released = holds::changed(self.now, (job, false), self.by, all);
             return released.ok_or(ActResult::BadStatus);
         }

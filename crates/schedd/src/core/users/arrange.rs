@@ -30,6 +30,7 @@ impl Core {
             Arrange::Exchange(one, other) => self.exchange(by, *one, *other),
             Arrange::RunNow(jobs) => self.run_now(now, by, jobs),
             Arrange::Hold { jobs, kinds, is_set } => self.hold_by(now, by, jobs, (kinds, *is_set)),
+            Arrange::Forget { jobs } => self.forget_when_over(by, jobs),
             Arrange::Alter(alteration) => self.alter(now, by, alteration),
             Arrange::Book(ask) => self.book(now, by, ask),
             Arrange::Rebook { queue, window, shown, users } => {
@@ -187,8 +188,33 @@ impl Core {
         Ok(facts)
     }
 
-    /// Holds of managers (`s`), of operators (`o`) and of the jobs' users (`u`) are set or ended
-    /// (`qhold -h`, `qrls -h`); an array's on all of its jobs of which something can be said.
+    /// Those of these jobs that are in the queue still have their history deleted when they leave
+    /// it. Words that name none are about the history.
+    fn forget_when_over(&self, by: &Actor, jobs: &[Selector]) -> Result<Vec<Fact>, Denied> {
+        let mut changes = ClassAd::new();
+        changes.set(queues::HISTORY_DELETED, true);
+        let changes = Arc::new(changes);
+        let mut facts = Vec::new();
+        for selector in jobs {
+            match selector {
+                Selector::Cluster(id) if self.clusters.contains_key(id) => {
+                    facts.extend(edited(self.own_cluster(by, *id)?, ClassAd::clone(&changes)));
+                }
+                Selector::Job(id) if self.job(*id).is_some() => {
+                    self.own_cluster(by, id.cluster)?;
+                    let changes = Arc::clone(&changes);
+                    facts.push(Fact::Job { job: *id, fact: JobFact::Edited { changes } });
+                }
+                Selector::Cluster(_) | Selector::Job(_) => {}
+                Selector::Owner(_) => return Err(Denied::InvalidRequest),
+            }
+        }
+        Ok(facts)
+    }
+
+    /// Holds of managers (`s`; `p`, where a password is bad), of operators (`o`) and of the jobs'
+    /// users (`u`) are set or ended (`qhold -h`, `qrls -h`); an array's on all of its jobs of which
+    /// something can be said.
     fn hold_by(
         &self,
         now: Now,
@@ -199,7 +225,7 @@ impl Core {
         let may = |kind: char| match kind {
             'u' => true,
             'o' => self.is_operator(by),
-            's' => self.is_manager(by),
+            's' | 'p' => self.is_manager(by),
             _ => false,
         };
         if !kinds.chars().all(may) {

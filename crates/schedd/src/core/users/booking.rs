@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::planted::{Bug, planted};
-use model::queues::{Denied, QueueSettings, Reserved, Stage, Window};
+use model::queues::{Became, DELETED_BY, Denied, QueueSettings, Reserved, Stage, Window};
 use model::{Now, Timestamp, UserName};
-use proto::client::{Action, BookAsk, FrontEnd, Selector};
+use proto::client::{Action, BookAsk, FrontEnd, Happening, Recorded, Selector};
 use proto::matchmaking::{Booking, BookingAnswer};
 
 use crate::core::records::acts::{Deed, Target};
-use crate::core::records::bookings::{bookings_of, name_of};
+use crate::core::records::bookings::{bookings_of, name_of, number_of};
 use crate::core::state::core::Core;
 use crate::core::words::{ActFact, Actor, ClusterFact, Fact, Rejection, RoundFact};
 
@@ -91,7 +91,15 @@ impl Core {
         if reserved.stage == Stage::Over {
             return Err(Denied::BadState);
         }
-        Ok(self.give_up(queue, "its reservation was deleted"))
+        let mut facts = self.give_up(queue, "its reservation was deleted");
+        if let Some(Fact::Settings(settings)) = facts.first_mut() {
+            let mut said = QueueSettings::clone(settings);
+            if let Some(reserved) = said.reservations.get_mut(queue) {
+                reserved.shown.insert(DELETED_BY.to_owned(), by.user.to_string());
+            }
+            *settings = Arc::new(said);
+        }
+        Ok(facts)
     }
 
     fn own_reservation(&self, by: &Actor, queue: &str) -> Result<&Reserved, Denied> {
@@ -166,6 +174,25 @@ impl Core {
             Duration::from_millis(ms).min(LOOK_EVERY)
         };
         self.booking_edge_ms = moments.min().map(|moment| at.deadline(ahead(moment)));
+    }
+
+    /// What becomes of reservations by these settings, as the record has it.
+    pub(in crate::core) fn reservations_became(
+        &mut self,
+        at: Now,
+        after: &QueueSettings,
+    ) -> Vec<Recorded> {
+        let before = Arc::clone(&self.settings);
+        let known = after.reservations.iter();
+        let news = known.filter_map(|(name, reserved)| {
+            let became = Became::between(before.reservations.get(name), reserved, at.wall)?;
+            Some(Happening::Reservation {
+                number: number_of(name)?,
+                became,
+                reserved: Box::new(reserved.clone()),
+            })
+        });
+        news.map(|what| self.record(at, what)).collect()
     }
 
     /// All that the negotiator is to keep places for.

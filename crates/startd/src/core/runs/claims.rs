@@ -111,7 +111,12 @@ impl Core {
             let refused = "only a schedd of this machine and of this user runs jobs beside itself";
             return if near { Ok(Resources::default()) } else { Err(refused.to_owned()) };
         }
-        let part = request.request.quantized();
+        // In steps, where there is room for the last of them: a machine's memory is no multiple.
+        let steps = request.request.quantized();
+        let part = match self.free.shortage(&steps) {
+            None => steps,
+            Some(_) => request.request.at_least_one_cpu(),
+        };
         if let Some(short) = self.free.shortage(&part) {
             let short = self.spelt(short);
             return Err(format!("the slot has not enough {short} left"));

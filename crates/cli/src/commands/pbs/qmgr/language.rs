@@ -19,6 +19,8 @@ pub(super) enum Operation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ObjectKind {
     Attributed(Of),
+    /// The one scheduler.
+    Sched,
     /// What OpenPBS has and this program does not.
     Missing(&'static str),
 }
@@ -69,7 +71,7 @@ const OBJECTS: [(&str, ObjectKind); 7] = [
     ("server", ObjectKind::Attributed(Of::Server)),
     ("queue", ObjectKind::Attributed(Of::Queue)),
     ("node", ObjectKind::Attributed(Of::Node)),
-    ("sched", ObjectKind::Missing("sched")),
+    ("sched", ObjectKind::Sched),
     ("hook", ObjectKind::Missing("hook")),
     ("pbshook", ObjectKind::Missing("pbshook")),
     ("resource", ObjectKind::Attributed(Of::Resource)),

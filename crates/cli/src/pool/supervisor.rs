@@ -5,7 +5,7 @@
 //! One thread a daemon, and no state but the locks: a supervisor that was killed and started again
 //! finds the daemons that live by the locks they hold, and waits for those like for its own.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
@@ -42,6 +42,13 @@ const BACK_OFF: [Duration; 6] = [
 /// waits for it is told.
 const HOPELESS: u32 = 3;
 
+/// How long a daemon's log may get, bytes: then it becomes `NAME.log.old`, and begins anew. What
+/// daemons say there is also of who opened their sockets, as often as he likes.
+const LOG_BYTES: u64 = 64 << 20;
+
+/// How often logs are looked at.
+const LOOK_AT_LOGS: Duration = Duration::from_secs(10);
+
 /// Supervises these daemons until it is killed.
 ///
 /// # Errors
@@ -61,10 +68,37 @@ pub fn run(home: &Home, name: &str, all: &[DaemonRole]) -> io::Result<()> {
         let (home, program, role) = (home.clone(), program.clone(), *role);
         thread::spawn(move || keep(&home, &program, role))
     };
+    let names = all.iter().map(|role| role.name()).chain([name]);
+    let logs: Vec<PathBuf> = names.map(|name| home.log(name)).collect();
+    thread::spawn(move || bound_logs(&logs));
     for thread in all.iter().map(keep_one).collect::<Vec<_>>() {
         let _ = thread.join();
     }
     Ok(())
+}
+
+/// Sees for ever that no log takes the disk.
+fn bound_logs(logs: &[PathBuf]) {
+    loop {
+        for log in logs {
+            if let Err(error) = bound_log(log, LOG_BYTES) {
+                tracing::debug!(log = %log.display(), %error, "cannot look at a log");
+            }
+        }
+        thread::sleep(LOOK_AT_LOGS);
+    }
+}
+
+/// Puts a log that is too long aside, in the place of the one before. Who writes it goes on at its
+/// end, which is its beginning then.
+fn bound_log(log: &Path, most_bytes: u64) -> io::Result<()> {
+    if fs::metadata(log)?.len() <= most_bytes {
+        return Ok(());
+    }
+    let copied = fs::copy(log, log.with_extension("log.old"));
+    // Also where there is no room for two: this is what makes some.
+    OpenOptions::new().write(true).open(log)?.set_len(0)?;
+    copied.map(|_| ())
 }
 
 /// Keeps one daemon alive for ever.
@@ -175,4 +209,30 @@ fn log_to(command: &mut Command, path: &PathBuf) -> io::Result<()> {
         .open(path)?;
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_log_that_is_too_long_is_put_aside_and_who_writes_it_goes_on_at_its_beginning() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("schedd.log");
+        let mut writer = OpenOptions::new().append(true).create(true).open(&path).unwrap();
+        let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap_or_default();
+        for (line, log, old) in [
+            ("one\n", "one\n", ""),
+            ("two\n", "one\ntwo\n", ""),
+            ("3\n", "", "one\ntwo\n3\n"),
+            ("four\n", "four\n", "one\ntwo\n3\n"),
+            ("fifth\n", "", "four\nfifth\n"),
+        ] {
+            writer.write_all(line.as_bytes()).unwrap();
+            bound_log(&path, 8).unwrap();
+            assert_eq!((&*read("schedd.log"), &*read("schedd.log.old")), (log, old), "{line}");
+        }
+    }
 }

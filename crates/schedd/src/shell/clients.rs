@@ -31,7 +31,7 @@ use crate::shell::engine::{ACT_PARTS, ActPart, EngineInput, PageRequest};
 use crate::shell::files::{self, Arriving, Leaving, TravelError};
 use crate::shell::groups;
 use crate::shell::lending::Lenders;
-use crate::shell::places::{Place, Places};
+use crate::shell::places::{Place, Places, Staged, Staging};
 use crate::shell::userlog::LogHelpers;
 use crate::shell::visits::Visits;
 
@@ -45,9 +45,6 @@ pub(crate) const READING: Duration = Duration::from_secs(600);
 /// Jobs of one submission that may be staged on a connection: what a user may submit at once, as
 /// separate jobs.
 const STAGED_PROCS: usize = 5_000_000;
-
-/// Bytes of them: what one connection may have the schedd hold.
-const STAGED_BYTES: usize = 1 << 30;
 
 /// Who asks for events from here on asks for all that there are.
 const BEGINNING: Seq = Seq(1);
@@ -83,6 +80,8 @@ pub(crate) struct ClientContext {
     pub(crate) log_helpers: Option<Arc<LogHelpers>>,
     /// What lends users' files to other machines, in such a pool.
     pub(crate) lenders: Option<Arc<Lenders>>,
+    /// What users have staged.
+    pub(crate) staging: Staging,
 }
 
 impl ClientContext {
@@ -194,7 +193,7 @@ async fn attend(
         gone,
         groups: None,
         staged: BTreeMap::new(),
-        staged_bytes: 0,
+        staged_bytes: context.staging.of(uid),
         arriving: Arriving::default(),
     };
     let answering = async {
@@ -263,7 +262,7 @@ struct ClientConnection<'a> {
     groups: Option<BTreeSet<String>>,
     staged: BTreeMap<SubmitToken, Vec<ClassAd>>,
     /// Bytes of what was staged since nothing was.
-    staged_bytes: usize,
+    staged_bytes: Staged,
     /// The files that come with a spooled job.
     arriving: Arriving,
 }
@@ -504,10 +503,10 @@ impl ClientConnection<'_> {
 
     fn stage(&mut self, token: SubmitToken, procs: Vec<ClassAd>) -> Answer {
         let all: usize = self.staged.values().map(Vec::len).sum();
-        self.staged_bytes = self.staged_bytes.saturating_add(frame::size(&procs).unwrap_or(0));
-        if all + procs.len() > STAGED_PROCS || self.staged_bytes > STAGED_BYTES {
+        let has_room = self.staged_bytes.add(frame::size(&procs).unwrap_or(0));
+        if all + procs.len() > STAGED_PROCS || !has_room {
             self.staged.clear();
-            self.staged_bytes = 0;
+            self.staged_bytes.clear();
             return Answer::Refused(too_many());
         }
         self.staged.entry(token).or_default().extend(procs);
@@ -521,7 +520,7 @@ impl ClientConnection<'_> {
     ) -> Result<ClusterSpec, Refusal> {
         let Some(mut staged) = self.staged.remove(&token) else { return Ok(spec) };
         if self.staged.is_empty() {
-            self.staged_bytes = 0;
+            self.staged_bytes.clear();
         }
         match &mut spec.procs {
             Procs::Listed(rest) if staged.len() + rest.len() <= STAGED_PROCS => {
@@ -755,7 +754,7 @@ impl ClientConnection<'_> {
 fn too_many() -> Refusal {
     Refusal::Limit {
         what: "submit a cluster of separately described jobs".to_owned(),
-        limit: format!("{STAGED_PROCS} jobs, {STAGED_BYTES} bytes"),
+        limit: format!("{STAGED_PROCS} jobs, {} bytes of a user's at a time", Staged::MOST),
     }
 }
 

@@ -408,8 +408,9 @@ impl Engine {
         let mut taken = take_apart(waiting);
         let now = clock::now();
         let batch = run_batch(&mut self.core, now, &taken.inputs);
-        let texts =
-            self.numbered(logtext::of_entries(&batch.log, &self.log_forms, self.logs.written_by()));
+        let mut log = logtext::of_entries(&batch.log, &self.log_forms, self.logs.written_by());
+        self.logs.leave_out(&mut log);
+        let texts = self.numbered(log);
         let letters = self.mail.letters(&batch.mail);
         self.commit(&batch.dirty, &texts, &letters, &mut taken).await?;
         for client in taken.amending.drain(..) {

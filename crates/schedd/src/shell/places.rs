@@ -1,6 +1,6 @@
 //! How many may be connected at a time, and how many of one user; and of those how many may stay to
 //! follow the record, so that short commands always find a place. It knows users by number, and
-//! nothing of what they ask.
+//! nothing of what they ask, but how much of it a user has here that is not submitted yet.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,6 +19,9 @@ const CONNECTIONS: usize = 4096;
 const PAUSE_PER_FOLLOWER: Duration = Duration::from_micros(100);
 
 const PAUSE_MOST: Duration = Duration::from_millis(100);
+
+/// Bytes of jobs that a user may have staged, over all of his connections.
+const STAGED_BYTES: usize = 1 << 30;
 
 /// So few are told at once.
 const FEW_FOLLOWERS: usize = 16;
@@ -169,9 +172,78 @@ impl Drop for Following {
     }
 }
 
+/// What is staged, by whose it is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Staging(Arc<Mutex<BTreeMap<u32, usize>>>);
+
+/// What a connection has staged; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    all: Staging,
+    uid: u32,
+    bytes: usize,
+}
+
+impl Staging {
+    pub(crate) fn of(&self, uid: u32) -> Staged {
+        Staged { all: self.clone(), uid, bytes: 0 }
+    }
+
+    fn change(&self, uid: u32, change: impl FnOnce(usize) -> usize) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = change(all.get(&uid).copied().unwrap_or(0));
+        match bytes {
+            0 => drop(all.remove(&uid)),
+            bytes => drop(all.insert(uid, bytes)),
+        }
+    }
+}
+
+impl Staged {
+    /// Takes note of so many more; no if the user has too many.
+    pub(crate) fn add(&mut self, bytes: usize) -> bool {
+        let mut has_room = false;
+        self.all.change(self.uid, |before| {
+            let after = before.saturating_add(bytes);
+            has_room = after <= STAGED_BYTES;
+            if has_room { after } else { before }
+        });
+        self.bytes += if has_room { bytes } else { 0 };
+        has_room
+    }
+
+    /// Nothing is staged any more.
+    pub(crate) fn clear(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        self.all.change(self.uid, |before| before.saturating_sub(bytes));
+    }
+
+    /// The most that a user may have.
+    pub(crate) const MOST: usize = STAGED_BYTES;
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_user_has_staged_is_bounded_over_all_connections_and_nobody_else_s() {
+        let staging = Staging::default();
+        let (mut one, mut two, mut other) = (staging.of(7), staging.of(7), staging.of(8));
+        assert!(one.add(STAGED_BYTES - 1) && two.add(1));
+        assert!(!two.add(1) && !one.add(1));
+        assert!(other.add(STAGED_BYTES), "another has his own");
+        one.clear();
+        assert!(two.add(STAGED_BYTES - 1) && !one.add(1));
+        drop((one, two, other));
+        assert!(staging.0.lock().unwrap().is_empty());
+    }
 
     #[tokio::test]
     async fn no_user_and_no_followers_take_every_place() {

@@ -21,6 +21,7 @@ use super::ledger::Ledger;
 use super::links::{Greeting, Links};
 pub use super::logtext::LogForms;
 use super::mail_text::LetterWriter;
+use super::places::Staging;
 use super::recent::Recent;
 use super::retention::Retention;
 use super::rows;
@@ -231,6 +232,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         superusers: config.many_users.map(|many| many.superusers),
         log_helpers,
         lenders,
+        staging: Staging::default(),
     });
     tokio::select! {
         () = clients::serve(listener, context) => {}

@@ -41,6 +41,10 @@ const LANE_BYTES: usize = 8 << 20;
 /// with the ends of the logs.
 const UNFORGOTTEN_BYTES: usize = 4 << 20;
 
+/// Texts of one user's logs that wait until they can be written, bytes: a full quota, or a process of
+/// his that stands still, is not to fill the queue's disk. More are left out.
+const OWED_BYTES: usize = 16 << 20;
+
 /// How long a stop waits for logs: a laden disk takes seconds to sync, and the pool of one command
 /// has no next start. What is not written then is in the outbox.
 const STOP_WAIT: Duration = Duration::from_secs(10);
@@ -147,6 +151,7 @@ pub(crate) struct LogWriter {
     surroundings: (Outbox, Option<Rotation>, Opener),
     tally: Arc<Tally>,
     lane_bytes: usize,
+    owed_bytes: usize,
     by: WrittenBy,
     last: u64,
     alive: (Option<SyncSender<()>>, Receiver<()>),
@@ -177,6 +182,7 @@ impl LogWriter {
             surroundings: (outbox, rotation, open),
             tally: Arc::new(tally),
             lane_bytes,
+            owed_bytes: OWED_BYTES,
             by: if helpers.is_some() { WrittenBy::Owners } else { WrittenBy::Us },
             last: pending.upto,
             alive: (Some(alive), ended),
@@ -195,6 +201,22 @@ impl LogWriter {
     /// The last number that was given in the outbox.
     pub(crate) fn last(&self) -> u64 {
         self.last
+    }
+
+    /// Takes out what is for logs that have too much waiting already: their users' own, who do not
+    /// let them be written.
+    pub(crate) fn leave_out(&mut self, batch: &mut LogBatch) {
+        let (lanes, mounts) = (&self.lanes, &self.mounts);
+        let owes = |log: &str| {
+            let lane = owned::parts(log).and_then(|_| lanes.get(lane_of(mounts, log)));
+            lane.is_some_and(|lane| lane.owed() > self.owed_bytes)
+        };
+        let before = batch.texts.len();
+        batch.texts.retain(|log, _| !owes(log));
+        let left_out = before - batch.texts.len();
+        if left_out > 0 {
+            tracing::debug!(left_out, "entries of logs whose users do not let them be written");
+        }
     }
 
     /// Hands over texts that are committed. Never waits.
@@ -407,6 +429,43 @@ mod tests {
         until_done(writer, &(1..=500).collect::<Vec<_>>());
         let expected: String = (1..=500).map(|id| format!("{id}\n")).collect();
         assert_eq!(fs::read_to_string(&*path).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_user_whose_logs_cannot_be_written_fills_no_disk_but_his_own() {
+        let texts = Arc::new(Mutex::new(Vec::new()));
+        let open: Opener = Arc::new(|log: &Path| -> io::Result<Box<dyn LogFile>> {
+            match log.starts_with("mallory:") {
+                true => Err(nix::errno::Errno::ENOSPC.into()),
+                false => open_plain(Path::new("/dev/null")),
+            }
+        });
+        let mut writer = LogWriter::start_with(
+            &Pending::default(),
+            surroundings(&texts, None),
+            LANE_BYTES,
+            open,
+        );
+        writer.owed_bytes = 10;
+        let logs: [Arc<str>; 2] = ["mallory:/dev/full".into(), "ann:/log".into()];
+        let mut taken: BTreeMap<Arc<str>, usize> = BTreeMap::new();
+        for _ in 0..20 {
+            let mut batch = LogBatch::default();
+            logs.iter().for_each(|log| batch.add(Arc::clone(log), "12345\n"));
+            writer.leave_out(&mut batch);
+            for (log, words) in batch.texts {
+                *taken.entry(Arc::clone(&log)).or_default() += 1;
+                let new = text(writer.last() + 1, &log, &words);
+                texts.lock().unwrap().push(new.clone());
+                let id = new.id;
+                writer.write(vec![new]);
+                if &*log == "ann:/log" {
+                    until_done(&writer, &[id]);
+                }
+            }
+        }
+        assert_eq!(taken[&logs[0]], 2, "as much as fits");
+        assert_eq!(taken[&logs[1]], 20, "another's are written");
     }
 
     #[test]

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use model::MachineName;
+use model::{MachineName, UserName};
 use proto::client::Refusal;
 use proto::net::{Connection, NetError, join};
+use proto::seats::Seats;
 use proto::visit::{VisitAnswer, VisitJob};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -22,9 +23,15 @@ const SAYS_WHOM: Duration = Duration::from_secs(10);
 /// How long a machine may take to call. One that is cut off does not.
 const CALLS: Duration = Duration::from_secs(15);
 
+/// How many visits to one machine may be one user's at a time: a quarter of those that it takes.
+const OF_A_USER: usize = 16;
+
 /// The visits for which a machine is to call.
 #[derive(Debug, Default)]
-pub(crate) struct Visits(Mutex<Waiting>);
+pub(crate) struct Visits {
+    waiting: Mutex<Waiting>,
+    users: Seats<(UserName, MachineName)>,
+}
 
 #[derive(Debug, Default)]
 struct Waiting {
@@ -49,7 +56,7 @@ impl Drop for Awaited<'_> {
 
 impl Visits {
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for a machine.
@@ -95,11 +102,16 @@ impl Visits {
     ) -> Result<(), NetError> {
         let said = timeout(SAYS_WHOM, visitor.receiver.recv::<VisitJob>());
         let Some(VisitJob { job }) = said.await.unwrap_or(Ok(None))? else { return Ok(()) };
+        let user = by.user.clone();
         let machine = match ask(engine, |answer| EngineInput::PlaceOfRun { by, job, answer }).await
         {
             Ok(Some(machine)) => machine,
             Ok(None) => return visitor.sender.send(&VisitAnswer::Here).await,
             Err(refusal) => return visitor.sender.send(&VisitAnswer::Refused(refusal)).await,
+        };
+        let Some(_seat) = self.users.take(&(user, machine.clone()), OF_A_USER) else {
+            let why = format!("visit job {job}: {OF_A_USER} visits of yours to {machine} are open");
+            return visitor.sender.send(&VisitAnswer::Refused(Refusal::Busy(why))).await;
         };
         let mut awaited = self.expect(machine.clone());
         let number = awaited.number;

@@ -78,6 +78,9 @@ const ATTEMPTS: u32 = 3;
 const LETS_GO_MS: u64 = 10_000;
 const STANDS_STILL_MS: u64 = 600_000;
 
+/// How often a helper may say what it was not asked.
+const STRAYS_MAX: u32 = 64;
+
 /// The most that is believed of what a helper counts: beyond any file, and far from where sums of
 /// such numbers end.
 const COUNTED_MAX: u64 = 1 << 50;
@@ -130,6 +133,8 @@ pub(crate) struct Owners {
     knows_all: bool,
     /// Of whom a measuring was asked and has not come.
     measuring: BTreeSet<u32>,
+    /// How often each helper said what it was not asked.
+    strays: BTreeMap<u32, u32>,
     /// Who waits for what a helper reads, by number, and whose helper that is.
     readers: BTreeMap<u64, (u32, oneshot::Sender<Shown>)>,
     last_reader: u64,
@@ -147,6 +152,7 @@ impl Owners {
             told: BTreeSet::new(),
             knows_all: true,
             measuring: BTreeSet::new(),
+            strays: BTreeMap::new(),
             readers: BTreeMap::new(),
             last_reader: 0,
         }
@@ -354,7 +360,7 @@ impl Owners {
             HelperNews::Said(HelperSays::Carried(report)) => self.carried(uid, report),
             HelperNews::Said(HelperSays::Measured { mut used, took_ms }) => {
                 if !self.measuring.remove(&uid) {
-                    return Vec::new();
+                    return self.stray(uid);
                 }
                 used.retain(|(key, _)| self.runs.get(key) == Some(&uid));
                 used.iter_mut().for_each(|(_, used)| *used = believed(*used));
@@ -366,8 +372,9 @@ impl Owners {
                 {
                     // Who asked may have gone.
                     let _ = answer.send(shown);
+                    return Vec::new();
                 }
-                Vec::new()
+                self.stray(uid)
             }
             HelperNews::NotStarted(why) => self.not_started(uid, &why),
             HelperNews::Lost(why) => self.lost(uid, &why),
@@ -380,11 +387,25 @@ impl Owners {
         let is_its = self.runs.get(&key) == Some(&uid)
             && self.in_hand.get(&key).is_some_and(|work| work.is_answered_by(&report));
         if !is_its {
-            tracing::warn!(uid, %key, "a helper speaks of what it was not told");
-            return Vec::new();
+            tracing::debug!(uid, %key, "a helper speaks of what it was not told");
+            return self.stray(uid);
         }
         self.in_hand.remove(&key);
         vec![carried(in_brief(report))]
+    }
+
+    /// A helper has said what it was not asked: work may be ordered twice, and be answered twice.
+    /// One that goes on with it is left, and the next is waited for longer and longer: what users
+    /// say here waits in one line with what others say.
+    fn stray(&mut self, uid: u32) -> Vec<Input> {
+        let strays = self.strays.entry(uid).or_default();
+        *strays += 1;
+        if *strays > STRAYS_MAX {
+            self.strays.remove(&uid);
+            self.helpers.leave(uid);
+            tracing::warn!(uid, "a helper says what it was not asked: it is left");
+        }
+        Vec::new()
     }
 
     /// What is in hand for a user.
@@ -415,6 +436,7 @@ impl Owners {
         tracing::info!(uid, why, works = again.len(), "a helper is gone");
         // The next one has to be told anew, and what this one was told to remove may be there.
         self.told.remove(&uid);
+        self.strays.remove(&uid);
         self.readers.retain(|_, (whose, _)| *whose != uid);
         let mut said = self.nothing_of(uid);
         for key in again {
@@ -588,6 +610,24 @@ mod tests {
         let used = vec![(key(1), DiskUsed { kib: COUNTED_MAX, files: 1 })];
         let measured = Input::DiskMeasured { used, took_ms: TOOK_MAX_MS };
         assert_eq!(owners.heard(1001, said(u64::MAX)), [measured]);
+    }
+
+    #[test]
+    fn a_helper_that_goes_on_saying_what_it_was_not_asked_is_left_for_another() {
+        let (started, starts) = std::sync::mpsc::channel();
+        let (sender, _news) = mpsc::channel(8);
+        let helpers = Helpers::new(move |uid| started.send(uid).map_err(|e| e.to_string()), sender);
+        let people = People::new(mpsc::channel(8).0, 1000);
+        let mut owners = Owners::new(helpers, Path::new("/execute"), people);
+        owners.runs.insert(key(1), 1001);
+        owners.bring_back(back(key(1)));
+        assert_eq!(starts.recv(), Ok(1001));
+        for _ in 0..=STRAYS_MAX {
+            assert_eq!(owners.heard(1001, stored(key(2))), []);
+        }
+        owners.bring_back(back(key(1)));
+        assert_eq!(starts.recv(), Ok(1001), "what it is told is said to the next");
+        assert_eq!(owners.heard(1001, stored(key(1))).len(), 1, "and what was asked is heard");
     }
 
     #[test]

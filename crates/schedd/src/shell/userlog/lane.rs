@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -49,6 +50,8 @@ struct Waiting {
 pub(super) struct Lane {
     waiting: Arc<(Mutex<Waiting>, Condvar)>,
     most_bytes: usize,
+    /// Bytes that it was given and that are not done.
+    owed: Arc<AtomicUsize>,
 }
 
 /// What a lane's thread works with.
@@ -78,7 +81,9 @@ impl Lane {
     ) -> Self {
         let waiting = Waiting { spilled: pending, ..Waiting::default() };
         let waiting = Arc::new((Mutex::new(waiting), Condvar::new()));
+        let owed = Arc::new(AtomicUsize::new(0));
         let writer = Writer {
+            owed: Arc::clone(&owed),
             waiting: Arc::clone(&waiting),
             tools,
             kept: BTreeMap::new(),
@@ -92,12 +97,13 @@ impl Lane {
             writer.run();
             drop(alive);
         });
-        Self { waiting, most_bytes }
+        Self { waiting, most_bytes, owed }
     }
 
     /// Hands over a text. Never waits: what does not fit stays in the outbox until the thread has
     /// caught up.
     pub(super) fn add(&self, text: LogText) {
+        self.owed.fetch_add(text.text.len(), Ordering::Relaxed);
         let mut waiting = lock(&self.waiting.0);
         waiting.idle = false;
         let fits = waiting.bytes == 0 || waiting.bytes + text.text.len() <= self.most_bytes;
@@ -111,6 +117,11 @@ impl Lane {
         }
         drop(waiting);
         self.waiting.1.notify_one();
+    }
+
+    /// Bytes that it was given and that are neither written nor given up: the outbox has them.
+    pub(super) fn owed(&self) -> usize {
+        self.owed.load(Ordering::Relaxed)
     }
 
     /// Whether all is written that it was given.
@@ -143,6 +154,7 @@ struct Unsynced {
 }
 
 struct Writer {
+    owed: Arc<AtomicUsize>,
     waiting: Arc<(Mutex<Waiting>, Condvar)>,
     tools: Tools,
     /// Logs that a full disk refused, and the first text that each has not taken.
@@ -300,7 +312,7 @@ impl Writer {
             }
             match done.map(|(file, _)| file) {
                 Ok(file) => self.written(log, file, &ids, text.len()),
-                Err(error) => self.refused(&log, &error, &ids),
+                Err(error) => self.refused(&log, &error, (&ids, text.len())),
             }
             if self.unsynced.len() >= UNSYNCED_FILES {
                 self.sync();
@@ -329,7 +341,7 @@ impl Writer {
     }
 
     /// A log that did not take its texts: tried again where that can help, else told of and left.
-    fn refused(&mut self, log: &Arc<str>, error: &io::Error, ids: &[u64]) {
+    fn refused(&mut self, log: &Arc<str>, error: &io::Error, (ids, bytes): (&[u64], usize)) {
         if may_pass(error) {
             tracing::warn!(%log, %error, "a user's event log takes nothing now: its entries are kept");
             if let Some(first) = ids.first() {
@@ -339,6 +351,7 @@ impl Writer {
             self.retry_at = Some(now_ms() + RETRY_MS);
         } else {
             tracing::warn!(%log, %error, "cannot write a user's event log: its entries are left out");
+            self.paid(bytes);
             self.tools.tally.done(ids, 0);
         }
     }
@@ -348,10 +361,19 @@ impl Writer {
         self.unsynced_since = None;
         for (log, unsynced) in std::mem::take(&mut self.unsynced) {
             match unsynced.file.as_ref().map_or(Ok(()), |file| file.sync()) {
-                Ok(()) => self.tools.tally.done(&unsynced.ids, unsynced.bytes),
-                Err(error) => self.refused(&log, &error, &unsynced.ids),
+                Ok(()) => {
+                    self.paid(unsynced.bytes);
+                    self.tools.tally.done(&unsynced.ids, unsynced.bytes);
+                }
+                Err(error) => self.refused(&log, &error, (&unsynced.ids, unsynced.bytes)),
             }
         }
+    }
+
+    /// So many bytes are done. Of what the last life has left nobody knows how many there are.
+    fn paid(&self, bytes: usize) {
+        let less = |owed: usize| Some(owed.saturating_sub(bytes));
+        let _ = self.owed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
     /// Tries again what was refused. What a log took before it refused the rest, and what it took

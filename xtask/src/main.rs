@@ -10,6 +10,7 @@ mod hosts;
 mod oracle;
 mod run;
 mod tidy;
+mod vm;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -59,6 +60,9 @@ enum Verb {
     /// Runs a pool of several hosts, which are network namespaces, as root: from bare hosts to the
     /// first job, and jobs with files while hosts are cut off and killed.
     Hosts(hosts::HostsArgs),
+    /// Runs a pool of many users in a virtual machine, whose kernel sees to limits: jobs that want
+    /// too much memory, fork bombs, a private /tmp. Fetches what it needs by apt-get.
+    Vm(vm::VmArgs),
     /// Runs real clients of HTCondor's commands against a pool (needs python3 and PyPI): all in
     /// tests/clients, or those named.
     Clients {
@@ -87,6 +91,7 @@ fn main() -> Result<()> {
         Verb::Bench { args } => bench::run(&args),
         Verb::Fuzz { args } => run::tool("fuzz", &args),
         Verb::Hosts(args) => hosts::run(&args),
+        Verb::Vm(args) => vm::run(&args),
         Verb::Chaos(args) => chaos::run(&args),
         Verb::Clients { names } => clients::run(&names),
         Verb::Oracle(args) => oracle::run(&args.words),

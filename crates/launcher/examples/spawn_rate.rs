@@ -169,6 +169,7 @@ impl Client {
             after: None,
             beside: None,
             stop_at_exec: false,
+            private: Vec::new(),
         };
         Ok(self.request(RequestBody::Start(Box::new(start))))
     }

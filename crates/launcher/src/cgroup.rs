@@ -23,6 +23,7 @@ pub(crate) struct Cgroups {
     parent: PathBuf,
     pub(crate) memory: bool,
     pub(crate) pids: bool,
+    pub(crate) cpu: bool,
 }
 
 /// How runs are held together from now on.
@@ -122,7 +123,10 @@ impl Cgroups {
             Ok(offered)
         };
         let (memory, pids) = (enabled("memory")?, enabled("pids")?);
-        Ok(Self { parent: parent.to_owned(), memory, pids })
+        // Where a process has a real-time priority the kernel does not enable it: a pool goes on
+        // without.
+        let cpu = enabled("cpu").unwrap_or(false);
+        Ok(Self { parent: parent.to_owned(), memory, pids, cpu })
     }
 
     /// The cgroup of a run, whether or not it exists.
@@ -155,9 +159,18 @@ impl RunCgroup {
             // A run that is out of memory dies as a whole: half a run is of no use, and looks like
             // a failure of the program.
             write(&self.dir.join("memory.oom.group"), "1")?;
+            // What does not fit is not to fill the machine's swap space instead. Not every kernel
+            // counts that.
+            let swap = self.dir.join("memory.swap.max");
+            if swap.exists() {
+                write(&swap, "0")?;
+            }
         }
         if let Some(max) = limits.pids_max {
             write(&self.dir.join("pids.max"), &max.to_string())?;
+        }
+        if let Some(weight) = limits.cpu_weight {
+            write(&self.dir.join("cpu.weight"), &weight.to_string())?;
         }
         Ok(())
     }
@@ -194,6 +207,13 @@ impl RunCgroup {
             sys_us: field(&cpu, "system_usec"),
             peak_kib: peak_bytes.map(|bytes| bytes / 1024),
         }
+    }
+
+    /// Whether something in it was killed because it wanted more memory than its limit: not because
+    /// the machine had none, which is no fault of its own.
+    pub(crate) fn ran_out_of_memory(&self) -> bool {
+        let text = fs::read_to_string(self.dir.join("memory.events")).unwrap_or_default();
+        ["oom", "oom_kill"].into_iter().all(|name| field(&text, name).is_some_and(|n| n > 0))
     }
 
     /// Removes the empty cgroup, if it is there.
@@ -269,11 +289,11 @@ mod tests {
         let root = fake_parent("cpu memory pids");
         let mode = Mode::choose(&ContainmentWish::Cgroup { parent: root.path().to_owned() });
         let cgroups = mode.unwrap().cgroups().cloned().unwrap();
-        assert!(cgroups.memory && cgroups.pids);
+        assert!(cgroups.memory && cgroups.pids && cgroups.cpu);
         let procs = fs::read_to_string(root.path().join("launcher/cgroup.procs")).unwrap();
         assert_eq!(procs, std::process::id().to_string());
         let control = fs::read_to_string(root.path().join("cgroup.subtree_control")).unwrap();
-        assert!(control.starts_with("+pids"), "{control:?}");
+        assert!(control.starts_with("+cpu"), "{control:?}");
     }
 
     #[test]
@@ -301,20 +321,34 @@ mod tests {
         let mode = Mode::choose(&wish).unwrap();
         let run = mode.cgroups().unwrap().of_run(&RunKey::try_from("1.0-1").unwrap());
         let dir = root.path().join("run-1.0-1");
-        let files = ["memory.max", "memory.oom.group", "pids.max", "cgroup.kill", "cgroup.procs"];
+        let files = [
+            "memory.max",
+            "memory.oom.group",
+            "memory.swap.max",
+            "pids.max",
+            "cpu.weight",
+            "cgroup.kill",
+            "cgroup.procs",
+        ];
         fake(&dir, &files, "");
         fs::write(dir.join("cpu.stat"), "usage_usec 30\nuser_usec 10\nsystem_usec 20\n").unwrap();
         fs::write(dir.join("memory.peak"), "2097152\n").unwrap();
         fs::write(dir.join("cgroup.events"), "populated 1\nfrozen 0\n").unwrap();
 
-        let limits =
-            Limits { memory_max_bytes: Some(1 << 20), pids_max: Some(9), ..Limits::default() };
+        let limits = Limits {
+            memory_max_bytes: Some(1 << 20),
+            pids_max: Some(9),
+            cpu_weight: Some(400),
+            ..Limits::default()
+        };
         run.make(&limits).unwrap();
         run.kill().unwrap();
         run.open_procs().unwrap();
         let content = |name: &str| fs::read_to_string(dir.join(name)).unwrap();
         assert_eq!(content("memory.max"), "1048576");
         assert_eq!(content("memory.oom.group"), "1");
+        assert_eq!(content("memory.swap.max"), "0");
+        assert_eq!(content("cpu.weight"), "400");
         assert_eq!(content("pids.max"), "9");
         assert_eq!(content("cgroup.kill"), "1");
         let used = CgroupUsage { user_us: Some(10), sys_us: Some(20), peak_kib: Some(2048) };
@@ -322,5 +356,13 @@ mod tests {
         assert!(!run.is_empty());
         fs::write(dir.join("cgroup.events"), "populated 0\nfrozen 0\n").unwrap();
         assert!(run.is_empty());
+        for (events, expected) in [
+            ("low 0\nhigh 0\nmax 7\noom 0\noom_kill 0\n", false),
+            ("max 0\noom 0\noom_kill 3\noom_group_kill 0\n", false),
+            ("max 9\noom 1\noom_kill 3\noom_group_kill 1\n", true),
+        ] {
+            fs::write(dir.join("memory.events"), events).unwrap();
+            assert_eq!(run.ran_out_of_memory(), expected, "{events}");
+        }
     }
 }

@@ -12,7 +12,7 @@ use nix::unistd::{Gid, Uid, User, getgrouplist};
 use crate::config::RunAs;
 use crate::folders::UsersDir;
 use crate::sys::SpawnError;
-use crate::wire::{OsBytes, RUN_TAG, Resource, Stage, Start, Stdio, WriteMode};
+use crate::wire::{OsBytes, Private, RUN_TAG, Resource, Stage, Start, Stdio, WriteMode};
 
 /// Everything about a process to start.
 pub(crate) struct ProcessPlan {
@@ -30,8 +30,16 @@ pub(crate) struct ProcessPlan {
     pub(crate) stop_at_exec: bool,
     /// Unset if the process runs as whoever we are.
     pub(crate) user: Option<UserIds>,
+    /// What it finds in the place of some folders.
+    pub(crate) private: Vec<PrivateFolder>,
     /// The open `cgroup.procs` of the run's cgroup.
     pub(crate) cgroup_procs: Option<OwnedFd>,
+}
+
+/// A folder of the user's that stands in the place of another.
+pub(crate) struct PrivateFolder {
+    pub(crate) folder: CString,
+    pub(crate) instead_of: CString,
 }
 
 /// A standard descriptor of the new process.
@@ -90,6 +98,7 @@ impl ProcessPlan {
                 RunAs::Own => None,
                 RunAs::Users { .. } => Some(user_ids(start.uid, start.gid)?),
             },
+            private: start.private.iter().map(private_folder).collect::<Result<_, _>>()?,
             cgroup_procs,
         })
     }
@@ -107,6 +116,7 @@ pub(crate) fn path_of_stage(start: &Start, stage: Stage) -> OsBytes {
         Stage::Stdout => of(&start.stdout),
         Stage::Stderr => of(&start.stderr),
         Stage::Exec => start.program.clone(),
+        Stage::Private => start.private.first().map(|one| one.folder.clone()).unwrap_or_default(),
         Stage::Record
         | Stage::User
         | Stage::Cgroup
@@ -124,6 +134,11 @@ pub(crate) fn path_of_stage(start: &Start, stage: Stage) -> OsBytes {
 
 fn c_string(stage: Stage, bytes: &OsBytes) -> Result<CString, SpawnError> {
     CString::new(bytes.as_bytes()).map_err(|_| SpawnError { stage, errno: libc::EINVAL })
+}
+
+fn private_folder(private: &Private) -> Result<PrivateFolder, SpawnError> {
+    let text = |path| c_string(Stage::Private, path);
+    Ok(PrivateFolder { folder: text(&private.folder)?, instead_of: text(&private.instead_of)? })
 }
 
 fn environment(start: &Start) -> Result<Vec<CString>, SpawnError> {

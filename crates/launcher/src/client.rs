@@ -146,6 +146,7 @@ fn start(errand: &Errand<'_>) -> Start {
         after: None,
         beside: None,
         stop_at_exec: false,
+        private: Vec::new(),
     }
 }
 

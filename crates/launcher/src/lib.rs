@@ -59,4 +59,4 @@ pub mod wire;
 pub use cgroup::containment_here;
 pub use config::{Config, ContainmentWish, RunAs, is_of_system};
 pub use server::{Error, run};
-pub use sys::{boot_clock_ms, join_session_keyring, set_window_size, window_size};
+pub use sys::{boot_clock_ms, join_session_keyring, private_here, set_window_size, window_size};

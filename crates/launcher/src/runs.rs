@@ -111,6 +111,7 @@ impl Runs {
         start: &Start,
         identity: RunAs,
         cgroups: Option<&Cgroups>,
+        may_be_private: bool,
     ) -> Result<(), Refusal> {
         if self.runs.contains_key(&start.run_key) {
             return Err(Refusal::Duplicate(start.run_key.clone()));
@@ -125,7 +126,7 @@ impl Runs {
             });
         }
         check_identity(start, identity)?;
-        check_values(start, cgroups)
+        check_values(start, cgroups, may_be_private)
     }
 
     /// Writes down that this keeper is to have the run: after this it can be told.
@@ -234,6 +235,7 @@ impl Runs {
             usage: Usage::default(),
             started_ms: None,
             ended_ms: sys::wall_clock_ms(),
+            out_of_memory: false,
         };
         self.records.open_run(run_key)?.append(&RecordEntry::Ended(end.clone()))?;
         Ok(self.end(run_key, end))
@@ -323,8 +325,12 @@ fn check_identity(start: &Start, identity: RunAs) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_values(start: &Start, cgroups: Option<&Cgroups>) -> Result<(), Refusal> {
-    let Limits { rlimits: _, nice, memory_max_bytes, pids_max } = &start.limits;
+fn check_values(
+    start: &Start,
+    cgroups: Option<&Cgroups>,
+    may_be_private: bool,
+) -> Result<(), Refusal> {
+    let Limits { rlimits: _, nice, memory_max_bytes, pids_max, cpu_weight } = &start.limits;
     let no_cgroup = "this machine offers no cgroup v2 with that controller to the launcher";
     let scripts = start.before.iter().chain(&start.after);
     let wrong = if start.argv.is_empty() {
@@ -343,6 +349,14 @@ fn check_values(start: &Start, cgroups: Option<&Cgroups>) -> Result<(), Refusal>
         Some(("memory_max_bytes", no_cgroup))
     } else if pids_max.is_some() && !cgroups.is_some_and(|cgroups| cgroups.pids) {
         Some(("pids_max", no_cgroup))
+    } else if cpu_weight.is_some() && !cgroups.is_some_and(|cgroups| cgroups.cpu) {
+        Some(("cpu_weight", no_cgroup))
+    } else if cpu_weight.is_some_and(|weight| !(1..=10_000).contains(&weight)) {
+        Some(("cpu_weight", "it is 1 to 10000"))
+    } else if !start.private.is_empty() && !may_be_private {
+        Some(("private", "this launcher can put nothing in the place of a folder"))
+    } else if start.private.iter().any(|private| !private.is_absolute()) {
+        Some(("private", "both paths begin with /"))
     } else {
         None
     };

@@ -112,6 +112,8 @@ enum Turn {
 struct Server {
     config: Config,
     mode: Mode,
+    /// Whether runs can have folders of their own in the place of others.
+    may_be_private: bool,
     boot_id: String,
     /// Held for as long as we live.
     _lock: File,
@@ -169,6 +171,8 @@ impl Server {
         let (lock, state_dir) = occupy(&config.state_dir)?;
         check_directories(&config, &state_dir)?;
         let mode = Mode::choose(&config.containment).map_err(kernel("prepare cgroups"))?;
+        let many_users = matches!(config.identity, RunAs::Users { .. });
+        let may_be_private = many_users && sys::private_here().is_ok();
         prctl::set_child_subreaper(true).map_err(kernel("become a subreaper"))?;
         let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id")
             .map_err(kernel("read the boot id"))?
@@ -198,6 +202,7 @@ impl Server {
             crowded: false,
             config,
             mode,
+            may_be_private,
             boot_id,
             _lock: lock,
         };
@@ -500,13 +505,16 @@ impl Server {
             containment: self.mode.describe(),
             memory_max: self.mode.cgroups().is_some_and(|cgroups| cgroups.memory),
             pids_max: self.mode.cgroups().is_some_and(|cgroups| cgroups.pids),
+            cpu_weight: self.mode.cgroups().is_some_and(|cgroups| cgroups.cpu),
+            private: self.may_be_private,
         }))
     }
 
     /// Writes the run down, then tells its keeper: in this order, so that no restarted launcher can
     /// miss it.
     fn start_run(&mut self, start: Box<Start>) -> Result<(), Refusal> {
-        self.runs.check(&start, self.config.identity, self.mode.cgroups())?;
+        let cgroups = self.mode.cgroups();
+        self.runs.check(&start, self.config.identity, cgroups, self.may_be_private)?;
         let run_key = start.run_key.clone();
         let keeper = self.fleet.engage(&run_key).map_err(failed("fork a keeper"))?;
         if let Err(error) = self.runs.assign(&start, keeper) {

@@ -180,5 +180,6 @@ fn with_program(
         after: None,
         beside: None,
         stop_at_exec: false,
+        private: start.private.clone(),
     }
 }

@@ -21,7 +21,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::time::{ClockId, clock_gettime};
 
-use crate::child::{Descriptor, ProcessPlan, UserIds};
+use crate::child::{Descriptor, PrivateFolder, ProcessPlan, UserIds};
 use crate::wire::Stage;
 
 /// Enough for the child's few frames and the kernel's signal frame; `posix_spawn` of glibc uses 32
@@ -397,7 +397,7 @@ fn prepare_and_execute(loan: &Loan<'_>) -> SpawnError {
             // SAFETY: no argument.
             check(Stage::Session, unsafe { libc::setsid() })
         })
-        .and_then(|()| plan.user.as_ref().map_or(Ok(()), become_user))
+        .and_then(|()| plan.user.as_ref().map_or(Ok(()), |user| become_user(user, &plan.private)))
         // As the user: nobody is given more than root's launcher was, or another's precedence.
         .and_then(|()| set_limits(plan))
         .and_then(|()| {
@@ -486,15 +486,87 @@ fn set_limits(plan: &ProcessPlan) -> Result<(), SpawnError> {
     Ok(())
 }
 
+/// A mount namespace of this thread's own: what is mounted elsewhere appears here too, and nothing
+/// of this one elsewhere.
+fn own_mounts() -> Result<(), Errno> {
+    let nothing: *const c_char = ptr::null();
+    // SAFETY: integers, a C string, and null pointers where these mean nothing.
+    unsafe {
+        if libc::unshare(libc::CLONE_NEWNS) < 0 {
+            return Err(Errno::last());
+        }
+        let flags = libc::MS_REC | libc::MS_SLAVE;
+        match libc::mount(nothing, c"/".as_ptr(), nothing, flags, ptr::null()) {
+            0 => Ok(()),
+            _ => Err(Errno::last()),
+        }
+    }
+}
+
+/// Whether a run here can have folders of its own in the place of others. It is tried in a thread
+/// that ends with it.
+///
+/// # Errors
+///
+/// A sentence that says why not.
+pub fn private_here() -> Result<(), String> {
+    let tried = std::thread::spawn(own_mounts).join();
+    tried.unwrap_or(Err(Errno::EIO)).map_err(|errno| {
+        format!("a process here may not have a view of the folders of its own: {}", errno.desc())
+    })
+}
+
+/// Puts folders of the user's in the place of others, for this process and what it starts, while
+/// still privileged to. They are made and opened as the user: nobody gets a place to which he could
+/// not go himself. Group and groups are the user's already.
+fn make_private(user: &UserIds, private: &[PrivateFolder]) -> Result<(), SpawnError> {
+    const OPEN_TREE_CLONE: c_int = 1;
+    const MOVE_MOUNT_F_EMPTY_PATH: c_int = 4;
+    if private.is_empty() {
+        return Ok(());
+    }
+    let stage = Stage::Private;
+    own_mounts().map_err(|errno| SpawnError { stage, errno: errno as c_int })?;
+    for PrivateFolder { folder, instead_of } in private {
+        // SAFETY: C strings of the plan and integers; each descriptor is closed by `execve`, or
+        // with this process.
+        unsafe {
+            libc::syscall(libc::SYS_setfsuid, user.uid);
+            libc::mkdir(folder.as_ptr(), 0o700);
+            let how = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+            let opened = libc::open(folder.as_ptr(), how);
+            let errno = Errno::last_raw();
+            libc::syscall(libc::SYS_setfsuid, 0);
+            if opened < 0 {
+                return Err(SpawnError { stage, errno });
+            }
+            let how = OPEN_TREE_CLONE | libc::O_CLOEXEC | libc::AT_EMPTY_PATH;
+            let tree = libc::syscall(libc::SYS_open_tree, opened, c"".as_ptr(), how);
+            check(stage, tree)?;
+            let moved = libc::syscall(
+                libc::SYS_move_mount,
+                tree,
+                c"".as_ptr(),
+                libc::AT_FDCWD,
+                instead_of.as_ptr(),
+                MOVE_MOUNT_F_EMPTY_PATH,
+            );
+            check(stage, moved)?;
+        }
+    }
+    Ok(())
+}
+
 /// Becomes the user for good: groups, gid, uid, then proof that there is no way back, then no new
-/// privileges.
-fn become_user(user: &UserIds) -> Result<(), SpawnError> {
+/// privileges. Between them folders of the user's come into their places.
+fn become_user(user: &UserIds, private: &[PrivateFolder]) -> Result<(), SpawnError> {
     // SAFETY: raw calls on integers and one live array; see the head of this file for why they are
     // raw.
     unsafe {
         let groups = libc::syscall(libc::SYS_setgroups, user.groups.len(), user.groups.as_ptr());
         check(Stage::Groups, groups)?;
         check(Stage::Gid, libc::syscall(libc::SYS_setresgid, user.gid, user.gid, user.gid))?;
+        make_private(user, private)?;
         check(Stage::Uid, libc::syscall(libc::SYS_setresuid, user.uid, user.uid, user.uid))?;
         let root_uid = libc::syscall(libc::SYS_setresuid, 0, 0, 0);
         let root_gid = libc::syscall(libc::SYS_setresgid, 0, 0, 0);

@@ -152,6 +152,25 @@ pub struct Start {
     /// The program stands still before its first instruction, until somebody sends it SIGCONT.
     #[serde(default)]
     pub stop_at_exec: bool,
+    /// What the run finds in the place of some folders, as `/tmp`. Refused where
+    /// [`Welcome::private`] is false.
+    #[serde(default)]
+    pub private: Vec<Private>,
+}
+
+impl Private {
+    pub(crate) fn is_absolute(&self) -> bool {
+        self.folder.as_path().is_absolute() && self.instead_of.as_path().is_absolute()
+    }
+}
+
+/// A folder of the user's, which is made if it is missing, and in whose place the run finds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Private {
+    /// An absolute path, opened as the user.
+    pub folder: OsBytes,
+    /// An absolute path.
+    pub instead_of: OsBytes,
 }
 
 /// A program that is executed as soon as a run's own is: in the same directory, as the same user,
@@ -272,6 +291,9 @@ pub struct Limits {
     /// The number of processes and threads of the whole run. Refused where [`Welcome::pids_max`] is
     /// false.
     pub pids_max: Option<u64>,
+    /// The run's part of the processors where there are not enough for all, 1 to 10,000: who has
+    /// twice as much gets twice as much. Refused where [`Welcome::cpu_weight`] is false.
+    pub cpu_weight: Option<u32>,
 }
 
 /// One resource limit, soft and hard alike.
@@ -356,6 +378,12 @@ pub struct Welcome {
     pub memory_max: bool,
     /// Whether [`Limits::pids_max`] can be enforced.
     pub pids_max: bool,
+    /// Whether [`Limits::cpu_weight`] can be.
+    #[serde(default)]
+    pub cpu_weight: bool,
+    /// Whether runs can have folders of their own in the place of others ([`Start::private`]).
+    #[serde(default)]
+    pub private: bool,
 }
 
 /// How a run's processes are held together.
@@ -460,6 +488,9 @@ pub struct End {
     pub started_ms: Option<u64>,
     /// When the last process was gone, in milliseconds of Unix time.
     pub ended_ms: u64,
+    /// Whether the kernel has killed it because it wanted more than [`Limits::memory_max_bytes`].
+    #[serde(default)]
+    pub out_of_memory: bool,
 }
 
 /// A script, or a companion, that failed.
@@ -517,6 +548,8 @@ pub enum Stage {
     Groups,
     /// Setting the gid.
     Gid,
+    /// Putting folders of the run's own in the place of others.
+    Private,
     /// Setting the uid, and proving that it cannot be set back.
     Uid,
     /// Giving up new privileges.

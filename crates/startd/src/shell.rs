@@ -26,4 +26,5 @@ pub use files::lender::lend;
 pub use files::wire::serve_stdin;
 pub use helper::{HelperConfig, HelperError, help};
 pub use machine::detect::submit_machine;
+pub use run::bounds::Bounds;
 pub use run::environment::added_variables;

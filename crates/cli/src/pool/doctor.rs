@@ -1,5 +1,5 @@
 //! Looks at what a pool, or a machine of one, needs: name, route, port, clock, authority, role,
-//! disk, cgroups. It changes nothing. How it is told is not known here.
+//! disk, cgroups, /tmp. It changes nothing. How it is told is not known here.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
@@ -10,6 +10,7 @@ use client::home::Home;
 use nix::sys::statvfs::statvfs;
 use proto::net::chain;
 
+use crate::pool::many_users;
 use crate::pool::membership::{self, Examined, Standing};
 use crate::pool::{self, answering};
 use crate::render::doctor::{Check, Diagnosis, Finding};
@@ -26,7 +27,7 @@ const LEAST_FREE_KIB: u64 = 1024 * 1024;
 /// Looks at all of it.
 pub fn examine(home: &Home) -> Diagnosis {
     let dir = home.dir().display().to_string();
-    let here = [disk(home.dir()), cgroups()];
+    let here = [disk(home.dir()), cgroups(), tmp(home)];
     let (what, found) = match pool::settings(home).map(|settings| settings.standing) {
         Err(error) => {
             let said = format!("what the pool keeps of its settings: {error}");
@@ -343,6 +344,25 @@ fn cgroups() -> Finding {
             Check::Cgroups,
             format!("{why}: memory is measured and not limited by the kernel"),
             "systemd-run --user --scope -p Delegate=yes updraft pool start, on a machine with cgroup v2",
+        ),
+    }
+}
+
+/// Whether jobs of many users can have folders of their own in the place of those that are
+/// everybody's. Only root can find that out, as only root's launcher can do it.
+fn tmp(home: &Home) -> Finding {
+    if !home.is_of_many_users() {
+        return Finding::ok(Check::Tmp, "jobs share it with their user, whose all are");
+    }
+    match launcher::private_here() {
+        Ok(()) => Finding::ok(Check::Tmp, "each run has its own (MOUNT_UNDER_SCRATCH)"),
+        Err(_) if !many_users::are_root() => {
+            Finding::ok(Check::Tmp, "whether each run has its own, root can find out")
+        }
+        Err(why) => Finding::advice(
+            Check::Tmp,
+            format!("{why}: jobs of all users share it"),
+            "let root have CAP_SYS_ADMIN here (a container: --cap-add SYS_ADMIN)",
         ),
     }
 }

@@ -21,11 +21,13 @@ pub enum Check {
     Role,
     Disk,
     Cgroups,
+    /// Whether runs have a `/tmp` of their own.
+    Tmp,
 }
 
 impl Check {
     /// All, in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Name,
         Self::Route,
         Self::Port,
@@ -34,6 +36,7 @@ impl Check {
         Self::Role,
         Self::Disk,
         Self::Cgroups,
+        Self::Tmp,
     ];
 
     const fn name(self) -> &'static str {
@@ -46,6 +49,7 @@ impl Check {
             Self::Role => "role",
             Self::Disk => "disk",
             Self::Cgroups => "cgroups",
+            Self::Tmp => "tmp",
         }
     }
 }

@@ -58,7 +58,12 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn start(config: &str) -> Self {
-        let shared = Self { dir: tempfile::tempdir().unwrap() };
+        Self::start_in(&std::env::temp_dir(), config)
+    }
+
+    /// The same, with all of its folders in this one.
+    fn start_in(folder: &Path, config: &str) -> Self {
+        let shared = Self { dir: tempfile::tempdir_in(folder).unwrap() };
         fs::set_permissions(shared.dir.path(), Permissions::from_mode(0o755)).unwrap();
         // Where the program was built is perhaps no place for others.
         copy(&updraft(), &shared.program());
@@ -432,6 +437,35 @@ fn what_dies_meanwhile(shared: &Shared, job: &str, mark: &str) {
     let job = shared.submit(ANN, "echo again", "output = again\nlog = long.log");
     shared.done(&job);
     assert_eq!(shared.read(ANN, "again"), "again\n");
+}
+
+#[test]
+fn each_job_has_a_tmp_of_its_own_and_nothing_of_it_is_left() {
+    if !has_users() {
+        return;
+    }
+    if let Err(why) = launcher::private_here() {
+        return eprintln!("not shown: {why}");
+    }
+    // Where a job's own folder is below `/tmp`, that stays.
+    let shared = Shared::start_in(Path::new("/var/lib"), "");
+    let mark = format!("updraft-left-by-{}", std::process::id());
+    let script = format!(
+        "PATH=/usr/bin:/bin\nls -A /tmp /var/tmp; stat -c '%U %a' /tmp; echo mine | tee /tmp/{mark} /var/tmp/{mark}"
+    );
+    for round in ["away", "in place"] {
+        let how = if round == "away" { AWAY } else { "should_transfer_files = NO" };
+        let job = shared.submit(ANN, &script, &format!("{how}\noutput = out\nerror = err"));
+        shared.done(&job);
+        let expected = format!("/tmp:\n\n/var/tmp:\n{ANN} 700\nmine\n");
+        assert_eq!(shared.read(ANN, "out"), expected, "{round}: {}", shared.read(ANN, "err"));
+        for folder in ["/tmp", "/var/tmp"] {
+            assert!(!Path::new(folder).join(&mark).exists(), "{round}: {folder}");
+        }
+    }
+    let said = String::from_utf8(shared.as_root(&["doctor"]).stdout).unwrap();
+    let line = said.lines().find(|line| line.contains(" tmp ")).unwrap_or_default();
+    assert!(line.contains("each run has its own"), "{said}");
 }
 
 #[test]

@@ -341,6 +341,7 @@ impl Run {
             usage,
             started_ms: self.main.map(|main| main.started_ms),
             ended_ms: sys::wall_clock_ms(),
+            out_of_memory: self.cgroup.as_ref().is_some_and(RunCgroup::ran_out_of_memory),
         })
     }
 }

@@ -321,6 +321,7 @@ pub(crate) fn start(run_key: &str, cwd: &Path, argv: &[&str]) -> Start {
         after: None,
         beside: None,
         stop_at_exec: false,
+        private: Vec::new(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The launcher with real processes: how runs start, end, and are ended.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command};
 
@@ -9,8 +9,8 @@ use crate::host::{
     Client, Host, children, file, is_alive, key, kill_9, parent_of, start, until, write_program,
 };
 use launcher::wire::{
-    Answer, Event, KilledBy, LeaseScope, Limits, OsBytes, Outcome, RUN_TAG, Refusal, RequestBody,
-    Resource, Rlimit, RunState, Stage, Start, Stdio, WriteMode,
+    Answer, Event, KilledBy, LeaseScope, Limits, OsBytes, Outcome, Private, RUN_TAG, Refusal,
+    RequestBody, Resource, Rlimit, RunState, Stage, Start, Stdio, WriteMode,
 };
 use nix::unistd::User;
 
@@ -575,6 +575,8 @@ fn a_shared_pool_runs_a_job_as_its_user_for_good() {
     let owners = fs::read_to_string(open_dir.path().join("out")).unwrap();
     assert!(owners.lines().all(|owner| owner == uid.to_string()), "{owners}");
 
+    a_folder_of_his_own(&mut host, request.clone());
+
     // Nobody gets a precedence that he could not take himself.
     request.run_key = key("nice");
     request.stdout = Stdio::Null;
@@ -585,6 +587,47 @@ fn a_shared_pool_runs_a_job_as_its_user_for_good() {
     request.limits.nice = None;
 
     others_are_refused(&mut host, request);
+}
+
+/// In the place of another, made as him, for this run alone; and nowhere where he could not go.
+fn a_folder_of_his_own(host: &mut Host, mut request: Start) {
+    if let Err(why) = launcher::private_here() {
+        return eprintln!("not shown: {why}");
+    }
+    let cwd = request.cwd.as_path().to_owned();
+    let (own, shared) = (cwd.join("own"), tempfile::tempdir().unwrap());
+    fs::write(shared.path().join("others"), "").unwrap();
+    fs::set_permissions(shared.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let script =
+        format!("cd {0}; ls -A; stat -c '%u %a' .; echo mine >left", shared.path().display());
+    request.run_key = key("private");
+    request.argv = ["/bin/sh", "-c", &script].map(OsBytes::from).to_vec();
+    request.stdout = file("private.out", WriteMode::Truncate);
+    let (folder, instead_of) = (OsBytes::from(own.as_path()), OsBytes::from(shared.path()));
+    request.private = vec![Private { folder, instead_of }];
+    host.client.start(request.clone());
+    assert_eq!(host.client.ended("private").outcome, Outcome::Exited { code: 0 });
+    let out = fs::read_to_string(cwd.join("private.out")).unwrap();
+    assert_eq!(out, format!("{} 700\n", request.uid), "nothing of others");
+    assert_eq!(fs::read_to_string(own.join("left")).unwrap(), "mine\n");
+    let left: Vec<_> = fs::read_dir(shared.path()).unwrap().flatten().collect();
+    assert_eq!(left.len(), 1, "others' is as it was: {left:?}");
+
+    // Neither a link of his own nor a place below one that is closed to him.
+    let closed = tempfile::tempdir().unwrap();
+    fs::set_permissions(closed.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    let inside = closed.path().join("open");
+    fs::create_dir(&inside).unwrap();
+    fs::set_permissions(&inside, fs::Permissions::from_mode(0o777)).unwrap();
+    symlink(&inside, cwd.join("link")).unwrap();
+    for (name, folder) in [("closed", inside.as_path()), ("link", &cwd.join("link"))] {
+        request.run_key = key(&format!("private-{name}"));
+        request.private[0].folder = OsBytes::from(folder);
+        host.client.start(request.clone());
+        let ended = host.client.ended(&format!("private-{name}")).outcome;
+        let is_refused = matches!(ended, Outcome::StartFailed { stage: Stage::Private, .. });
+        assert!(is_refused, "{name}: {ended:?}");
+    }
 }
 
 /// A group that is not the user's, root, and the system's users.

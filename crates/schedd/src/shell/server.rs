@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -212,8 +212,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let mut engine = tokio::spawn(engine.run(queue));
     tokio::spawn(tender.run());
 
-    let (at, role) = (Address::unix(&config.socket), Role::Schedd(config.name.clone()));
-    let listener = Listener::bind(&at, role, config.admission.clone())?.of_generation(generation);
+    let listener = listen_at(&config.socket, &config.name, config.admission.clone(), generation)?;
     let lenders = config.many_users.as_ref().map(lenders);
     let (port, machines) =
         listen_to_machines(config.listening.as_ref(), greeting, inputs.clone(), lenders.clone())?;
@@ -279,6 +278,17 @@ fn log_helpers(many: &ManyUsers) -> Arc<LogHelpers> {
 fn lenders(many: &ManyUsers) -> Arc<Lenders> {
     let (launcher, command) = (many.launcher.clone(), many.lender.clone());
     Lenders::new(move |uid| launcher::client::help(&launcher, "lender", uid, &command))
+}
+
+/// The socket for commands.
+fn listen_at(
+    socket: &Path,
+    name: &str,
+    admission: Admission,
+    generation: u64,
+) -> Result<Listener, NetError> {
+    let (at, role) = (Address::unix(socket), Role::Schedd(name.to_owned()));
+    Ok(Listener::bind(&at, role, admission)?.of_generation(generation))
 }
 
 /// The port for other machines, if there is one, and what their connections need.

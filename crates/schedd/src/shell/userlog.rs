@@ -41,8 +41,8 @@ const LANE_BYTES: usize = 8 << 20;
 /// with the ends of the logs.
 const UNFORGOTTEN_BYTES: usize = 4 << 20;
 
-/// Texts of one user's logs that wait until they can be written, bytes: a full quota, or a process of
-/// his that stands still, is not to fill the queue's disk. More are left out.
+/// Texts of one user's logs that wait until they can be written, bytes: a full quota, or a process
+/// of his that stands still, is not to fill the queue's disk. More are left out.
 const OWED_BYTES: usize = 16 << 20;
 
 /// How long a stop waits for logs: a laden disk takes seconds to sync, and the pool of one command

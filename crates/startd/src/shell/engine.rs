@@ -37,6 +37,7 @@ use crate::shell::links::translate;
 use crate::shell::machine::disk;
 use crate::shell::owners::people::Found;
 use crate::shell::owners::{Cut, Errand, News, Owners};
+use crate::shell::run::bounds::{Bounds, Can};
 use crate::shell::run::entry::RunPlace;
 use crate::shell::run::sandbox::Sandboxes;
 use crate::shell::run::shown::{Shown, Wanted};
@@ -126,6 +127,8 @@ pub(crate) struct Parts {
     pub(crate) sweeper: mpsc::Sender<Vec<PathBuf>>,
     /// The files of runs, where each is its owner's.
     pub(crate) owners: Option<Owners>,
+    /// What a run may have of the machine.
+    pub(crate) bounds: Bounds,
 }
 
 /// The core and what surrounds it.
@@ -133,6 +136,8 @@ pub(crate) struct Engine {
     parts: Parts,
     /// Where the launcher's orders go, while it is there.
     orders: Option<mpsc::Sender<LauncherOrder>>,
+    /// What the launcher can see to.
+    can: Can,
     schedds: BTreeMap<ScheddName, ScheddLink>,
     dropped: u64,
     /// Folders that are to be removed, for which the sweeper had no place.
@@ -142,7 +147,7 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
         let (schedds, unswept) = (BTreeMap::new(), Vec::new());
-        Self { parts, orders: None, schedds, dropped: 0, unswept }
+        Self { parts, orders: None, can: Can::default(), schedds, dropped: 0, unswept }
     }
 
     /// Runs until it was told to stop and nothing is left to be stopped.
@@ -353,8 +358,11 @@ impl Engine {
 
     fn heard(&mut self, heard: Heard) -> Option<Input> {
         let message = match heard {
-            Heard::Up { runs, orders } => {
-                self.orders = Some(orders);
+            Heard::Up { runs, can, orders } => {
+                if let Some(missing) = self.parts.bounds.missing(can) {
+                    tracing::warn!("what a run may have is {missing}");
+                }
+                (self.orders, self.can) = (Some(orders), can);
                 // Other daemons have runs with the launcher too.
                 let runs = runs.iter().filter_map(|run| self.listed(run));
                 FromLauncher::Listed(runs.collect())
@@ -543,7 +551,9 @@ impl Engine {
             None => self.parts.sandboxes.prepare(run),
         };
         match prepared {
-            Ok(start) => {
+            Ok(mut start) => {
+                let (slot, scratch) = ((run.universe, &run.resources), self.scratch(key));
+                self.parts.bounds.set(&mut start, slot, &scratch, self.can);
                 self.order(LauncherOrder::Start { key, start: Box::new(start) });
                 None
             }

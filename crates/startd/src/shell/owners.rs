@@ -614,7 +614,7 @@ mod tests {
 
     #[test]
     fn a_helper_that_goes_on_saying_what_it_was_not_asked_is_left_for_another() {
-        let (started, starts) = std::sync::mpsc::channel();
+        let (started, starts) = std::sync::mpsc::sync_channel(8);
         let (sender, _news) = mpsc::channel(8);
         let helpers = Helpers::new(move |uid| started.send(uid).map_err(|e| e.to_string()), sender);
         let people = People::new(mpsc::channel(8).0, 1000);

@@ -153,6 +153,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         callers: callers.clone(),
         sweeper,
         owners,
+        bounds: config.settings.bounds.clone(),
     };
     let mut engine = tokio::spawn(Engine::new(parts).run(queue));
     let role = Role::Startd(config.machine.clone());

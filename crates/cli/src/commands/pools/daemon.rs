@@ -166,7 +166,7 @@ fn helper(home: &Home) -> Result<()> {
         schedd: home.socket(DaemonRole::Schedd),
         is_far: matches!(settings.standing, Standing::Joined { .. }),
         execute_dir: home.execute_dir(),
-        plugins: typed::machine(&settings.configuration)?.plugins,
+        plugins: typed::machine(&settings.configuration, settings.many_users.is_some())?.plugins,
     };
     let runtime = one_thread()?;
     let ended = runtime.block_on(startd::shell::help(config));
@@ -204,7 +204,7 @@ fn negotiator(home: &Home) -> Result<()> {
 fn startd(home: &Home) -> Result<()> {
     let settings = pool::settings(home)?;
     let name = membership::machine_name(&settings.standing)?;
-    let mut machine = typed::machine(&settings.configuration)?;
+    let mut machine = typed::machine(&settings.configuration, settings.many_users.is_some())?;
     let (negotiator, address) = match &settings.standing {
         Standing::Joined { address, .. } => {
             only_what_runs_afar(&mut machine);

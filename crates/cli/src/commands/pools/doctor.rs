@@ -13,7 +13,7 @@ use crate::line::outcome::Outcome;
 use crate::pool::doctor;
 
 /// Look at what a pool, or a machine of one, needs, and say what to do about the first that is
-/// wrong: name, route, port, clock, authority, role, disk, cgroups. Exit code 1 if one is.
+/// wrong: name, route, port, clock, authority, role, disk, cgroups, tmp. Exit code 1 if one is.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
     /// The folder (default: $UPDRAFT_HOME, else the user's state folder).

@@ -26,6 +26,7 @@ const fn known(name: &'static str, default: &'static str, reader: DaemonRole) ->
 /// The settings with fixed names.
 pub const KNOWN: &[Known] = &[
     known("ACCOUNTING_RECORDS", "False", DaemonRole::Schedd),
+    known("CGROUP_MEMORY_LIMIT_POLICY", "", DaemonRole::Startd),
     known("CONCURRENCY_LIMIT_DEFAULT", "2308032", DaemonRole::Negotiator),
     known("DEFAULT_PRIO_FACTOR", "1000.0", DaemonRole::Negotiator),
     known("DEFAULT_USERLOG_FORMAT_OPTIONS", "ISO_DATE", DaemonRole::Schedd),
@@ -44,7 +45,9 @@ pub const KNOWN: &[Known] = &[
     known("MAX_HISTORY_LOG", "", DaemonRole::Schedd),
     known("MAX_HISTORY_ROTATIONS", "", DaemonRole::Schedd),
     known("MAX_JOBS_PER_OWNER", "100000", DaemonRole::Schedd),
+    known("MAX_PROCESSES_PER_JOB", "", DaemonRole::Startd),
     known("MEMORY", "$(DETECTED_MEMORY) - $(RESERVED_MEMORY)", DaemonRole::Startd),
+    known("MOUNT_UNDER_SCRATCH", "", DaemonRole::Startd),
     known("NICE_USER_PRIO_FACTOR", "10000000000.0", DaemonRole::Negotiator),
     known("NUM_CPUS", "$(DETECTED_CPUS)", DaemonRole::Startd),
     known("PRIORITY_HALFLIFE", "86400.0", DaemonRole::Negotiator),

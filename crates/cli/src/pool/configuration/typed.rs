@@ -44,7 +44,7 @@ pub struct SettingError {
 /// The first that one cannot take.
 pub fn check(all: &Effective) -> Result<(), SettingError> {
     policy(all)?;
-    machine(all)?;
+    machine(all, false)?;
     starts(all)?;
     system_policies(all)?;
     event_log(all)?;
@@ -88,7 +88,7 @@ pub fn policy(all: &Effective) -> Result<Policy, SettingError> {
 /// # Errors
 ///
 /// If a value is not of its setting's kind.
-pub fn machine(all: &Effective) -> Result<startd::MachineSettings, SettingError> {
+pub fn machine(all: &Effective, many_users: bool) -> Result<startd::MachineSettings, SettingError> {
     let cpus = whole(all, "NUM_CPUS", 1)?.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
     let memory_mib = whole(all, "MEMORY", 1)?;
     let reserved_memory_mib = whole(all, "RESERVED_MEMORY", 0)?.unwrap_or(0);
@@ -114,7 +114,36 @@ pub fn machine(all: &Effective) -> Result<startd::MachineSettings, SettingError>
         reserved_memory_mib,
         resources,
         attributes,
+        bounds: bounds(all, many_users)?,
     })
+}
+
+/// How many processes and threads a run may have where jobs are many users': far more than programs
+/// have, and far less than a machine.
+const PROCESSES_OF_A_RUN: u64 = 4096;
+
+/// What a run may have of the machine. Where jobs are many users' they are kept apart.
+fn bounds(all: &Effective, many_users: bool) -> Result<startd::Bounds, SettingError> {
+    const POLICY: &str = "CGROUP_MEMORY_LIMIT_POLICY";
+    const PRIVATE: &str = "MOUNT_UNDER_SCRATCH";
+    let policy = all.get(POLICY).unwrap_or_default();
+    let memory = match policy.to_ascii_lowercase().as_str() {
+        "" => many_users,
+        "hard" => true,
+        "none" => false,
+        _ => return Err(refused(POLICY, policy, "hard or none")),
+    };
+    let processes = match whole(all, "MAX_PROCESSES_PER_JOB", 0)? {
+        None => many_users.then_some(PROCESSES_OF_A_RUN),
+        Some(most) => Some(most).filter(|most| *most > 0),
+    };
+    let usual = if many_users { "/tmp,/var/tmp" } else { "" };
+    let listed = all.get(PRIVATE).unwrap_or(usual).trim_matches('"');
+    let private: Vec<PathBuf> = words(listed).map(PathBuf::from).collect();
+    if !private.iter().all(|folder| folder.is_absolute() && folder.parent().is_some()) {
+        return Err(refused(PRIVATE, listed, "a list of folders whose paths begin with /"));
+    }
+    Ok(startd::Bounds { memory, processes, private })
 }
 
 /// The programs that are listed, and behind them our own, which asks `curl` to do it.

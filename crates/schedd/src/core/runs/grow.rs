@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use classad::{ClassAd, Expr};
 use model::{
-    Hold, HoldCode, JobEvent, JobState, Now, Resources, RunId, StopCause, Usage, VacateCode, attr,
+    AfterRun, Hold, HoldCode, JobEvent, JobState, Now, Resources, RunEnd, RunId, StopCause, Usage,
+    VacateCode, attr,
 };
 
 use crate::core::ads;
@@ -36,10 +37,13 @@ struct Growing {
     given: fn(&Resources) -> u64,
 }
 
+/// The subcode of holds and evictions for memory (HTCondor 25.14).
+pub(crate) const MEMORY_SUBCODE: i32 = 102;
+
 const GROWING: [Growing; 2] = [
     Growing {
         attr: attr::REQUEST_MEMORY,
-        subcode: 102,
+        subcode: MEMORY_SUBCODE,
         words: ["MB", "memory"],
         used: |usage| usage.peak_rss_kib.div_ceil(1024),
         given: |slot| slot.memory_mib,
@@ -87,6 +91,32 @@ impl Core {
             .into_iter()
             .chain([Fact::Job { job: run.job, fact: JobFact::Happened(event) }])
             .collect()
+    }
+}
+
+impl Core {
+    /// What a job asks for the next time whose run the machine has killed for want of memory, if it
+    /// says that it then asks for more: it goes back into the queue, and is not held.
+    pub(crate) fn asks_for_more(
+        &self,
+        now: Now,
+        job: JobRef<'_>,
+        (state, end): (&JobState, &RunEnd),
+        next: &mut AfterRun,
+    ) -> Option<Fact> {
+        let is_short = matches!(end, RunEnd::Vacated { code: VacateCode::JobOutOfResources, .. });
+        let runs = matches!(state, JobState::Running(_) | JobState::Suspended { .. });
+        if !(is_short && runs && grows(&job)) {
+            return None;
+        }
+        let [memory, _] = &GROWING;
+        let ad = ads::record_ad(job.cluster, &job.record(), &self.config);
+        let given = (memory.given)(&job.record().tally.slot_resources?);
+        let wanted = memory.is_wanted(&ad);
+        let changes = wanted.then(|| memory.grown(ad, given, now)).filter(|all| !all.is_empty())?;
+        let reason = format!("it wanted more than {given} MB of memory, which its slot has");
+        *next = AfterRun::Requeue { reason };
+        Some(Fact::Job { job: job.job, fact: JobFact::Edited { changes: Arc::new(changes) } })
     }
 }
 

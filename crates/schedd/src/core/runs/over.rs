@@ -15,6 +15,7 @@ use crate::core::job::description::env;
 use crate::core::policy::at_end;
 use crate::core::policy::holds;
 use crate::core::records::eviction::{is_checkpoint, stop_cause};
+use crate::core::runs::grow::MEMORY_SUBCODE;
 use crate::core::state::core::{Claim, Core, JobRef};
 use crate::core::words::{ClaimFact, Fact, JobFact, Rejection, RunFact};
 
@@ -161,13 +162,15 @@ impl Core {
         } else {
             None
         };
-        let end = checkpointed.as_ref().unwrap_or(end);
+        let killed = killed_for_memory(job, end);
+        let end = checkpointed.as_ref().or(killed.as_ref()).unwrap_or(end);
         // Its program may have been executed while nobody could tell us.
         let unseen = usage.started.filter(|_| running.executing.is_none()).map(|at| Fact::Job {
             job: id,
             fact: JobFact::Happened(JobEvent::RunStarted { attempt: running.attempt, at }),
         });
         let mut next = self.after_run(now, job, &state, end, usage);
+        let more = self.asks_for_more(now, job, (&state, end), &mut next);
         let hold = match next {
             AfterRun::Requeue { .. } if checkpointed.is_none() => holds::at_requeue(now, job),
             AfterRun::Requeue { .. }
@@ -192,6 +195,7 @@ impl Core {
         };
         let mut facts: Vec<Fact> = unseen.into_iter().collect();
         facts.extend(unfinished.map(|fact| Fact::Run { run, fact }));
+        facts.extend(more);
         facts.push(Fact::Job { job: id, fact: JobFact::Happened(event) });
         facts.extend(bitten);
         facts.extend(leaves.then_some(Fact::Job { job: id, fact: JobFact::Left }));
@@ -313,10 +317,34 @@ impl Core {
                 let reason = error_from(job, format!("{script} script failed."));
                 AfterRun::Hold(Hold { code, subcode: 0, reason, since: now.wall })
             }
+            RunEnd::Vacated { code: VacateCode::JobOutOfResources, .. } => {
+                AfterRun::Hold(over_memory(job, usage, now))
+            }
             RunEnd::Vacated { code, .. } => AfterRun::Requeue { reason: vacated(*code).to_owned() },
             RunEnd::Lost { reason } => AfterRun::Requeue { reason: reason.clone() },
         }
     }
+}
+
+/// A job of PBS's whose program was killed for want of memory has ended by that signal, as there.
+fn killed_for_memory(job: JobRef<'_>, end: &RunEnd) -> Option<RunEnd> {
+    let RunEnd::Vacated { code: VacateCode::JobOutOfResources, ended: Some(program) } = end else {
+        return None;
+    };
+    job.has_one(&[attr::PBS_JOB_NAME]).then_some(RunEnd::Program(*program))
+}
+
+/// The hold of a job that wanted more memory than its slot has, in HTCondor 25.14's words. The
+/// kernel lets nobody have more than the limit, so what was measured is no more than that.
+fn over_memory(job: JobRef<'_>, usage: Usage, now: Now) -> Hold {
+    let given = job.record().tally.slot_resources.map_or(0, |slot| slot.memory_mib);
+    let used = usage.peak_rss_kib.div_ceil(1024);
+    let reason = format!(
+        "Job has gone over cgroup memory limit of {given} megabytes. Last measured usage: {used} megabytes.  Consider \
+         resubmitting with a higher request_memory."
+    );
+    let code = HoldCode::JobOutOfResources;
+    Hold { code, subcode: MEMORY_SUBCODE, reason: error_from(job, reason), since: now.wall }
 }
 
 /// The run's own end and that of what was to run whatever ends it, where that did not end well. The

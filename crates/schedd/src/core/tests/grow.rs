@@ -1,6 +1,8 @@
 //! Jobs that ask for more memory or disk after a run that used more than it was given, and jobs
 //! that are ended for what their runs use.
 
+use classad::Value;
+
 use crate::core::LogTo;
 use crate::core::tests::*;
 
@@ -71,6 +73,38 @@ fn a_run_that_uses_more_than_its_slot_has_is_tried_again_with_more_until_there_i
         assert_eq!((trial.stands().0, now), expected, "{body}, {request}, {used}");
         let code = (expected.0 == 5).then_some(34);
         assert_eq!(trial.stands().1, code, "{body}, {request}, {used}");
+    }
+}
+
+#[test]
+fn a_run_that_the_machine_killed_for_want_of_memory_holds_its_job_or_is_tried_again_with_more() {
+    let code = VacateCode::JobOutOfResources;
+    let end =
+        RunEnd::Vacated { code, ended: Some(ProgramEnd::Signaled { signal: 9, core: false }) };
+    let grows = "TransformOnEvict = \"RequestMemory\"\nTransformBody_RequestMemory = ";
+    for (lines, stands, memory) in [
+        ("RequestMemory = 1000".to_owned(), (5, Some(34)), 1000),
+        (format!("RequestMemory = 1000\n{grows}\"SET RequestMemory 2048\""), (1, None), 2048),
+        (format!("RequestMemory = 2048\n{grows}\"SET RequestMemory 2048\""), (5, Some(34)), 2048),
+        // As in PBS: its program has ended by that signal.
+        ("RequestMemory = 1000\nPbsJobName = \"sim\"".to_owned(), (4, None), 1000),
+    ] {
+        let mut trial = running(&lines);
+        let usage = Usage { peak_rss_kib: 1024 << 10, ..Usage::default() };
+        trial.hears(FromStartd::RunEnded { claim: CLAIM, run: RAN, end: end.clone(), usage });
+        let Some(ad) = trial.core.job_ad(trial.now, JOB) else {
+            assert_eq!(stands.0, 4, "{lines}: it has left the queue");
+            continue;
+        };
+        assert_eq!(trial.stands(), stands, "{lines}");
+        let now = ad.eval("RequestMemory", None, &classad::Env::at(0)).as_i64();
+        assert_eq!(now, Some(memory), "{lines}");
+        let said = ad.literal(attr::HOLD_REASON).and_then(Value::as_str).unwrap_or_default();
+        let expected =
+            "cgroup memory limit of 1024 megabytes. Last measured usage: 1024 megabytes.";
+        assert_eq!(said.contains(expected), stands.0 == 5, "{said}");
+        let subcode = ad.literal("HoldReasonSubCode").and_then(Value::as_i64);
+        assert_eq!(subcode, (stands.0 == 5).then_some(102), "{lines}");
     }
 }
 

@@ -24,6 +24,7 @@ use tokio::time::timeout;
 use crate::core::RunKey;
 use crate::shell::engine::EngineInput;
 use crate::shell::links::translate::wire_key;
+use crate::shell::run::bounds::Can;
 
 /// Orders that wait for a launcher that reads slowly. When it is full the connection is given up,
 /// and the list of the next one says how things stand.
@@ -67,8 +68,8 @@ pub(crate) enum LauncherOrder {
 /// What is heard of the launcher.
 #[derive(Debug)]
 pub(crate) enum Heard {
-    /// It is there, with these runs; and this is where its orders go.
-    Up { runs: Vec<RunInfo>, orders: mpsc::Sender<LauncherOrder> },
+    /// It is there, with these runs; what it can do, and where its orders go.
+    Up { runs: Vec<RunInfo>, can: Can, orders: mpsc::Sender<LauncherOrder> },
     /// It is not there any more.
     Down,
     /// Something happened to a run.
@@ -102,10 +103,10 @@ pub(crate) async fn keep_open(socket: PathBuf, engine: mpsc::Sender<EngineInput>
     let mut back_off = BackOff::default();
     while !engine.is_closed() {
         match open(&socket).await {
-            Ok((link, runs)) => {
+            Ok((link, can, runs)) => {
                 back_off.renew();
                 let (orders, queue) = mpsc::channel(QUEUE);
-                if tell(&engine, Heard::Up { runs, orders }).await.is_err() {
+                if tell(&engine, Heard::Up { runs, can, orders }).await.is_err() {
                     return;
                 }
                 let end = link.talk(&engine, queue).await;
@@ -124,7 +125,7 @@ async fn tell(engine: &mpsc::Sender<EngineInput>, heard: Heard) -> Result<(), Li
     engine.send(EngineInput::Launcher(heard)).await.map_err(|_| LinkError::Closed)
 }
 
-async fn open(socket: &Path) -> Result<(LauncherStream, Vec<RunInfo>), LinkError> {
+async fn open(socket: &Path) -> Result<(LauncherStream, Can, Vec<RunInfo>), LinkError> {
     let stream = connect_plain(socket).await?;
     let mut link = LauncherStream {
         stream,
@@ -135,8 +136,9 @@ async fn open(socket: &Path) -> Result<(LauncherStream, Vec<RunInfo>), LinkError
         asked: BTreeMap::new(),
         pausing: BTreeMap::new(),
     };
-    let runs = timeout(GREETING_LIMIT, link.greet()).await.map_err(|_| LinkError::Silent)??;
-    Ok((link, runs))
+    let greeted = timeout(GREETING_LIMIT, link.greet()).await.map_err(|_| LinkError::Silent)?;
+    let (can, runs) = greeted?;
+    Ok((link, can, runs))
 }
 
 struct LauncherStream {
@@ -153,15 +155,21 @@ struct LauncherStream {
 
 impl LauncherStream {
     /// Says hello and gets the list. What the launcher says before that is in the list.
-    async fn greet(&mut self) -> Result<Vec<RunInfo>, LinkError> {
+    async fn greet(&mut self) -> Result<(Can, Vec<RunInfo>), LinkError> {
         self.queue(RequestBody::Hello { version: PROTOCOL_VERSION })?;
         self.queue(RequestBody::List)?;
         self.flush().await?;
+        let mut can = Can::default();
         loop {
             while let Some(messages) = self.decoder.next_frame::<Vec<Message>>()? {
                 for message in messages {
                     match message {
-                        Message::Answer { result: Ok(Answer::Runs(runs)), .. } => return Ok(runs),
+                        Message::Answer { result: Ok(Answer::Runs(runs)), .. } => {
+                            return Ok((can, runs));
+                        }
+                        Message::Answer { result: Ok(Answer::Welcome(welcome)), .. } => {
+                            can = Can::of(&welcome);
+                        }
                         Message::Answer { result: Err(refusal), .. } => {
                             return Err(LinkError::Greeting(refusal));
                         }

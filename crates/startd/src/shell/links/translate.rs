@@ -20,12 +20,31 @@ pub(crate) fn core_key(key: &wire::RunKey) -> Option<RunKey> {
 
 /// How a run ended.
 pub(crate) fn run_end(end: &wire::End) -> RunEnd {
+    if end.out_of_memory && end.killed_by.is_none() && is_killed(end) {
+        let (code, ended) = (VacateCode::JobOutOfResources, program_end(&end.outcome));
+        return RunEnd::Vacated { code, ended };
+    }
     match &end.failed {
         // Somebody else may have the job by now.
         Some(failed) if end.killed_by != Some(wire::KilledBy::Lease) => {
             script_failed(failed, &end.outcome)
         }
         Some(_) | None => outcome_end(&end.outcome, end.killed_by),
+    }
+}
+
+/// Whether the program whose turn it was has been killed.
+fn is_killed(end: &wire::End) -> bool {
+    let last = end.failed.as_ref().map_or(&end.outcome, |failed| &failed.outcome);
+    let (kill, before) = (Signal::SIGKILL as i32, Errno::EINTR as i32);
+    match last {
+        wire::Outcome::Signaled { signal, .. } => *signal == kill,
+        // Before it was the program.
+        wire::Outcome::StartFailed { stage: wire::Stage::Exec, errno, .. } => *errno == before,
+        wire::Outcome::Exited { .. }
+        | wire::Outcome::StartFailed { .. }
+        | wire::Outcome::NotExecuted
+        | wire::Outcome::Lost => false,
     }
 }
 
@@ -116,6 +135,7 @@ fn start_stage(stage: wire::Stage) -> StartStage {
         | wire::Stage::Cgroup
         | wire::Stage::Clone
         | wire::Stage::Session
+        | wire::Stage::Private
         | wire::Stage::Limits
         | wire::Stage::Nice
         | wire::Stage::Groups
@@ -157,10 +177,42 @@ pub(crate) fn timestamp(unix_ms: u64) -> Timestamp {
 mod tests {
     use super::*;
 
+    fn nothing() -> wire::End {
+        wire::End {
+            outcome: wire::Outcome::NotExecuted,
+            failed: None,
+            killed_by: None,
+            usage: wire::Usage::default(),
+            started_ms: None,
+            ended_ms: 7,
+            out_of_memory: false,
+        }
+    }
+
+    #[test]
+    fn who_is_killed_for_want_of_memory_is_told_apart_from_who_was_told_to_end_or_ended_himself() {
+        let killed = || wire::Outcome::Signaled { signal: 9, core: false };
+        let ended = Some(ProgramEnd::Signaled { signal: 9, core: false });
+        let (stage, path) = (wire::Stage::Exec, wire::OsBytes::from("x"));
+        let unborn = wire::Outcome::StartFailed { stage, path, errno: Errno::EINTR as i32 };
+        let code = VacateCode::JobOutOfResources;
+        for (outcome, killed_by, expected) in [
+            (killed(), None, RunEnd::Vacated { code, ended }),
+            (unborn, None, RunEnd::vacated(code)),
+            (killed(), Some(wire::KilledBy::Request), RunEnd::killed(9)),
+            // A part of it was killed, and it has made the best of that.
+            (wire::Outcome::Exited { code: 3 }, None, RunEnd::exited(3)),
+        ] {
+            let end = wire::End { outcome, killed_by, out_of_memory: true, ..nothing() };
+            assert_eq!(run_end(&end), expected);
+        }
+        let failed = Some(wire::FailedScript { step: wire::Step::Before, outcome: killed() });
+        let end = wire::End { failed, out_of_memory: true, ..nothing() };
+        assert_eq!(run_end(&end), RunEnd::vacated(code));
+    }
+
     fn check(outcome: wire::Outcome, killed_by: Option<wire::KilledBy>, expected: &RunEnd) {
-        let usage = wire::Usage::default();
-        let end =
-            wire::End { outcome, failed: None, killed_by, usage, started_ms: None, ended_ms: 7 };
+        let end = wire::End { outcome, killed_by, ..nothing() };
         assert_eq!(run_end(&end), *expected);
     }
 
@@ -171,8 +223,7 @@ mod tests {
         expected: &RunEnd,
     ) {
         let failed = Some(wire::FailedScript { step, outcome: ended });
-        let (killed_by, usage) = (None, wire::Usage::default());
-        let end = wire::End { outcome, failed, killed_by, usage, started_ms: None, ended_ms: 7 };
+        let end = wire::End { outcome, failed, ..nothing() };
         assert_eq!(run_end(&end), *expected);
     }
 

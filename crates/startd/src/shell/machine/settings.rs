@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use classad::ClassAd;
 
+use crate::shell::run::bounds::Bounds;
+
 /// The settings of one machine.
 #[derive(Clone, Debug, Default)]
 pub struct MachineSettings {
@@ -20,6 +22,8 @@ pub struct MachineSettings {
     pub resources: Vec<NamedResource>,
     /// Attributes of the machine's ad: `Start`, and those that `STARTD_ATTRS` lists.
     pub attributes: ClassAd,
+    /// What a run may have of the machine.
+    pub bounds: Bounds,
 }
 
 /// A resource that an administrator named.

@@ -194,6 +194,8 @@ impl Surroundings {
             after,
             beside,
             stop_at_exec: tool::stops_at_exec(job, run.universe),
+            // What it may have of the machine is `bounds`'s.
+            private: Vec::new(),
         })
     }
 }

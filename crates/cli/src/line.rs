@@ -4,6 +4,7 @@
 pub mod ad_file;
 pub mod args;
 pub mod call;
+pub mod clashes;
 pub mod connect;
 pub mod exit;
 pub mod links;
@@ -14,4 +15,5 @@ pub mod place;
 pub mod release;
 pub mod select;
 pub mod shape;
+pub mod spelling;
 pub mod usage;

@@ -87,6 +87,7 @@ use crate::line::exit::Exit;
 use crate::line::outcome::Outcome;
 use crate::line::output;
 use crate::line::output::complain;
+use crate::line::spelling::Spelling;
 use crate::line::usage::{Mistake, Place, Usage, missing, no_number};
 use crate::pool::answering;
 use crate::render::dialect::Dialect;
@@ -298,7 +299,8 @@ fn command(verb: &Verb, call: &Call) -> Command {
 pub(crate) fn understand(verb: &Verb, words: &[String]) -> Result<(), String> {
     let call = Call { name: format!("updraft {}", verb.name), dialect: Dialect::Updraft };
     let command = command(verb, &call);
-    let words = spell(verb, &command, words).map_err(|error| error.to_string())?;
+    let words =
+        spell(verb, &command, words, None, &mut Vec::new()).map_err(|error| error.to_string())?;
     command.try_get_matches_from(words).map(drop).map_err(|error| error.to_string())
 }
 
@@ -307,35 +309,19 @@ fn perform(verb: &Verb, call: &Call, words: &[String]) -> ExitCode {
     let is_told_apart = !of_htcondor || call.name == "condor_dag_checker";
     let wrong = if is_told_apart { Exit::Usage } else { Exit::Failed };
     let usage = if of_htcondor { Usage::of(&call.name) } else { None };
+    let spelling = if of_htcondor { Spelling::of(&call.name) } else { None };
     let command = command(verb, call);
-    let words = match spell(verb, &command, &without_debug(verb, &command, words)) {
+    let mut notes = Vec::new();
+    let given = without_debug(verb, &command, words);
+    let read = spell(verb, &command, &given, spelling, &mut notes);
+    notes.iter().for_each(|note| complain(&format!("{note}\n")));
+    let words = match read {
         Ok(words) => words,
         Err(SpellError::Version) => {
             let told = version::run(&VersionArgs::default(), call);
             return finish(told, call, &usage, wrong);
         }
-        Err(error) => {
-            if let (SpellError::Args(ArgError::Unknown { word, .. }), Some(usage)) =
-                (&error, &usage)
-            {
-                return say_usage(usage, &usage.unknown(word), wrong);
-            }
-            if let SpellError::Args(ArgError::Missing { word, option, .. }) = &error
-                && let Some(said) = missing(&call.name, option, word).filter(|_| of_htcondor)
-            {
-                complain(&said);
-                return wrong.into();
-            }
-            if let (SpellError::Args(ArgError::Missing { option, .. }), Some(usage)) =
-                (&error, &usage)
-                && let Some(said) = no_number(&call.name, option)
-            {
-                return say_usage(usage, &said, wrong);
-            }
-            let lead = if of_htcondor { "Error" } else { &call.name };
-            complain(&format!("{lead}: {error}\n"));
-            return wrong.into();
-        }
+        Err(error) => return misspelt(&error, call, &usage, wrong),
     };
     if let Some(usage) = usage.as_ref().filter(|_| words.iter().any(|word| word == "--help")) {
         print_at(usage.help, &usage.text);
@@ -362,6 +348,35 @@ fn perform(verb: &Verb, call: &Call, words: &[String]) -> ExitCode {
         }
     };
     finish((verb.run)(&matches, call), call, &usage, wrong)
+}
+
+/// Says what is wrong with how the words are spelt.
+fn misspelt(error: &SpellError, call: &Call, usage: &Option<Usage>, wrong: Exit) -> ExitCode {
+    let of_htcondor = call.dialect == Dialect::HtCondor;
+    if let (SpellError::Args(ArgError::Unknown { word, .. }), Some(usage)) = (error, usage) {
+        return say_usage(usage, &usage.unknown(word), wrong);
+    }
+    if let SpellError::Args(ArgError::Missing { word, option, .. }) = error
+        && let Some(said) = missing(&call.name, option, word).filter(|_| of_htcondor)
+    {
+        if let Some(usage) = usage.as_ref().filter(|_| call.name == "condor_wait") {
+            return say_usage(usage, said.trim_end(), wrong);
+        }
+        complain(&said);
+        return wrong.into();
+    }
+    if let (SpellError::Args(ArgError::Missing { option, .. }), Some(usage)) = (error, usage)
+        && let Some(said) = no_number(&call.name, option)
+    {
+        return say_usage(usage, &said, wrong);
+    }
+    if let SpellError::Args(ArgError::Clash { said }) = error {
+        complain(&format!("{said}\n"));
+        return wrong.into();
+    }
+    let lead = if of_htcondor { "Error" } else { &call.name };
+    complain(&format!("{lead}: {error}\n"));
+    wrong.into()
 }
 
 /// What is said of a value that is no number where one is wanted: clap says it in the words of the
@@ -427,7 +442,13 @@ fn print_at(place: Place, text: &str) {
 }
 
 /// The words in clap's spelling.
-fn spell(verb: &Verb, command: &Command, words: &[String]) -> Result<Vec<String>, SpellError> {
+fn spell(
+    verb: &Verb,
+    command: &Command,
+    words: &[String],
+    spelling: Option<Spelling>,
+    notes: &mut Vec<String>,
+) -> Result<Vec<String>, SpellError> {
     // Where everything from the first word on is the verb's own, a word with a dash need not be an
     // option.
     let takes_all = command.get_arguments().any(Arg::is_trailing_var_arg_set);
@@ -440,10 +461,11 @@ fn spell(verb: &Verb, command: &Command, words: &[String]) -> Result<Vec<String>
         let long = word.trim_start_matches('-');
         is_option && !command.get_arguments().any(|arg| arg.get_long() == Some(long))
     };
-    if let Some(word) = words.iter().take_while(|word| *word != "--").find(is_other) {
+    let first_other = words.iter().take_while(|word| *word != "--").find(is_other);
+    if let Some(word) = first_other.filter(|_| spelling.is_none()) {
         return Err(SpellError::NotYet(word.clone()));
     }
-    args::to_clap(words, command).map_err(|error| match &error {
+    args::to_clap(words, command, spelling, notes).map_err(|error| match &error {
         ArgError::Unknown { word, .. } if is_not_yet(verb, word) => {
             SpellError::NotYet(word.clone())
         }
@@ -453,6 +475,7 @@ fn spell(verb: &Verb, command: &Command, words: &[String]) -> Result<Vec<String>
         ArgError::Unknown { .. }
         | ArgError::Ambiguous { .. }
         | ArgError::Missing { .. }
+        | ArgError::Clash { .. }
         | ArgError::NoForm { .. } => SpellError::Args(error),
     })
 }
@@ -602,7 +625,11 @@ mod tests {
             let command = command(verb, &call);
             for name in verb.not_yet {
                 let words = [format!("-{name}")];
-                assert!(args::to_clap(&words, &command).is_err(), "{} -{name} is built", verb.name);
+                assert!(
+                    args::to_clap(&words, &command, None, &mut Vec::new()).is_err(),
+                    "{} -{name} is built",
+                    verb.name
+                );
             }
         }
     }

@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use clap::{Args, Command, FromArgMatches};
 use classad::{AttrName, ClassAd, Expr, Value};
 use cli::commands::machines::daemon_ads;
-use cli::line::shape::Shape;
+use cli::line::shape::{Shape, Shown};
 use cli::render::dialect::Dialect;
 use cli::render::jobs::queue::{Answer, Layout, Source};
 use cli::render::jobs::{history, queue};
@@ -244,7 +244,7 @@ fn shape(words: &[&str]) -> Shape {
     let mut command = Shape::augment_args(Command::new("q").no_binary_name(true));
     command.build();
     let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-    let words = cli::line::args::to_clap(&words, &command).unwrap();
+    let words = cli::line::args::to_clap(&words, &command, None, &mut Vec::new()).unwrap();
     Shape::from_arg_matches(&command.try_get_matches_from(words).unwrap()).unwrap()
 }
 
@@ -253,7 +253,8 @@ fn projected(ads: &[ClassAd], names: &[AttrName]) -> Vec<ClassAd> {
 }
 
 fn check_shape(file: &str, ads: &[ClassAd], words: &[&str]) {
-    let instead = shape(words).instead(Dialect::HtCondor).unwrap().expect("not a table");
+    let instead =
+        shape(words).instead(Dialect::HtCondor, Shown::Queue).unwrap().expect("not a table");
     let ads = projected(ads, &instead.projection());
     assert_eq!(instead.render(&ads, &moment(NOW), Dialect::HtCondor), golden(file), "{file}");
 }
@@ -291,7 +292,7 @@ fn whole_ads_and_chosen_values_are_htcondors() {
 fn what_clients_parse_is_what_they_expect() {
     let jobs = ads_of("queue.ads", "ClusterId == 36 && ProcId <= 1");
     let render = |words: &[&str]| {
-        shape(words).instead(Dialect::HtCondor).unwrap().expect("not a table").render(
+        shape(words).instead(Dialect::HtCondor, Shown::Queue).unwrap().expect("not a table").render(
             &jobs,
             &moment(NOW),
             Dialect::HtCondor,
@@ -348,10 +349,10 @@ fn views_of_machines_are_htcondors() {
         &["-af:h", "Name", "State", "Activity", "Cpus", "Memory", "NoSuch"],
     );
     let xml = shape(&["-xml", "-attributes", "Name,State"])
-        .instead(Dialect::HtCondor)
+        .instead(Dialect::HtCondor, Shown::Machines)
         .unwrap()
         .expect("not a table");
-    let xml = xml.of_status().render(&slots, &moment(NOW), Dialect::HtCondor);
+    let xml = xml.render(&slots, &moment(NOW), Dialect::HtCondor);
     assert_eq!(xml, golden("condor_status.xml.out"));
     check_shape("condor_status.json.out", &slots, &["-json", "-attributes", "Name,State,Cpus"]);
 }
@@ -441,7 +442,10 @@ fn finished(line: &str) -> ClassAd {
     ad.set("RemoteWallClockTime", i32::try_from(wall).map(f64::from).unwrap());
     ad.set("JobStatus", i64::from(if line[53..54] == *"C" { 4 } else { 3 }));
     let completed = line[56..67].trim();
-    ad.set("CompletionDate", if completed.is_empty() { 0 } else { seconds_of(completed) });
+    // A job that was removed has none.
+    if !completed.is_empty() {
+        ad.set("CompletionDate", seconds_of(completed));
+    }
     let (program, args) = line[68..].split_once(' ').unwrap_or((&line[68..], ""));
     ad.set("Cmd", format!("/bin/{program}"));
     ad.set("Args", args);

@@ -10,8 +10,18 @@ pub struct Case {
     pub command: &'static str,
     /// What it is told; `ads` is the file.
     pub words: Vec<String>,
-    /// The ads, a list of `Name = value` each.
-    pub ads: Vec<Vec<String>>,
+    /// What the file has, one after the other.
+    pub ads: Vec<Ad>,
+}
+
+/// An ad: lines of `Name = value`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ad {
+    /// What every ad of its kind has. Without it the real ones print what they find in memory, and
+    /// nobody has such ads.
+    pub core: Vec<String>,
+    /// What it has beside.
+    pub more: Vec<String>,
 }
 
 impl Case {
@@ -19,13 +29,14 @@ impl Case {
     pub fn text(&self) -> String {
         let mut text = String::new();
         for ad in &self.ads {
-            for line in ad {
+            for line in ad.core.iter().chain(&ad.more) {
                 text += &format!("{line}\n");
             }
             text += match self.command {
                 "condor_history" => {
                     "*** Offset = 0 ClusterId = 1 ProcId = 0 Owner = \"a\" CompletionDate = 1\n"
                 }
+                "condor_wait" => "...\n",
                 _ => "\n",
             };
         }
@@ -41,11 +52,25 @@ pub fn case(seed: u64, index: u64) -> Case {
         1 => ("condor_history", "-file", words::HISTORY, words::OF_JOBS),
         _ => ("condor_status", "-ads", words::STATUS, words::OF_MACHINES),
     };
-    let ads = (0..rng.below(5)).map(|number| ad(&mut rng, number, table)).collect();
-    let mut options = Vec::new();
+    let is_job = table == words::OF_JOBS;
+    let mut ads: Vec<Ad> = Vec::new();
+    for number in 0..rng.below(5) {
+        // Two jobs each are of one cluster.
+        let sibling = ads.last().filter(|_| is_job && number % 2 == 1).cloned();
+        ads.push(ad(&mut rng, number, table, sibling.as_ref()));
+    }
+    let mut options: Vec<Vec<String>> = Vec::new();
     for _ in 0..rng.below(4) {
         options.push(option_words(&mut rng, plain));
     }
+    // The real condor_history finds nobody in a file by name.
+    let is_name = |word: &str| word.starts_with(|c: char| c.is_ascii_alphabetic());
+    // The real condor_q takes all jobs of a file, whatever -limit says.
+    options.retain(|words: &Vec<String>| match (command, words.as_slice()) {
+        ("condor_history", [word]) => !is_name(word),
+        ("condor_q", [limit, number]) => limit != "-limit" || ["0", "-1", "x"].contains(&&**number),
+        _ => true,
+    });
     let own = vec![option.to_owned(), "ads".to_owned()];
     let at = rng.index(options.len() + 1);
     // The file's option stands anywhere but behind what takes all that follows.
@@ -73,7 +98,7 @@ fn option_words(rng: &mut Rng, plain: &[&str]) -> Vec<String> {
             rng.pick(&["Owner", "Owner,JobStatus", "Nope", "Owner JobStatus"]),
         ]),
         85..91 => one(&["-pr", rng.pick(words::PRINT_FORMATS).0]),
-        91..93 => one(&["-sort", rng.pick(&["Memory", "Owner", "(", "-JobPrio"])]),
+        91..93 => one(&["-sort", rng.pick(&["Memory", "(", "-Memory"])]),
         _ => one(&[rng.pick(words::OBJECTS)]),
     }
 }
@@ -83,31 +108,43 @@ fn column(rng: &mut Rng) -> String {
     rng.pick(&all).to_owned()
 }
 
-fn ad(rng: &mut Rng, number: u64, table: &str) -> Vec<String> {
-    let mut lines = Vec::new();
+fn ad(rng: &mut Rng, number: u64, table: &str, sibling: Option<&Ad>) -> Ad {
     let is_job = table == words::OF_JOBS;
-    if is_job {
-        let cluster = 1 + number / 2;
-        lines.extend([format!("ClusterId = {cluster}"), format!("ProcId = {}", number % 2)]);
+    let mut core = if is_job {
+        vec![format!("ClusterId = {}", 1 + number / 2), format!("ProcId = {}", number % 2)]
     } else {
-        lines.push(format!("Name = \"slot{}@host{}\"", 1 + number % 2, 1 + number / 2));
-    }
+        let (slot, host) = (1 + number % 2, 1 + number / 2);
+        vec![format!("Name = \"slot{slot}@host{host}\""), format!("Machine = \"host{host}\"")]
+    };
+    let mut more = Vec::new();
     for line in table.lines() {
         let Some((name, values)) = line.split_once(": ") else { continue };
         let values: Vec<&str> = values.split(" | ").collect();
-        // A schedd's ads have what its tables show.
+        if let Some(name) = name.strip_prefix("= ") {
+            let begins = format!("{name} = ");
+            let same = sibling.and_then(|ad| ad.core.iter().find(|line| line.starts_with(&begins)));
+            core.push(match same {
+                Some(line) => line.clone(),
+                None => format!("{begins}{}", rng.pick(&values)),
+            });
+            continue;
+        }
+        if let Some(name) = name.strip_prefix("* ") {
+            core.push(format!("{name} = {}", rng.pick(&values)));
+            continue;
+        }
         match rng.below(100) {
-            0..94 => lines.push(format!("{name} = {}", rng.pick(&values))),
-            94..97 => lines.push(format!("{name} = {}", rng.pick(words::ANY))),
+            0..80 => more.push(format!("{name} = {}", rng.pick(&values))),
+            80..83 => more.push(format!("{name} = {}", rng.pick(words::ANY))),
             _ => {}
         }
     }
     for name in ["Foo", "Bar", "Baz"] {
         if rng.percent(70) {
-            lines.push(format!("{name} = {}", rng.pick(words::ANY)));
+            more.push(format!("{name} = {}", rng.pick(words::ANY)));
         }
     }
-    lines
+    Ad { core, more }
 }
 
 /// The files of print formats, which cases name.

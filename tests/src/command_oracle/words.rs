@@ -47,7 +47,8 @@ pub(super) const ANY: &[&str] = &[
     "real(\"INF\")",
 ];
 
-/// Attributes of jobs, each with what it mostly is; seldom it is anything, or not there.
+/// Attributes of jobs, each with what it mostly is; seldom it is anything, or not there. Those with
+/// a star each job has, with a value of its type; those with `=` are alike in a cluster.
 pub(super) const OF_JOBS: &str = include_str!("jobs.txt");
 
 /// The same of machines.
@@ -78,7 +79,6 @@ pub(super) const FORMATS: &[&str] = &[
     "%%",
     "x",
     "",
-    "%s %s",
     "%",
     "%5",
     "%lld",
@@ -88,6 +88,13 @@ pub(super) const FORMATS: &[&str] = &[
     "\\\"%s\\\"",
     "%r",
     "%y",
+    "%ld",
+    "x%dy",
+    "% d",
+    "%#x",
+    "%10v|",
+    "%12T|",
+    "%Y",
     "%-10v|",
     "%7.1f\\n",
     "%08.3f",
@@ -193,7 +200,6 @@ pub(super) const HISTORY: &[&str] = &[
     "-forwards",
     "-bogus",
     "-help",
-    "-version",
     "-limit",
     "-match",
     "-constraint",
@@ -222,7 +228,6 @@ pub(super) const STATUS: &[&str] = &[
     "-avail",
     "-available",
     "-claimed",
-    "-run",
     "-state",
     "-server",
     "-total",
@@ -249,11 +254,6 @@ pub(super) const STATUS: &[&str] = &[
     "-long:json",
     "-long:nosort",
     "-broken",
-    "-master",
-    "-schedd",
-    "-submitters",
-    "-startd",
-    "-any",
 ];
 
 /// Names and numbers of what is asked for.
@@ -266,7 +266,6 @@ pub(super) const OBJECTS: &[&str] = &[
     "alice",
     "bob",
     "nobody",
-    "1.x",
     "-1",
     "0",
     "slot1@host1",
@@ -298,6 +297,11 @@ pub(super) const PRINT_FORMATS: &[(&str, &str)] = &[
     ),
     (
         "pf8",
-        "SELECT SEPARATOR \", \" RECORDPREFIX \"<\" RECORDSUFFIX \">\\n\"\n ClusterId\n Owner\n",
+        "SELECT FIELDPREFIX \"\" FIELDSUFFIX \"|\" RECORDPREFIX \"<\" RECORDSUFFIX \">\\n\"\n ClusterId\n Owner\n",
+    ),
+    ("pf9", "SELECT LABEL SEPARATOR \": \"\n Owner\n JobStatus\n Memory\nSUMMARY NONE\n"),
+    (
+        "pf10",
+        "SELECT NOTITLE\n ClusterId AS ABCDEFGH PRINTF \"%05d\"\n Owner AS ABCDEFGH PRINTF \"%5.2s\"\n Nope PRINTF \"%d\" OR ??\n Foo PRINTF \"%s\"\n Memory AS M PRINTAS READABLE_KB\n ProcId WIDTH AUTO PRINTF \"<%-3d>\" NOPREFIX\nSUMMARY STANDARD\n",
     ),
 ];

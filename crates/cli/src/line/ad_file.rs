@@ -98,6 +98,7 @@ mod tests {
             ads::Form::JsonLines,
             ads::Form::Xml,
             ads::Form::XmlApart,
+            ads::Form::XmlWide,
             ads::Form::New,
         ] {
             let text = ads::render(&expected, form, &[], true);

@@ -12,6 +12,9 @@
 
 use clap::{Arg, Command};
 
+use crate::line::clashes::Clashes;
+use crate::line::spelling::Spelling;
+
 /// A command line that cannot be understood.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ArgError {
@@ -40,6 +43,9 @@ pub enum ArgError {
         /// The option's whole name.
         option: String,
     },
+    /// It does not go with another, in HTCondor's words.
+    #[error("{said}")]
+    Clash { said: String },
     /// The option has no forms.
     #[error("{word} takes nothing after a colon")]
     NoForm {
@@ -55,79 +61,150 @@ fn hint(nearest: Option<&str>) -> String {
 /// A name is a likely typing error of another if they are this similar (Jaro-Winkler, 0 to 1).
 pub const SIMILAR: f64 = 0.75;
 
-/// Words as clap wants them, for the options that `command` has.
+/// Words as clap wants them, for the options that `command` has; where `spelling` is given, spelt
+/// as it says. Whoever asks for help gets it, whatever stands behind. What is to be told, though it
+/// ends nothing, comes into `notes`.
 ///
 /// # Errors
 ///
 /// If a word with a dash is no option, or an option lacks its values.
-pub fn to_clap(words: &[String], command: &Command) -> Result<Vec<String>, ArgError> {
+pub fn to_clap(
+    words: &[String],
+    command: &Command,
+    spelling: Option<Spelling>,
+    notes: &mut Vec<String>,
+) -> Result<Vec<String>, ArgError> {
+    let mut clashes = Clashes::default();
+    let read = read_all(words, command, spelling, &mut clashes);
+    notes.append(&mut clashes.notes);
+    read
+}
+
+fn read_all(
+    words: &[String],
+    command: &Command,
+    spelling: Option<Spelling>,
+    clashes: &mut Clashes,
+) -> Result<Vec<String>, ArgError> {
+    let clash = |said| ArgError::Clash { said };
+    let reader = Reader { command, spelling };
     let mut out = Vec::with_capacity(words.len());
     // Options first: a list of words that may begin with a dash would swallow those behind it.
     let mut plain = Vec::new();
     let mut rest = words;
     while let Some((word, tail)) = rest.split_first() {
         rest = tail;
-        if word == "--" {
+        if word == "--" && spelling.is_none() {
             plain.push(word.clone());
             plain.extend_from_slice(rest);
             break;
         }
-        if is_option(word) {
-            rest = take_option(word, rest, command, &mut out)?;
+        if reader.is_option(word) {
+            let at = words.len() - rest.len();
+            rest = reader.take(word, rest, &mut out)?;
+            if let Some(name) = spelling.and_then(|s| s.clashing(word)) {
+                clashes.next(name, at, word).map_err(clash)?;
+            }
+            if spelling.is_some() && out.last().is_some_and(|word| word == "--help") {
+                return Ok(vec!["--help".to_owned()]);
+            }
         } else {
             plain.push(word.clone());
         }
     }
+    if spelling.is_some() && plain.iter().any(|word| word.starts_with('-')) {
+        out.push("--".to_owned());
+    }
     out.extend(plain);
+    clashes.end().map_err(clash)?;
     Ok(out)
 }
 
-fn is_option(word: &str) -> bool {
-    word.strip_prefix('-').and_then(|name| name.chars().next()).is_some_and(|c| !c.is_ascii_digit())
+/// Who reads the words: what a word means depends on the command, and on who spells it.
+struct Reader<'c> {
+    command: &'c Command,
+    spelling: Option<Spelling>,
 }
 
-/// Puts one option and its values into `out`; returns the words that are left.
-fn take_option<'w>(
-    word: &str,
-    rest: &'w [String],
-    command: &Command,
-    out: &mut Vec<String>,
-) -> Result<&'w [String], ArgError> {
-    let spelt = word.trim_start_matches('-');
-    let (spelt, value) = split(spelt, '=');
-    let (spelt, form) = split(spelt, ':');
-    let arg = find(word, spelt, command)?;
-    let long = arg.get_long().unwrap_or_default();
-    if let Some(form) = form {
+/// An option as it was written.
+struct Written<'c, 'w> {
+    arg: &'c Arg,
+    form: Option<&'w str>,
+    value: Option<&'w str>,
+}
+
+impl<'c> Reader<'c> {
+    fn is_option(&self, word: &str) -> bool {
+        let name = word.strip_prefix('-');
+        // For HTCondor a dash is one, whatever follows.
+        let begins = |name: &str| name.chars().next().is_some_and(|c| !c.is_ascii_digit());
+        name.is_some_and(|name| self.spelling.is_some_and(|s| s.is_loose) || begins(name))
+    }
+
+    fn read<'w>(&self, word: &'w str) -> Result<Written<'c, 'w>, ArgError> {
+        let unknown = |word: &str| ArgError::Unknown { word: word.to_owned(), nearest: None };
+        let Some(spelling) = self.spelling else {
+            let (spelt, value) = split(word.trim_start_matches('-'), '=');
+            let (spelt, form) = split(spelt, ':');
+            return Ok(Written { arg: find(word, spelt, self.command)?, form, value });
+        };
+        let (name, form) = spelling.read(word).ok_or_else(|| unknown(word))?;
+        let known = names(self.command).into_iter().find(|(known, _)| known == name);
+        let (_, arg) = known.ok_or_else(|| unknown(&format!("-{name}")))?;
+        Ok(Written { arg, form: form.filter(|form| !form.is_empty()), value: None })
+    }
+
+    /// Puts one option and its values into `out`; returns the words that are left.
+    fn take<'w>(
+        &self,
+        word: &str,
+        rest: &'w [String],
+        out: &mut Vec<String>,
+    ) -> Result<&'w [String], ArgError> {
+        let Written { arg, form, value } = self.read(word)?;
+        let long = arg.get_long().unwrap_or_default();
+        let many = arg.get_num_args().is_some_and(|n| n.max_values() == usize::MAX);
         let form_name = format!("{long}-form");
-        if !command.get_arguments().any(|other| other.get_long() == Some(&form_name)) {
-            return Err(ArgError::NoForm { word: word.to_owned() });
+        let has_forms = self.command.get_arguments().any(|a| a.get_long() == Some(&form_name));
+        match form {
+            Some(_) if !has_forms => return Err(ArgError::NoForm { word: word.to_owned() }),
+            Some(form) => out.push(format!("--{form_name}={form}")),
+            // So that the values of two lists are told apart.
+            None if many && has_forms => out.push(format!("--{form_name}=")),
+            None => {}
         }
-        out.push(format!("--{form_name}={form}"));
+        if let Some(value) = value {
+            out.push(format!("--{long}={value}"));
+            return Ok(rest);
+        }
+        let wanted = arg.get_num_args().map_or(1, |n| n.min_values());
+        if !arg.get_action().takes_values() {
+            out.push(format!("--{long}"));
+            return Ok(rest);
+        }
+        let in_list = |word: &&String| !self.is_option(word);
+        let count = if many { rest.iter().take_while(in_list).count() } else { wanted };
+        let takes_dashes = self.spelling.is_none_or(|spelling| spelling.takes_dashes);
+        let is_dashed = |word: &String| word.starts_with('-');
+        let is_strict = match long {
+            "subcode" => false,
+            "print-format" => self.spelling.is_some(),
+            _ => !takes_dashes,
+        };
+        let no_value = is_strict && rest.first().is_some_and(is_dashed) && count == 1;
+        if rest.len() < count || count < wanted || no_value {
+            let (word, option) = (word.to_owned(), long.to_owned());
+            return Err(ArgError::Missing { word, wanted: value_names(arg), option });
+        }
+        let (values, rest) = rest.split_at(count);
+        if many || count == 1 {
+            out.extend(values.iter().map(|value| format!("--{long}={value}")));
+        } else {
+            out.push(format!("--{long}"));
+            out.extend_from_slice(values);
+        }
+        Ok(rest)
     }
-    if let Some(value) = value {
-        out.push(format!("--{long}={value}"));
-        return Ok(rest);
-    }
-    let wanted = arg.get_num_args().map_or(1, |n| n.min_values());
-    let many = arg.get_num_args().is_some_and(|n| n.max_values() == usize::MAX);
-    if !arg.get_action().takes_values() {
-        out.push(format!("--{long}"));
-        return Ok(rest);
-    }
-    let count = if many { rest.iter().take_while(|word| !is_option(word)).count() } else { wanted };
-    if rest.len() < count || count < wanted {
-        let (word, option) = (word.to_owned(), long.to_owned());
-        return Err(ArgError::Missing { word, wanted: value_names(arg), option });
-    }
-    let (values, rest) = rest.split_at(count);
-    if many || count == 1 {
-        out.extend(values.iter().map(|value| format!("--{long}={value}")));
-    } else {
-        out.push(format!("--{long}"));
-        out.extend_from_slice(values);
-    }
-    Ok(rest)
 }
 
 fn split(text: &str, at: char) -> (&str, Option<&str>) {
@@ -217,7 +294,7 @@ mod tests {
 
     fn check(line: &str, expected: Result<&str, &str>) {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        let read = to_clap(&words, &command()).map(|words| words.join(" "));
+        let read = to_clap(&words, &command(), None, &mut Vec::new()).map(|words| words.join(" "));
         assert_eq!(
             read,
             expected.map(str::to_owned).map_err(|_| read.clone().unwrap_err()),
@@ -267,7 +344,7 @@ mod tests {
         let two = Command::new("q")
             .arg(Arg::new("a").long("allusers"))
             .arg(Arg::new("b").long("allevents"));
-        let error = to_clap(&["-all".to_owned()], &two).unwrap_err();
+        let error = to_clap(&["-all".to_owned()], &two, None, &mut Vec::new()).unwrap_err();
         assert_eq!(error.to_string(), "-all may be -allusers or -allevents");
     }
 }

@@ -4,100 +4,249 @@
 use model::attr;
 use std::collections::BTreeSet;
 
-use anyhow::{Context, Result};
-use clap::Args;
+use anyhow::{Context, Result, bail};
+use clap::{ArgMatches, Args, Command, FromArgMatches};
 use classad::{AttrName, ClassAd, Expr};
 
 use crate::line::connect;
 use crate::render::dialect::Dialect;
 use crate::render::jobs::queue;
 use crate::render::values::ads::{self, Form};
-use crate::render::values::autoformat::{self, Style};
-use crate::render::values::print_format::Table;
+use crate::render::values::autoformat::Style;
+use crate::render::values::mask::{Growth, Mask};
 use crate::render::values::printf::Format;
-use crate::render::values::view::{Moment, View};
+use crate::render::values::view::Moment;
 
 /// How ads are shown, if not as a table.
+#[derive(Clone, Debug, Default)]
+pub struct Shape {
+    options: Options,
+    /// What adds columns, in the order in which it stands.
+    columns: Vec<Added>,
+}
+
+/// The options.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Show whole ads or chosen values")]
-pub struct Shape {
+struct Options {
     /// Whole ads, an attribute a line.
     #[arg(long, short = 'l')]
-    pub long: bool,
+    long: bool,
     #[arg(long, hide = true, value_name = "FORM")]
     long_form: Option<String>,
     /// Whole ads as a JSON array.
     #[arg(long)]
-    pub json: bool,
+    json: bool,
     /// Whole ads as JSON, one a line.
     #[arg(long)]
-    pub jsonl: bool,
+    jsonl: bool,
     /// Whole ads as XML.
     #[arg(long)]
-    pub xml: bool,
+    xml: bool,
     /// Only these attributes of whole ads: A,B,C.
     #[arg(long, value_name = "NAMES")]
-    pub attributes: Vec<String>,
+    attributes: Vec<String>,
     /// The values of these attributes or expressions, an ad a line. Letters after a colon
     /// (-af:jlhVrTY,tng) choose how.
     #[arg(long, alias = "af", num_args = 1.., action = clap::ArgAction::Append, value_name = "EXPR",
           allow_hyphen_values = true)]
-    pub autoformat: Vec<String>,
-    #[arg(long, hide = true, value_name = "LETTERS")]
-    autoformat_form: Option<String>,
+    autoformat: Vec<String>,
+    /// Stands before the values of each `autoformat`, whether or not it has letters.
+    #[arg(long, hide = true, action = clap::ArgAction::Append, value_name = "LETTERS")]
+    autoformat_form: Vec<String>,
     /// A value in a printf format; may be repeated.
     #[arg(long, short = 'f', num_args = 2, action = clap::ArgAction::Append, value_names = ["FORMAT", "EXPR"],
           allow_hyphen_values = true)]
-    pub format: Vec<String>,
+    format: Vec<String>,
     /// A table that this file describes, in HTCondor's print-format language.
-    #[arg(long, alias = "pr", value_name = "FILE")]
-    pub print_format: Option<String>,
+    #[arg(long, alias = "pr", action = clap::ArgAction::Append, value_name = "FILE")]
+    print_format: Vec<String>,
+}
+
+/// What one option adds to a line.
+#[derive(Clone, Debug)]
+enum Added {
+    /// Values without a format, and the letters that say how.
+    Auto(String, Vec<String>),
+    /// A value in a format.
+    Printf(String, String),
+    /// What a file describes.
+    File(String),
+}
+
+impl FromArgMatches for Shape {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let options = Options::from_arg_matches(matches)?;
+        let columns = in_order(matches, &options);
+        Ok(Self { options, columns })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for Shape {
+    fn augment_args(command: Command) -> Command {
+        Options::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Options::augment_args_for_update(command)
+    }
+}
+
+/// What adds columns, as it follows each other on the command line.
+fn in_order(matches: &ArgMatches, options: &Options) -> Vec<Added> {
+    let at = |name: &str| matches.indices_of(name).into_iter().flatten().collect::<Vec<usize>>();
+    let mut parts: Vec<(usize, Added)> = Vec::new();
+    let letters = at("autoformat_form").into_iter().zip(&options.autoformat_form);
+    parts.extend(letters.map(|(at, letters)| (at, Added::Auto(letters.clone(), Vec::new()))));
+    let values = at("autoformat").into_iter().zip(&options.autoformat);
+    parts.extend(values.map(|(at, value)| (at, Added::Auto(String::new(), vec![value.clone()]))));
+    let pairs = at("format").into_iter().step_by(2).zip(options.format.chunks(2));
+    parts.extend(pairs.filter_map(|(at, pair)| match pair {
+        [format, value] => Some((at, Added::Printf(format.clone(), value.clone()))),
+        _ => None,
+    }));
+    let files = at("print_format").into_iter().zip(&options.print_format);
+    parts.extend(files.map(|(at, file)| (at, Added::File(file.clone()))));
+    parts.sort_by_key(|(at, _)| *at);
+    let mut columns: Vec<Added> = Vec::new();
+    for (_, part) in parts {
+        match (columns.last_mut(), part) {
+            (Some(Added::Auto(_, values)), Added::Auto(_, more)) if !more.is_empty() => {
+                values.extend(more);
+            }
+            (_, part) => columns.push(part),
+        }
+    }
+    columns
+}
+
+/// Of which ads the shape is: HTCondor's commands that show them differ in what several options
+/// together mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    Queue,
+    History,
+    Machines,
+    /// What no other command has in files.
+    Others,
 }
 
 /// What is shown instead of a table.
 #[derive(Clone, Debug)]
 pub enum Instead {
     Ads(Form, Vec<AttrName>),
-    /// Values in columns.
-    Auto(Style, Vec<(String, Expr)>),
-    /// Values in formats.
-    Printf(Vec<(Format, Expr)>),
-    /// A table of the user's own.
-    Table(Table),
+    /// Chosen values.
+    Values(Mask, Growth),
 }
 
 impl Shape {
+    /// Whether a JSON array is asked for.
+    pub fn json(&self) -> bool {
+        self.options.json
+    }
+
     /// What the options ask for; `None` is the table.
     ///
     /// # Errors
     ///
     /// If an expression or a form is none.
-    pub fn instead(&self, dialect: Dialect) -> Result<Option<Instead>> {
-        if !self.autoformat.is_empty() {
-            let letters = self.autoformat_form.as_deref().unwrap_or_default();
-            let columns = columns(self.autoformat.iter().map(String::as_str))?;
-            return Ok(Some(Instead::Auto(Style::parse(letters)?, columns)));
-        }
-        if !self.format.is_empty() {
-            let pairs = self
-                .format
-                .chunks(2)
-                .map(|pair| Ok((Format::parse(&pair[0]), expression(&pair[1])?)));
-            return Ok(Some(Instead::Printf(pairs.collect::<Result<_>>()?)));
-        }
-        if let Some(path) = &self.print_format {
-            let text = client::site::read_text(path)
-                .with_context(|| format!("read the print format {path}"))?;
-            return Ok(Some(Instead::Table(Table::parse(&text).with_context(|| path.clone())?)));
+    pub fn instead(&self, dialect: Dialect, shown: Shown) -> Result<Option<Instead>> {
+        let of_htcondor = dialect == Dialect::HtCondor;
+        let mask = self.mask(of_htcondor, shown)?;
+        let Options { json, jsonl, xml, .. } = self.options;
+        let several = [json, jsonl, xml].into_iter().filter(|given| *given).count() > 1;
+        match shown {
+            Shown::Queue if of_htcondor && several => bail!("Cannot print as both XML and JSON"),
+            Shown::History if of_htcondor && several => {
+                bail!("Cannot use more than one of XML and JSON[L]")
+            }
+            _ => {}
         }
         let form = self.form(dialect)?;
-        Ok(form.map(|form| Instead::Ads(form, connect::attribute_names(&self.attributes))))
+        // There whole ads are, whatever values are asked for too.
+        if !mask.is_empty() && (form.is_none() || !of_htcondor) {
+            let growth = match shown {
+                Shown::History if of_htcondor => Growth::Met,
+                Shown::Machines if of_htcondor => Growth::Values,
+                Shown::Queue | Shown::History | Shown::Machines | Shown::Others => Growth::Foreseen,
+            };
+            return Ok(Some(Instead::Values(mask, growth)));
+        }
+        let Some(form) = form else { return Ok(None) };
+        let mut names = connect::attribute_names(&self.options.attributes);
+        let is_printf = |added: &Added| matches!(added, Added::Printf(..));
+        let narrows = match shown {
+            Shown::Queue => !mask.is_empty(),
+            Shown::History => !self.columns.is_empty() && !self.columns.iter().all(is_printf),
+            Shown::Machines | Shown::Others => false,
+        };
+        if narrows {
+            let beside = [attr::CLUSTER_ID, attr::PROC_ID].map(AttrName::from);
+            names.extend(read_by(&mask.needs().0));
+            names.extend(beside.into_iter().filter(|_| shown == Shown::Queue));
+        }
+        // `condor_q` leaves no empty lines (HTCondor 25.14).
+        let form = match (form, shown) {
+            (Form::Xml, Shown::Machines) => Form::XmlApart,
+            (Form::Xml, Shown::History) if of_htcondor => Form::XmlWide,
+            (form, _) => form,
+        };
+        Ok(Some(Instead::Ads(form, names)))
+    }
+
+    /// The columns that are asked for.
+    fn mask(&self, of_htcondor: bool, shown: Shown) -> Result<Mask> {
+        let mut mask = Mask::default();
+        let is_file = |added: &&Added| matches!(added, Added::File(_));
+        let files_first = of_htcondor && shown == Shown::Queue;
+        let (files, others): (Vec<&Added>, Vec<&Added>) =
+            self.columns.iter().partition(|added| files_first && is_file(added));
+        for added in files.into_iter().chain(others) {
+            match added {
+                Added::Auto(letters, texts) => {
+                    let columns = columns(texts.iter().map(String::as_str))?;
+                    mask.add_auto(&Style::parse(letters)?, columns, shown == Shown::Machines);
+                }
+                Added::Printf(format, text) => {
+                    mask.add_printf(Format::parse(format), text, expression(text)?);
+                }
+                Added::File(path) => {
+                    let text = client::site::read_text(path)
+                        .with_context(|| format!("read the print format {path}"))?;
+                    mask.add_table(&text).with_context(|| path.clone())?;
+                }
+            }
+        }
+        let is_file_alone = matches!(self.columns[..], [Added::File(_)]);
+        if !is_file_alone {
+            (mask.title, mask.summary) = (false, false);
+        }
+        // The last that has something to say about headings.
+        let hides = self.columns.iter().rev().find_map(|added| match added {
+            Added::Printf(..) => Some(true),
+            Added::Auto(letters, _) if letters.contains('h') => Some(false),
+            Added::Auto(..) | Added::File(_) => None,
+        });
+        match shown {
+            _ if !of_htcondor => {}
+            Shown::Queue if is_file_alone => {}
+            Shown::Queue | Shown::History => mask.show_headings(true),
+            Shown::Others => {}
+            Shown::Machines => hides.into_iter().for_each(|hides| mask.show_headings(!hides)),
+        }
+        Ok(mask)
     }
 
     fn form(&self, dialect: Dialect) -> Result<Option<Form>> {
         // There names of attributes alone change no table.
-        let names_are_enough = dialect != Dialect::HtCondor && !self.attributes.is_empty();
-        Ok(match self.long_form.as_deref() {
+        let names_are_enough = dialect != Dialect::HtCondor && !self.options.attributes.is_empty();
+        let options = &self.options;
+        Ok(match options.long_form.as_deref() {
             Some("json") => Some(Form::Json),
             Some("jsonl") => Some(Form::JsonLines),
             Some("xml") => Some(Form::Xml),
@@ -106,10 +255,10 @@ impl Shape {
             Some(other) => {
                 anyhow::bail!("-long:{other}: the forms are long, json, jsonl, xml and new")
             }
-            None if self.jsonl => Some(Form::JsonLines),
-            None if self.json => Some(Form::Json),
-            None if self.xml => Some(Form::Xml),
-            None if self.long || names_are_enough => Some(Form::Long),
+            None if options.jsonl => Some(Form::JsonLines),
+            None if options.json => Some(Form::Json),
+            None if options.xml => Some(Form::Xml),
+            None if options.long || names_are_enough => Some(Form::Long),
             None => None,
         })
     }
@@ -134,45 +283,36 @@ fn expression(text: &str) -> Result<Expr> {
     connect::constraint(text).with_context(|| format!("read '{text}'"))
 }
 
+/// The attributes that expressions name.
+fn read_by(exprs: &[&Expr]) -> Vec<AttrName> {
+    exprs.iter().flat_map(|expr| expr.references()).map(|(_, name)| name).collect()
+}
+
 impl Instead {
     /// The attributes that are needed of each ad; none means all.
     pub fn projection(&self) -> Vec<AttrName> {
-        let (exprs, beside): (Vec<&Expr>, Vec<&str>) = match self {
+        let mask = match self {
             Self::Ads(_, names) => return names.clone(),
-            Self::Auto(_, columns) => (
-                columns.iter().map(|(_, expr)| expr).collect(),
-                vec![attr::CLUSTER_ID, attr::PROC_ID],
-            ),
-            Self::Printf(pairs) => {
-                (pairs.iter().map(|(_, expr)| expr).collect(), vec![attr::PROC_ID])
-            }
-            Self::Table(table) => {
-                let (exprs, needs) = table.needs();
-                (exprs, [&needs[..], &queue::SUMMARY_ATTRS].concat())
-            }
+            Self::Values(mask, _) => mask,
         };
+        let (exprs, mut beside) = mask.needs();
         if exprs.iter().any(|expr| expr.reads_text()) {
             return Vec::new();
         }
-        let named = exprs.iter().flat_map(|expr| expr.references()).map(|(_, name)| name);
+        beside.push(attr::PROC_ID);
+        if mask.title || mask.summary {
+            beside.extend(queue::SUMMARY_ATTRS);
+        }
+        let named = read_by(&exprs).into_iter();
         let all: BTreeSet<AttrName> = named.chain(beside.into_iter().map(AttrName::from)).collect();
         all.into_iter().collect()
-    }
-
-    /// The same for ads of daemons: HTCondor 25.14's `condor_status` has an empty line behind each
-    /// ad in XML, `condor_q` has none.
-    pub fn of_status(self) -> Self {
-        match self {
-            Self::Ads(Form::Xml, names) => Self::Ads(Form::XmlApart, names),
-            other @ (Self::Ads(..) | Self::Auto(..) | Self::Printf(_) | Self::Table(_)) => other,
-        }
     }
 
     /// What the shape itself demands of an ad.
     pub fn filter(&self) -> Option<&Expr> {
         match self {
-            Self::Table(table) => table.filter.as_ref(),
-            Self::Ads(..) | Self::Auto(..) | Self::Printf(_) => None,
+            Self::Values(mask, _) => mask.filter.as_ref(),
+            Self::Ads(..) => None,
         }
     }
 
@@ -180,15 +320,7 @@ impl Instead {
     pub fn render(&self, ads: &[ClassAd], moment: &Moment, dialect: Dialect) -> String {
         match self {
             Self::Ads(form, names) => ads::render(ads, *form, names, dialect == Dialect::Updraft),
-            Self::Auto(style, columns) => autoformat::render(ads, columns, *style, moment),
-            Self::Table(table) => table.render(ads, moment),
-            Self::Printf(pairs) => {
-                let row = |ad: &ClassAd| {
-                    let view = View::new(ad, moment);
-                    pairs.iter().map(|(format, expr)| format.apply(expr, view)).collect::<String>()
-                };
-                ads.iter().map(row).collect()
-            }
+            Self::Values(mask, growth) => mask.render(ads, moment, *growth),
         }
     }
 }

@@ -110,6 +110,16 @@ impl Usage {
 
     /// What is said of an option that does not exist.
     pub fn unknown(&self, option: &str) -> String {
+        // Those of HTCondor that act on jobs are one program.
+        match (self.unknown, option) {
+            (Some("Unrecognized option: "), "-forcex" | "-transfer") => {
+                return format!("{option} is only valid with condor_rm");
+            }
+            (Some("Unrecognized option: "), "-fast") => {
+                return format!("{option} is only valid with condor_vacate_job");
+            }
+            _ => {}
+        }
         let close = |before: &str| match before.strip_suffix('\'') {
             Some(before) if before.ends_with("flag ") => "' provided",
             Some(_) => "'",
@@ -131,57 +141,94 @@ pub fn no_number(command: &str, option: &str) -> Option<String> {
 /// What HTCondor 25.14 says of an option that lacks its values, as `word` it was written; `None`
 /// where that is not recorded.
 pub fn missing(command: &str, option: &str, word: &str) -> Option<String> {
-    let said = match (command, option) {
-        ("condor_q", "constraint") => "Error: -constraint requires another parameter".to_owned(),
-        ("condor_q", "limit") => {
-            "Error: -limit requires the max number of results as an argument.".to_owned()
+    let said = match command {
+        "condor_q" => of_q(option)?,
+        "condor_history" => of_history(option, word)?,
+        "condor_status" => of_status(option, word)?,
+        "condor_rm" | "condor_hold" | "condor_release" => {
+            format!("{command}: -{option} requires another argument")
         }
-        ("condor_q", "format") => {
-            "Error: -format requires format and attribute parameters".to_owned()
-        }
-        ("condor_q", "autoformat") => {
-            "Error: -autoformat requires at least one attribute parameter".to_owned()
-        }
-        ("condor_q", "attributes") => {
-            "Error: -attributes requires a list of attributes to show".to_owned()
-        }
-        ("condor_q", "print-format") => {
-            "Error: -print-format requires a filename argument".to_owned()
-        }
-        ("condor_history" | "condor_status", "print-format") => {
-            "Error: Argument -print-format requires a filename argument".to_owned()
-        }
-        ("condor_history", "constraint") => {
-            "Error: Argument -constraint requires another parameter".to_owned()
-        }
-        ("condor_history", "limit") => {
-            "Error: Argument -match requires a number value as a parameter.".to_owned()
-        }
-        ("condor_history", "attributes") => {
-            "Error: Argument -attributes must be followed by a list of attributes".to_owned()
-        }
-        ("condor_history", "format") => "Error: Argument -format requires a spec and classad \
-             attribute name as parameters.\n\t\te.g. condor_history -format '%d' ClusterId"
-            .to_owned(),
-        ("condor_history", "autoformat") => format!(
-            "Error: Argument {word} requires at least one attribute parameter\n\
-             \t\te.g. condor_history {word} ClusterId"
-        ),
-        ("condor_status", "autoformat") => format!(
-            "Error: Argument {word} requires at least one attribute parameter\n{HELP_OF_STATUS}"
-        ),
-        ("condor_status", "constraint" | "sort") => {
-            format!("condor_status: {word} requires another argument\n{HELP_OF_STATUS}")
-        }
-        ("condor_status", "format") => {
-            format!("condor_status: {word} requires two other arguments\n{HELP_OF_STATUS}")
-        }
-        ("condor_status", "limit" | "attributes") => {
-            format!("condor_status: {word} requires one additional argument\n{HELP_OF_STATUS}")
+        "condor_wait" if ["num", "wait"].contains(&option) => {
+            format!("-{option} requires an argument")
         }
         _ => return None,
     };
     Some(said + "\n")
+}
+
+/// The same of `condor_q`.
+fn of_q(option: &str) -> Option<String> {
+    Some(match option {
+        "constraint" => "Error: -constraint requires another parameter".to_owned(),
+        "limit" => "Error: -limit requires the max number of results as an argument.".to_owned(),
+        "format" => "Error: -format requires format and attribute parameters".to_owned(),
+        "autoformat" => "Error: -autoformat requires at least one attribute parameter".to_owned(),
+        "attributes" => "Error: -attributes requires a list of attributes to show".to_owned(),
+        "print-format" => "Error: -print-format requires a filename argument".to_owned(),
+        "jobads" | "slotads" | "userlog" => {
+            format!("Error: -{option} requires a filename")
+        }
+        "submitter" => "Error: -submitter requires the name of a user.".to_owned(),
+        "name" => "Error: -name requires the name of a schedd as an argument.".to_owned(),
+        "machine" | "mconstraint" => {
+            format!("Error: -{option} requires another parameter")
+        }
+        _ => return None,
+    })
+}
+
+/// The same of `condor_history`.
+fn of_history(option: &str, word: &str) -> Option<String> {
+    Some(match option {
+        "print-format" => "Error: Argument -print-format requires a filename argument".to_owned(),
+        "constraint" => "Error: Argument -constraint requires another parameter".to_owned(),
+        "limit" => "Error: Argument -match requires a number value as a parameter.".to_owned(),
+        "attributes" => {
+            "Error: Argument -attributes must be followed by a list of attributes".to_owned()
+        }
+        // The word itself is not what it says (HTCondor 25.14).
+        "scanlimit" => "Error: Argument (null) requires a number value  as a parameter.".to_owned(),
+        "since" | "type" | "search" => {
+            format!("Error: Argument -{option} requires another parameter")
+        }
+        "completedsince" | "extract" => {
+            format!("Error: Argument -{option} requires another parameter.")
+        }
+        "format" => "Error: Argument -format requires a spec and classad \
+             attribute name as parameters.\n\t\te.g. condor_history -format '%d' ClusterId"
+            .to_owned(),
+        "autoformat" => format!(
+            "Error: Argument {word} requires at least one attribute parameter\n\
+             \t\te.g. condor_history {word} ClusterId"
+        ),
+        _ => return None,
+    })
+}
+
+/// The same of `condor_status`.
+fn of_status(option: &str, word: &str) -> Option<String> {
+    Some(match option {
+        "print-format" => "Error: Argument -print-format requires a filename argument".to_owned(),
+        "ads" => {
+            format!("condor_status: {word} requires a filename argument\n{HELP_OF_STATUS}")
+        }
+        "annex-name" => {
+            format!("condor_status: {word} requires an annex name\n{HELP_OF_STATUS}")
+        }
+        "autoformat" => format!(
+            "Error: Argument {word} requires at least one attribute parameter\n{HELP_OF_STATUS}"
+        ),
+        "constraint" | "sort" | "direct" | "statistics" => {
+            format!("condor_status: {word} requires another argument\n{HELP_OF_STATUS}")
+        }
+        "format" => {
+            format!("condor_status: {word} requires two other arguments\n{HELP_OF_STATUS}")
+        }
+        "limit" | "attributes" | "target" => {
+            format!("condor_status: {word} requires one additional argument\n{HELP_OF_STATUS}")
+        }
+        _ => return None,
+    })
 }
 
 const HELP_OF_STATUS: &str = "Use \"condor_status -help\" for details";

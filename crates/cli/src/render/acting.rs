@@ -49,6 +49,8 @@ pub struct Acts {
     pub words: Words,
     /// Whether it is told how many jobs it came to what for.
     pub with_totals: bool,
+    /// Whether only those that are held were meant.
+    pub held: bool,
     pub parts: Vec<(Part, Vec<Acted>)>,
     /// In our own words, for each part: why it was not done to jobs of it.
     pub whys: Vec<Vec<WhyNot>>,
@@ -81,13 +83,13 @@ impl Tell for Acts {
         if dialect == Dialect::Updraft {
             for (at, (part, acted)) in self.parts.iter().enumerate() {
                 let whys = self.whys.get(at).map(Vec::as_slice).unwrap_or_default();
-                part.tell_why_not(acted, whys, &self.words, &mut said);
+                part.tell_why_not(acted, whys, self, &mut said);
             }
             return said;
         }
-        self.parts.iter().for_each(|(part, acted)| part.tell(acted, &self.words, &mut said));
-        if !said.err.is_empty() {
-            // HTCondor puts an empty line before what it could not do.
+        self.parts.iter().for_each(|(part, acted)| part.tell(acted, self, &mut said));
+        if !said.err.is_empty() && !self.is_done(dialect) {
+            // HTCondor puts an empty line before it where it could do nothing.
             said.err.insert(0, '\n');
         }
         said
@@ -120,7 +122,9 @@ impl Acts {
                     single.extend(acted.iter().map(|acted| acted.result));
                 }
                 Part::One(_) | Part::Constraint(..) | Part::All => {
-                    let results: Vec<_> = acted.iter().map(|acted| acted.result).collect();
+                    // Nobody was looked for by name.
+                    let jobs = acted.iter().filter(|acted| acted.job.is_some());
+                    let results: Vec<_> = jobs.map(|acted| acted.result).collect();
                     others += &counts(&results);
                 }
             }
@@ -239,9 +243,9 @@ const MOST_WHYS: usize = 10;
 
 impl Part {
     /// What was done in a line, and why it was not for each job of the others.
-    fn tell_why_not(&self, acted: &[Acted], whys: &[WhyNot], words: &Words, said: &mut Said) {
+    fn tell_why_not(&self, acted: &[Acted], whys: &[WhyNot], acts: &Acts, said: &mut Said) {
         if acted.iter().any(|acted| acted.result == ActResult::Done) {
-            self.tell(acted, words, said);
+            self.tell(acted, acts, said);
         }
         for not in whys.iter().take(MOST_WHYS) {
             said.err += &format!("{}\n", not.why);
@@ -253,7 +257,8 @@ impl Part {
     }
 
     /// A single job has a sentence of its own; of many, only whether any was done.
-    fn tell(&self, acted: &[Acted], words: &Words, said: &mut Said) {
+    fn tell(&self, acted: &[Acted], acts: &Acts, said: &mut Said) {
+        let (words, held) = (&acts.words, if acts.held { "held " } else { "" });
         if let Self::One(Selector::Job(job)) = self {
             let result = acted.first().map_or(ActResult::NotFound, |acted| acted.result);
             match result {
@@ -276,9 +281,9 @@ impl Part {
             Self::Constraint(text, _) => format!(" matching constraint ({text})"),
         };
         if acted.iter().any(|acted| acted.result == ActResult::Done) {
-            said.out += &format!("All jobs{whose} have been {}\n", words.all_done);
+            said.out += &format!("All {held}jobs{whose} have been {}\n", words.all_done);
         } else {
-            said.err += &format!("Couldn't {} all jobs{whose}\n", words.find);
+            said.err += &format!("Couldn't {} all {held}jobs{whose}\n", words.find);
         }
     }
 }

@@ -41,6 +41,20 @@ pub fn length(seconds: i64) -> String {
     format!("{}+{:02}:{:02}:{:02}", s / DAY_S, s / 3600 % 24, s / 60 % 60, s % 60)
 }
 
+/// A size in bytes, for people: `12.3 MB`. Bytes have a blank behind them (HTCondor 25.14).
+pub fn readable(bytes: f64) -> String {
+    let mut value = bytes;
+    let mut unit = "B ";
+    for next in ["KB", "MB", "GB", "TB"] {
+        if value <= 1024.0 {
+            break;
+        }
+        value /= 1024.0;
+        unit = next;
+    }
+    format!("{value:.1} {unit}")
+}
+
 /// Whole seconds of a time that may have a fraction.
 #[expect(
     clippy::cast_possible_truncation,

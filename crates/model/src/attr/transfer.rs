@@ -23,6 +23,7 @@ attrs! {
     MANIFEST_DESIRED = "ManifestDesired";
     MANIFEST_DIR = "ManifestDir";
     TRANSFERRING_INPUT = "TransferringInput";
+    TRANSFER_QUEUED = "TransferQueued";
     TRANSFER_IN_STARTED = "TransferInStarted";
     TRANSFER_IN_FINISHED = "TransferInFinished";
     TRANSFER_OUT_STARTED = "TransferOutStarted";

@@ -467,7 +467,7 @@ impl TransferStep {
 
 /// The second lines of event 047, by the step's name (HTCondor 25.14; the misspelling is its own).
 pub const COMMON_FILES_SENTENCES: [(&str, &str); 5] = [
-    ("TransferQueued", "Entered queue to transfer common files"),
+    (crate::attr::TRANSFER_QUEUED, "Entered queue to transfer common files"),
     ("TransferStarted", "Started transferring common files"),
     ("TransferFinished", "Finished transferring common files"),
     ("WaitStarted", "Started waiting for previous job to transfer common files"),

@@ -3,16 +3,17 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
-use classad::{AttrName, Expr};
+use classad::{AttrName, Expr, Value};
 use client::{AskError, Schedd};
 use jiff::tz::TimeZone;
-use model::{ClusterId, JobStatus, attr};
+use model::{ClusterId, JobId, JobStatus, attr};
 use proto::client::{ActResult, Acted, Action, Forgotten, Query, Select, Selector};
 
 use crate::line::call::Call;
 use crate::line::connect;
 use crate::line::exit::Exit;
 use crate::line::outcome::Outcome;
+use crate::line::output::complain;
 use crate::line::place::Where;
 use crate::line::select;
 use crate::line::usage::Mistake;
@@ -26,9 +27,10 @@ pub struct Target {
     /// Jobs: CLUSTER, CLUSTER.PROC or USER.
     #[arg(value_name = "JOBS")]
     pub jobs: Vec<String>,
-    /// Jobs for which this expression is true.
+    /// Jobs for which this expression is true; if repeated, all of them. Of jobs that are named,
+    /// those for which it is true.
     #[arg(long, short = 'c', value_name = "EXPR", allow_hyphen_values = true)]
-    pub constraint: Option<String>,
+    pub constraint: Vec<String>,
     /// All jobs that you may touch.
     #[arg(long, short = 'a')]
     pub all: bool,
@@ -57,6 +59,105 @@ impl Part {
     }
 }
 
+/// What is said of a constraint that is none, in the words of a verb.
+type Wrong = Box<dyn FnOnce(&Words) -> String>;
+
+impl Target {
+    /// The parts of the request.
+    fn parts(&self, call: &Call) -> Result<Result<Vec<Part>, Wrong>> {
+        let of_htcondor = call.dialect == Dialect::HtCondor;
+        let mut jobs = self.jobs.clone();
+        if of_htcondor {
+            // Clusters begin with 1.
+            let (good, wrong): (Vec<String>, Vec<String>) =
+                jobs.into_iter().partition(|word| !word.is_empty() && !is_of_cluster_0(word));
+            wrong.iter().for_each(|word| complain(&format!("Invalid cluster # from {word}.\n")));
+            jobs = good;
+            if self.all && !jobs.is_empty() {
+                return Err(Mistake("").into());
+            }
+            if let Some(text) =
+                self.constraint.iter().find(|text| connect::constraint(text).is_err())
+            {
+                let text = text.clone();
+                return Ok(Err(Box::new(move |words| {
+                    format!(
+                        "DCSchedd::actOnJobs:1:Can't insert constraint into ClassAd\n\
+                         Couldn't {} all jobs matching constraint ({text})\n",
+                        words.find
+                    )
+                })));
+            }
+        }
+        let is_everything = self.all || (self.held && of_htcondor);
+        let names_nothing = jobs.is_empty() && self.constraint.is_empty();
+        if names_nothing {
+            return parts(&[], None, is_everything).map(Ok);
+        }
+        let named: Vec<Part> = select::selectors(&jobs).into_iter().map(Part::One).collect();
+        together(named, &self.constraint, of_htcondor, self.held).map(Ok)
+    }
+}
+
+fn is_of_cluster_0(word: &str) -> bool {
+    let (cluster, proc) = word.split_once('.').unwrap_or((word, "0"));
+    let is_number = |text: &str| text.parse::<u32>().is_ok();
+    cluster.parse() == Ok(0) && is_number(proc)
+}
+
+/// Jobs that are named and constraints, as they go together (HTCondor 25.14): a job is acted on for
+/// itself; clusters and users are those for which all constraints are true. Under our own name jobs
+/// are too, and what stands without a constraint stays apart.
+fn together(
+    named: Vec<Part>,
+    constraints: &[String],
+    of_htcondor: bool,
+    held: bool,
+) -> Result<Vec<Part>> {
+    let is_single = |part: &Part| matches!(part, Part::One(Selector::Job(_)));
+    let apart = |part: &Part| match of_htcondor {
+        true => is_single(part) && !held,
+        false => constraints.is_empty(),
+    };
+    let (mut parts, rest): (Vec<Part>, Vec<Part>) = named.into_iter().partition(apart);
+    if of_htcondor && !parts.is_empty() && !constraints.is_empty() {
+        complain("Warning, -constraint is ignored for fully qualified job ids\n");
+    }
+    if let ([one], []) = (&rest[..], constraints)
+        && !is_single(one)
+    {
+        parts.push(one.clone());
+        return Ok(parts);
+    }
+    let targets = rest.iter().map(text_of).collect::<Vec<_>>().join(" || ");
+    let mut clauses: Vec<String> = constraints.to_vec();
+    clauses.extend((!targets.is_empty()).then_some(targets));
+    let text = match clauses.as_slice() {
+        [] => return Ok(parts),
+        [one] => one.clone(),
+        several => several.iter().map(|c| format!("({c})")).collect::<Vec<_>>().join(" && "),
+    };
+    for constraint in constraints {
+        connect::constraint(constraint)?;
+    }
+    let expr = connect::constraint(&text)?;
+    parts.push(Part::Constraint(text, expr));
+    Ok(parts)
+}
+
+/// A part as a condition on a job.
+fn text_of(part: &Part) -> String {
+    match part {
+        Part::One(Selector::Cluster(cluster)) => format!("ClusterId == {cluster}"),
+        Part::One(Selector::Job(JobId { cluster, proc })) => {
+            format!("(ClusterId == {cluster} && ProcId == {proc})")
+        }
+        Part::One(Selector::Owner(name)) => format!("Owner == {}", Value::from(name.as_str())),
+        Part::Constraint(text, _) => format!("({text})"),
+        Part::All => "true".to_owned(),
+    }
+}
+
 /// Does `action` to the target's jobs and says what came of it.
 ///
 /// # Errors
@@ -66,10 +167,13 @@ pub fn run(target: &Target, action: &Action, words: &Words, call: &Call) -> Resu
     target.at.check()?;
     let is_held = || Expr::attr(attr::JOB_STATUS).equals(JobStatus::Held.number());
     let also = target.held.then(is_held);
-    let parts = parts(&target.jobs, target.constraint.as_ref(), target.all)?;
+    let parts = match target.parts(call)? {
+        Ok(parts) => parts,
+        Err(why) => return Ok(Outcome::failed(why(words))),
+    };
     let mut client = connect::schedd()?;
-    let with_totals = target.totals;
-    let mut acts = Acts { words: *words, with_totals, parts: Vec::new(), whys: Vec::new() };
+    let (with_totals, held) = (target.totals, target.held);
+    let mut acts = Acts { words: *words, with_totals, held, parts: Vec::new(), whys: Vec::new() };
     for part in parts {
         let front_end = call.dialect.front_end();
         let acted = client
@@ -182,7 +286,6 @@ fn selected(part: &Part, also: Option<Expr>) -> Select {
 #[cfg(test)]
 mod tests {
     use classad::ClassAd;
-    use model::JobId;
 
     use super::*;
     use crate::commands::acting::continue_job;
@@ -204,11 +307,39 @@ mod tests {
             .map(|result| Acted { selector: None, job: Some(JobId::new(1, 0)), result: *result })
             .collect();
         let parts = vec![(part, acted)];
-        let acts = Acts { words: *words, with_totals: false, parts, whys: Vec::new() };
+        let acts = Acts { words: *words, with_totals: false, held: false, parts, whys: Vec::new() };
         let err = if err.is_empty() { String::new() } else { format!("\n{err}") };
         assert_eq!(acts.tell(Dialect::HtCondor), Said { out: out.to_owned(), err }, "{word}");
         let is_done = results.contains(&ActResult::Done);
         assert_eq!(acts.is_done(Dialect::HtCondor), is_done, "{word}");
+    }
+
+    /// What HTCondor 25.14 says that it acted on, for the same words.
+    #[test]
+    fn jobs_that_are_named_and_constraints_go_together() {
+        let check = |words: &str, constraints: &[&str], held, expected: &[&str]| {
+            let named = words.split_whitespace().map(|word| Part::One(select::selector(word)));
+            let constraints: Vec<String> = constraints.iter().map(|c| (*c).to_owned()).collect();
+            let parts = together(named.collect(), &constraints, true, held).unwrap();
+            let told: Vec<String> = parts.iter().map(text_of).collect();
+            assert_eq!(told, expected, "{words} {constraints:?}");
+        };
+        check("7", &[], false, &["ClusterId == 7"]);
+        check(
+            "7.1 7.2",
+            &[],
+            false,
+            &["(ClusterId == 7 && ProcId == 1)", "(ClusterId == 7 && ProcId == 2)"],
+        );
+        check("7 bob", &[], false, &["(ClusterId == 7 || Owner == \"bob\")"]);
+        check("7", &["a"], false, &["((a) && (ClusterId == 7))"]);
+        check("", &["a"], false, &["(a)"]);
+        check("", &["a", "b"], false, &["((a) && (b))"]);
+        check("7.1 8", &[], true, &["((ClusterId == 7 && ProcId == 1) || ClusterId == 8)"]);
+        let ours =
+            together(vec![Part::One(select::selector("7.1"))], &["a".to_owned()], false, false);
+        let told: Vec<String> = ours.unwrap().iter().map(text_of).collect();
+        assert_eq!(told, ["((a) && ((ClusterId == 7 && ProcId == 1)))"]);
     }
 
     #[test]
@@ -226,7 +357,8 @@ mod tests {
             (Part::One(select::selector(word)), vec![acted])
         };
         let parts = vec![part("1.0", ActResult::Done), part("1.7", ActResult::NotFound)];
-        let acts = Acts { words: rm::WORDS, with_totals: false, parts, whys: Vec::new() };
+        let acts =
+            Acts { words: rm::WORDS, with_totals: false, held: false, parts, whys: Vec::new() };
         assert!(acts.is_done(Dialect::HtCondor) && !acts.is_done(Dialect::Updraft));
     }
 
@@ -303,7 +435,7 @@ mod tests {
         let past = acting::Past { ads: &history, forgotten: Forgotten::default() };
         let whys = vec![acting::why_not(&part, &acted, words, &in_queue, past, false, &moment)];
         let parts = vec![(part, acted)];
-        let acts = Acts { words: *words, with_totals: false, parts, whys };
+        let acts = Acts { words: *words, with_totals: false, held: false, parts, whys };
         let said = acts.tell(Dialect::Updraft);
         assert_eq!(said.out, "");
         said.err

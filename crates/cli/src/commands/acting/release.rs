@@ -27,6 +27,9 @@ pub struct ReleaseArgs {
     /// Why: kept in the job's log.
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     reason: Option<String>,
+    /// Accepted: it is kept of holds only.
+    #[arg(long, value_name = "N", hide = true)]
+    subcode: Option<i32>,
 }
 
 /// Does it.
@@ -35,6 +38,6 @@ pub struct ReleaseArgs {
 ///
 /// If no jobs are named, or the schedd cannot be asked.
 pub fn run(args: ReleaseArgs, call: &Call) -> Result<Outcome> {
-    let ReleaseArgs { target, reason } = args;
+    let ReleaseArgs { target, reason, subcode: _ } = args;
     act::run(&target, &Action::Release { reason }, &WORDS, call)
 }

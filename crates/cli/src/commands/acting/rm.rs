@@ -11,6 +11,9 @@ use crate::render::acting::Words;
 /// Options of HTCondor's verbs that act on jobs which are not built.
 pub const NOT_YET: &[&str] = &["addr", "long", "transfer"];
 
+/// HTCondor's words for `-forcex` of a job that is not being removed.
+const NOT_X: &str = "not in `X' state to be forcibly removed";
+
 /// HTCondor's words.
 pub const WORDS: Words = Words {
     act: "remove",
@@ -33,6 +36,9 @@ pub struct RmArgs {
     /// Forget removed jobs whose runs cannot be confirmed over; they may still be running.
     #[arg(long)]
     forcex: bool,
+    /// Accepted: it is kept of holds only.
+    #[arg(long, value_name = "N", hide = true)]
+    subcode: Option<i32>,
 }
 
 /// Does it.
@@ -41,6 +47,7 @@ pub struct RmArgs {
 ///
 /// If no jobs are named, or the schedd cannot be asked.
 pub fn run(args: RmArgs, call: &Call) -> Result<Outcome> {
-    let RmArgs { target, reason, forcex } = args;
-    act::run(&target, &Action::Remove { reason, force: forcex }, &WORDS, call)
+    let RmArgs { target, reason, forcex, subcode: _ } = args;
+    let words = Words { bad_status: if forcex { NOT_X } else { WORDS.bad_status }, ..WORDS };
+    act::run(&target, &Action::Remove { reason, force: forcex }, &words, call)
 }

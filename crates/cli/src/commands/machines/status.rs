@@ -16,7 +16,7 @@ use crate::line::output;
 use crate::line::output::Colour;
 use crate::line::place::Where;
 use crate::line::shape::first;
-use crate::line::shape::{Instead, Shape};
+use crate::line::shape::{Shape, Shown};
 use crate::pool;
 use crate::render::dialect::Dialect;
 use crate::render::pool::accounts;
@@ -160,6 +160,9 @@ struct LayoutArgs {
     /// Accepted: lines are never cut.
     #[arg(long, short = 'w', hide = true)]
     wide: bool,
+    /// Accepted: a line for each slot is what there is without -compact.
+    #[arg(long, hide = true)]
+    nocompact: bool,
     /// Accepted: messages are short anyhow.
     #[arg(long, hide = true)]
     expert: bool,
@@ -236,7 +239,7 @@ impl LayoutArgs {
 pub fn run(args: &StatusArgs, call: &Call) -> Result<Outcome> {
     args.at.check()?;
     args.at.also(args.direct.as_deref()).check()?;
-    let instead = args.shape.instead(call.dialect)?.map(Instead::of_status);
+    let instead = args.shape.instead(call.dialect, Shown::Machines)?;
     let moment = moment(args)?.with_paint(args.colour.paint(call));
     let constraint = connect::both(
         constraint(args, call.dialect)?,
@@ -258,7 +261,7 @@ pub fn run(args: &StatusArgs, call: &Call) -> Result<Outcome> {
             constraint.as_ref().is_none_or(|expr| ad.eval_expr(expr, None, moment.env()).is_true())
         });
     }
-    if let Err(NoSuchHost(word)) = named(&args.names, &mut ads, &moment) {
+    if let Err(NoSuchHost(word)) = named(&args.names, &mut ads, &moment, call.dialect) {
         return Ok(Outcome::failed(format!("{}: unknown host {word}\n", call.name)));
     }
     if listed != Listed::Any {
@@ -267,6 +270,9 @@ pub fn run(args: &StatusArgs, call: &Call) -> Result<Outcome> {
     ads.truncate(args.limit.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX));
     let text = match instead {
         Some(instead) => instead.render(&ads, &moment, call.dialect),
+        None if ads.is_empty() && args.ads.is_some() && call.dialect == Dialect::HtCondor => {
+            String::new()
+        }
         None => {
             // HTCondor's command cuts nothing.
             let of_htcondor = call.dialect == Dialect::HtCondor;
@@ -406,7 +412,17 @@ fn constraint(args: &StatusArgs, dialect: Dialect) -> Result<Option<Expr>> {
 struct NoSuchHost(String);
 
 /// Keeps what the words name: a slot, or all slots of a machine.
-fn named(words: &[String], ads: &mut Vec<ClassAd>, moment: &Moment) -> Result<(), NoSuchHost> {
+fn named(
+    words: &[String],
+    ads: &mut Vec<ClassAd>,
+    moment: &Moment,
+    dialect: Dialect,
+) -> Result<(), NoSuchHost> {
+    // There a word with an @ names a slot, which may not be there, and so does an address.
+    let may_be_absent = |word: &str| {
+        let is_address = word.contains('.') && word.chars().all(|c| c.is_ascii_digit() || c == '.');
+        dialect == Dialect::HtCondor && (word.contains('@') || is_address)
+    };
     let is = |ad: &ClassAd, word: &str| {
         let view = View::new(ad, moment);
         [attr::NAME, attr::MACHINE]
@@ -414,7 +430,7 @@ fn named(words: &[String], ads: &mut Vec<ClassAd>, moment: &Moment) -> Result<()
             .any(|name| view.text(name).is_some_and(|text| text.eq_ignore_ascii_case(word)))
     };
     for word in words {
-        if !ads.iter().any(|ad| is(ad, word)) {
+        if !ads.iter().any(|ad| is(ad, word)) && !may_be_absent(word) {
             return Err(NoSuchHost(word.clone()));
         }
     }

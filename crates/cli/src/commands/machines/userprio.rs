@@ -11,7 +11,7 @@ use crate::line::call::Call;
 use crate::line::connect;
 use crate::line::outcome::Outcome;
 use crate::line::place::Where;
-use crate::line::shape::Shape;
+use crate::line::shape::{Shape, Shown};
 use crate::render::pool::accounts::{self, Wanted};
 use crate::render::values::view::Moment;
 
@@ -95,7 +95,7 @@ pub fn run(args: &UserprioArgs, call: &Call) -> Result<Outcome> {
     if let Some(edit) = edit(args)? {
         return change(edit);
     }
-    let instead = args.shape.instead(call.dialect)?;
+    let instead = args.shape.instead(call.dialect, Shown::Others)?;
     let mut negotiator = connect::negotiator()?;
     let name = negotiator.identity()?.name;
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system());

@@ -19,7 +19,7 @@ use crate::line::call::Call;
 use crate::line::connect;
 use crate::line::exit::Exit;
 use crate::line::outcome::Outcome;
-use crate::line::shape::Shape;
+use crate::line::shape::{Shape, Shown};
 use crate::render::dialect::Dialect;
 use crate::render::said::{Said, Tell};
 use crate::render::time;
@@ -104,13 +104,15 @@ pub fn run(args: &WhoArgs, call: &Call) -> Result<Outcome> {
         connect::schedd()?.jobs(Query { constraint: Some(running), ..Query::of(Select::All) })?;
     let here: Vec<ClassAd> = jobs.into_iter().filter(|ad| is_on(ad, &machine)).collect();
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system());
-    if let Some(instead) = args.shape.instead(call.dialect)?.filter(|_| !args.shape.json) {
+    if let Some(instead) =
+        args.shape.instead(call.dialect, Shown::Others)?.filter(|_| !args.shape.json())
+    {
         return Ok(Outcome::done(instead.render(&here, &moment, call.dialect)));
     }
     let processes = processes(&Home::from_environment().execute_dir());
     let runs = |ad| Runs::of(View::new(ad, &moment), &processes);
     let who = Who(here.iter().map(runs).collect());
-    Ok(Outcome::of(&who, args.shape.json, call, Exit::Done))
+    Ok(Outcome::of(&who, args.shape.json(), call, Exit::Done))
 }
 
 /// Whether a job runs on this machine: `slot1_2@machine`.

@@ -21,7 +21,7 @@ use crate::line::outcome::Outcome;
 use crate::line::output::Colour;
 use crate::line::place::Where;
 use crate::line::select;
-use crate::line::shape::{Instead, Shape};
+use crate::line::shape::{Instead, Shape, Shown};
 use crate::render::dialect::Dialect;
 use crate::render::jobs::finished;
 use crate::render::jobs::history;
@@ -29,7 +29,7 @@ use crate::render::values::ads::Form;
 use crate::render::values::view::{Moment, View};
 
 /// Options of HTCondor's `condor_history` that are not built.
-pub const NOT_YET: &[&str] = &["transfer-history", "inherit"];
+pub const NOT_YET: &[&str] = &["transfer-history", "inherit", "daemon", "diagnostic"];
 
 /// List jobs that have left the queue, the last one first.
 #[derive(Debug, Args)]
@@ -124,7 +124,7 @@ pub fn run(args: &HistoryArgs, call: &Call) -> Result<Outcome> {
             bail!(" could not parse constraint ( ({text}) )");
         }
     }
-    let instead = args.shape.instead(call.dialect)?;
+    let instead = args.shape.instead(call.dialect, Shown::History)?;
     let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system())
         .with_paint(args.colour.paint(call));
     if args.forwards && args.since.is_some() && call.dialect == Dialect::HtCondor {

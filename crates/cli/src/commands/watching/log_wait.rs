@@ -15,6 +15,8 @@ pub struct Wanted {
     pub job: Option<(u32, Option<u32>)>,
     /// So many jobs; all that the log mentions if not given.
     pub number: Option<usize>,
+    /// Whether it is over if the log has other jobs only.
+    pub must_be_there: bool,
     /// Say when jobs start and end (`-status`).
     pub status: bool,
     /// Repeat the events in this form (`-echo`).
@@ -50,6 +52,7 @@ pub struct LogWait {
     /// Bytes of the log that were read.
     read: usize,
     seen_any: bool,
+    seen_wanted: bool,
     waiting: BTreeSet<EntryId>,
     ended: usize,
     failed: bool,
@@ -62,6 +65,8 @@ pub enum Waited {
     Waiting,
     /// All jobs have ended.
     AllDone,
+    /// The log has other jobs only.
+    NotThere,
     /// As many as were wanted have ended.
     NumberDone(usize),
 }
@@ -69,7 +74,15 @@ pub enum Waited {
 impl LogWait {
     /// A wait that has read nothing.
     pub fn new(wanted: Wanted) -> Self {
-        Self { wanted, read: 0, seen_any: false, waiting: BTreeSet::new(), ended: 0, failed: false }
+        Self {
+            wanted,
+            read: 0,
+            seen_any: false,
+            seen_wanted: false,
+            waiting: BTreeSet::new(),
+            ended: 0,
+            failed: false,
+        }
     }
 
     /// Takes the log as it is now, all of it; gives what is to be said of the events that are new,
@@ -88,6 +101,7 @@ impl LogWait {
             // An event that makes no sense is not about any job that we could wait for.
             let Ok(entry) = entry else { continue };
             if self.is_wanted(entry.id) {
+                self.seen_wanted = true;
                 self.take(&entry, &mut out);
             }
             if let Some(number) = self.wanted.number.filter(|number| self.ended >= *number) {
@@ -97,6 +111,9 @@ impl LogWait {
         }
         self.read += entries.consumed();
         let over = self.seen_any && self.waiting.is_empty() && self.wanted.number.is_none();
+        if self.seen_any && !self.seen_wanted && self.wanted.must_be_there {
+            return (out, Waited::NotThere);
+        }
         (out, if over { Waited::AllDone } else { Waited::Waiting })
     }
 
@@ -168,6 +185,7 @@ mod tests {
         Wanted {
             job: None,
             number: None,
+            must_be_there: false,
             status: true,
             echo: None,
             zone: TimeZone::UTC,

@@ -19,7 +19,7 @@ use crate::line::call::Call;
 use crate::line::connect;
 use crate::line::outcome::Outcome;
 use crate::line::output;
-use crate::line::shape::{self, Instead};
+use crate::line::shape::{self, Instead, Shown};
 use crate::render::dialect::Dialect;
 use crate::render::jobs::finished;
 use crate::render::jobs::gathered;
@@ -30,7 +30,8 @@ use crate::render::values::view::{Moment, View};
 use crate::render::workflow::bars;
 
 /// Options of HTCondor's `condor_q` that are not built.
-pub const NOT_YET: &[&str] = &["addr", "schedd-constraint", "jobset", "grid", "userprios"];
+pub const NOT_YET: &[&str] =
+    &["addr", "schedd-constraint", "jobset", "grid", "userprios", "aaf", "profile"];
 
 /// Does it.
 ///
@@ -43,22 +44,16 @@ pub fn run(args: &QArgs, call: &Call) -> Result<Outcome> {
         output::put(if call.dialect == Dialect::HtCondor { "\n" } else { "" })?;
         return Err(elsewhere.into());
     }
-    if call.dialect == Dialect::HtCondor && connect::constraints(&args.constraint).is_err() {
-        // There it is the schedd that cannot make sense of it.
-        let identity = connect::schedd()?.identity()?;
-        let from = format!("{} : {}", identity.address, identity.name);
-        return Ok(Outcome::failed(format!("\n-- Failed to fetch ads from: {from}\n\n\n")));
+    if call.dialect == Dialect::HtCondor
+        && let Some(refused) = refused(args)?
+    {
+        return Ok(refused);
     }
-    if let (Dialect::HtCondor, Some(0)) = (call.dialect, args.limit) {
-        bail!("0 is not a valid for -limit.");
-    }
-    let instead = args.shape.instead(call.dialect)?;
+    let instead = args.shape.instead(call.dialect, Shown::Queue)?;
     let wanted = args.analysis.wanted()?;
-    let moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system())
+    let mut moment = Moment::new(proto::clock::now().wall.as_secs(), TimeZone::system())
         .with_paint(args.colour.paint(call));
-    if call.dialect == Dialect::Updraft {
-        args.check_views(instead.as_ref(), wanted)?;
-    }
+    check_views(args, instead.as_ref(), wanted, call)?;
     // For programs `-totals` is one ad of counts.
     let is_summary = instead.is_some() && args.layout.layout() == queue::Layout::Totals;
     let query = found::query(args, instead.as_ref().filter(|_| !is_summary), wanted)?;
@@ -71,6 +66,9 @@ pub fn run(args: &QArgs, call: &Call) -> Result<Outcome> {
             found::from_schedd(client.insert(connect::schedd()?), query, with_head)?
         }
     };
+    if let Some(then) = found.server_time(args) {
+        moment = moment.at(then);
+    }
     let absent = match &mut client {
         Some(client) if call.dialect == Dialect::Updraft => Absent::of(client, &args.jobs)?,
         _ => Absent::default(),
@@ -82,8 +80,8 @@ pub fn run(args: &QArgs, call: &Call) -> Result<Outcome> {
         (Some(instead), _) if is_summary => {
             instead.render(&[found.summary(args, &moment)], &moment, call.dialect)
         }
-        (Some(Instead::Table(table)), _) => {
-            found.show(args, &moment, call.dialect, |answer| queue::render_table(answer, table))
+        (Some(Instead::Values(mask, _)), _) => {
+            found.show(args, &moment, call.dialect, |answer| queue::render_mask(answer, mask))
         }
         (Some(instead), _) => instead.render(&found.jobs, &moment, call.dialect),
         (None, Some(wanted)) => {
@@ -107,6 +105,42 @@ pub fn run(args: &QArgs, call: &Call) -> Result<Outcome> {
     Ok(absent.after(text, &args.jobs))
 }
 
+/// That the options ask for one view.
+fn check_views(
+    args: &QArgs,
+    instead: Option<&Instead>,
+    wanted: Option<Analysis>,
+    call: &Call,
+) -> Result<()> {
+    let is_of_values = matches!(instead, Some(Instead::Values(..)));
+    match call.dialect {
+        Dialect::HtCondor if args.layout.batch && is_of_values => {
+            bail!("-batch conflicts with -format and -af")
+        }
+        Dialect::Updraft => args.check_views(instead, wanted),
+        Dialect::HtCondor | Dialect::Pbs => Ok(()),
+    }
+}
+
+/// What HTCondor's command says and does not do; `None` if it does it.
+fn refused(args: &QArgs) -> Result<Option<Outcome>> {
+    let wrong = args.constraint.iter().any(|text| connect::constraint(text).is_err());
+    if wrong && args.jobads.is_some() {
+        let all: Vec<String> = args.constraint.iter().map(|text| format!("({text})")).collect();
+        bail!("Invalid constraint: ( {} )", all.join(" && "));
+    }
+    if wrong {
+        // There it is the schedd that cannot make sense of it.
+        let identity = connect::schedd()?.identity()?;
+        let from = format!("{} : {}", identity.address, identity.name);
+        return Ok(Some(Outcome::failed(format!("\n-- Failed to fetch ads from: {from}\n\n\n"))));
+    }
+    if args.limit == Some(0) {
+        bail!("0 is not a valid for -limit.");
+    }
+    Ok(None)
+}
+
 /// One of the tables; under our own name with what is said below it.
 fn table(
     args: &QArgs,
@@ -116,7 +150,7 @@ fn table(
     moment: &Moment,
     call: &Call,
 ) -> Result<String> {
-    retime(&args.layout, &mut found.jobs, moment);
+    retime(&args.layout, &mut found.jobs, moment, call.dialect);
     let mut table = found
         .show(args, moment, call.dialect, |answer| queue::render(answer, args.layout.layout()));
     if args.layout.cputime {
@@ -204,7 +238,7 @@ fn analysed(args: &QArgs, wanted: Analysis, found: &Found, moment: &Moment) -> R
 }
 
 /// Makes the time that tables show the one that was asked for.
-fn retime(layout: &LayoutArgs, jobs: &mut [ClassAd], moment: &Moment) {
+fn retime(layout: &LayoutArgs, jobs: &mut [ClassAd], moment: &Moment, dialect: Dialect) {
     for ad in jobs {
         if layout.cputime {
             let job = View::new(ad, moment);
@@ -216,6 +250,12 @@ fn retime(layout: &LayoutArgs, jobs: &mut [ClassAd], moment: &Moment) {
             ad.set(attr::SHADOW_BDAY, moment.now);
         } else if layout.currentrun {
             ad.set(attr::REMOTE_WALL_CLOCK_TIME, 0.0);
+        } else if dialect == Dialect::HtCondor {
+            // There it is the time of the run under way, or else of the last one.
+            let job = View::new(ad, moment);
+            let last = job.real(attr::LAST_REMOTE_WALL_CLOCK_TIME).unwrap_or(0.0);
+            let shown = if queue::is_under_way(job) { 0.0 } else { last };
+            ad.set(attr::REMOTE_WALL_CLOCK_TIME, shown);
         }
     }
 }

@@ -24,6 +24,7 @@ use crate::line::exit::Exit;
 use crate::line::output;
 use crate::line::output::complain;
 use crate::line::select;
+use crate::line::usage::Mistake;
 use crate::render::dialect::Dialect;
 use crate::render::jobs::finished;
 use crate::render::values::ads::Form;
@@ -54,10 +55,10 @@ pub struct WaitArgs {
     /// dates; JSON or XML of all.
     #[arg(long)]
     echo: bool,
-    #[arg(long, hide = true, value_name = "FORMS")]
-    echo_form: Option<String>,
+    #[arg(long, hide = true, action = clap::ArgAction::Append, value_name = "FORMS")]
+    echo_form: Vec<String>,
     /// Wait for all jobs of the log, as without it: it is read to its end in any case.
-    #[arg(long, conflicts_with = "num")]
+    #[arg(long)]
     allevents: bool,
     /// Say how each job ended as JSON, one a line. Needs jobs, not a log.
     #[arg(long)]
@@ -84,11 +85,39 @@ pub fn run(args: &WaitArgs, call: &Call) -> Result<ExitCode> {
     }
 }
 
-fn watch_log(args: &WaitArgs, call: &Call) -> Result<ExitCode> {
-    let (path, job) = match args.what.as_slice() {
-        [path] => (path, None),
-        [path, job] => (path, Some(job_words(job)?)),
+/// Which job of a log, or which cluster.
+type OfLog = Option<(u32, Option<u32>)>;
+
+/// The log and the jobs that the words name; `None` if that is told.
+fn log_and_jobs(args: &WaitArgs, of_htcondor: bool) -> Result<Option<(&str, OfLog)>> {
+    match args.num {
+        Some(0) if of_htcondor => return Err(Mistake("-num must be greater than zero").into()),
+        Some(_) if args.allevents => {
+            return Err(Mistake("-num cannot be used with -allevents").into());
+        }
+        Some(_) | None => {}
+    }
+    Ok(Some(match args.what.as_slice() {
+        [path] => (path.as_str(), None),
+        [path, job] => match job_words(job, of_htcondor) {
+            Some(job) => (path.as_str(), job),
+            None if of_htcondor => {
+                complain(&format!("Couldn't understand job number: {job}\n"));
+                return Ok(None);
+            }
+            None => bail!("'{job}' is no job: write CLUSTER or CLUSTER.PROC"),
+        },
+        [_, _, more, ..] if of_htcondor => {
+            complain(&format!("Extra argument: {more}\n\n"));
+            return Err(Mistake("").into());
+        }
         _ => bail!("wait needs one log file, and at most one job of it"),
+    }))
+}
+
+fn watch_log(args: &WaitArgs, call: &Call) -> Result<ExitCode> {
+    let Some((path, job)) = log_and_jobs(args, call.dialect == Dialect::HtCondor)? else {
+        return Ok(Exit::Failed.into());
     };
     if let Err(error) = fs::metadata(path) {
         let reason = client::site::plain(&error);
@@ -118,6 +147,11 @@ fn watch_log(args: &WaitArgs, call: &Call) -> Result<ExitCode> {
         };
         match outcome {
             Waited::Waiting => {}
+            Waited::NotThere => {
+                let what = if job.is_some() { "that job" } else { "any jobs" };
+                complain(&format!("This log does not mention {what}!\n"));
+                return Ok(Exit::Failed.into());
+            }
             Waited::AllDone => output::put("All jobs done.\n")?,
             // The misspelling is HTCondor's, and to the letter.
             Waited::NumberDone(n) => {
@@ -141,14 +175,26 @@ fn watch_log(args: &WaitArgs, call: &Call) -> Result<ExitCode> {
     }
 }
 
-/// `13`, `13.25` or `13.25.3`.
-fn job_words(text: &str) -> Result<(u32, Option<u32>)> {
-    let numbers: Option<Vec<u32>> = text.split('.').map(|part| part.parse().ok()).collect();
-    match numbers.as_deref() {
-        Some([cluster]) => Ok((*cluster, None)),
-        Some([cluster, proc] | [cluster, proc, _]) => Ok((*cluster, Some(*proc))),
-        Some(_) | None => bail!("'{text}' is no job: write CLUSTER or CLUSTER.PROC"),
+/// Which jobs `13`, `13.25` or `13.25.3` mean; `Some(None)`: all. HTCondor reads as far as it
+/// makes sense, and takes a number below zero for any.
+fn job_words(text: &str, of_htcondor: bool) -> Option<OfLog> {
+    if !of_htcondor {
+        let numbers: Option<Vec<u32>> = text.split('.').map(|part| part.parse().ok()).collect();
+        return match numbers?.as_slice() {
+            [cluster] => Some(Some((*cluster, None))),
+            [cluster, proc] | [cluster, proc, _] => Some(Some((*cluster, Some(*proc)))),
+            _ => None,
+        };
     }
+    let number = |part: &str| {
+        let digits = part.strip_prefix('-').unwrap_or(part);
+        let end = digits.bytes().take_while(u8::is_ascii_digit).count();
+        part[..part.len() - digits.len() + end].parse::<i64>().ok()
+    };
+    let mut parts = text.split('.');
+    let cluster = number(parts.next()?)?;
+    let proc = parts.next().and_then(number).and_then(|proc| u32::try_from(proc).ok());
+    Some(u32::try_from(cluster).ok().map(|cluster| (cluster, proc)))
 }
 
 fn wanted(args: &WaitArgs, job: Option<(u32, Option<u32>)>) -> Result<Wanted> {
@@ -168,12 +214,13 @@ fn wanted(args: &WaitArgs, job: Option<(u32, Option<u32>)>) -> Result<Wanted> {
     if whole.is_some() {
         style.date = DateForm::Iso;
     }
-    let echo = (args.echo || args.echo_form.is_some()).then_some(Echo { style, form: whole });
+    let echo = (args.echo || !args.echo_form.is_empty()).then_some(Echo { style, form: whole });
     let now = jiff::Timestamp::from_second(proto::clock::now().wall.as_secs())?;
     let year = now.to_zoned(zone.clone()).year();
     Ok(Wanted {
         job,
-        number: args.num.filter(|_| !args.allevents),
+        number: args.num,
+        must_be_there: args.num.is_some() || args.allevents,
         status: args.status,
         echo,
         zone,

@@ -101,6 +101,9 @@ struct Batch<'a> {
     later: BTreeMap<u32, u64>,
     /// How many of each cluster failed.
     failed: BTreeMap<u32, u64>,
+    /// Clusters that a DAG submitted, and how many jobs of them there are: HTCondor counts those
+    /// that have left by the DAG.
+    submitted_by_dags: BTreeMap<u32, u64>,
     running: u64,
     held: u64,
     done: u64,
@@ -114,11 +117,15 @@ const OF_DAGS: [&str; 3] = [attr::DAG_NODES_TOTAL, attr::DAG_NODES_DONE, attr::D
 fn gather<'a>(jobs: &[View<'a>], dialect: Dialect) -> Vec<Batch<'a>> {
     let mut batches: Vec<Batch<'a>> = Vec::new();
     let mut places: BTreeMap<(String, String), usize> = BTreeMap::new();
+    let mut nameless: BTreeMap<i64, (String, String)> = BTreeMap::new();
     for job in jobs {
-        let name = job.text(attr::JOB_BATCH_NAME);
-        let name =
-            name.unwrap_or_else(|| format!("ID: {}", job.int(attr::CLUSTER_ID).unwrap_or(0)));
-        let key = (job.owner(), name);
+        let cluster = job.int(attr::CLUSTER_ID).unwrap_or(0);
+        let named = |job: &View<'_>| (job.owner(), name(*job, cluster, dialect));
+        // What has no name is called after the first job of its cluster.
+        let key = match job.text(attr::JOB_BATCH_NAME) {
+            Some(_) => named(job),
+            None => nameless.entry(cluster).or_insert_with(|| named(job)).clone(),
+        };
         let place = *places.entry(key).or_insert_with_key(|(owner, name)| {
             batches.push(Batch::new(dialect, owner.clone(), name.clone(), *job));
             batches.len() - 1
@@ -127,6 +134,20 @@ fn gather<'a>(jobs: &[View<'a>], dialect: Dialect) -> Vec<Batch<'a>> {
     }
     batches.sort_by_key(|batch| batch.dag.unwrap_or(batch.first).job());
     batches
+}
+
+/// What the batch of a job is called. To HTCondor a job of a DAG that has no name is its node.
+fn name(job: View<'_>, cluster: i64, dialect: Dialect) -> String {
+    let node = || {
+        let is_node = dialect == Dialect::HtCondor && is_of_dag(job);
+        job.text(attr::DAG_NODE_NAME).filter(|_| is_node).map(|node| format!("NODE: {node}"))
+    };
+    let name = job.text(attr::JOB_BATCH_NAME).or_else(node);
+    name.unwrap_or_else(|| format!("ID: {cluster}"))
+}
+
+fn is_of_dag(job: View<'_>) -> bool {
+    job.int(attr::DAGMAN_JOB_ID).is_some()
 }
 
 impl<'a> Batch<'a> {
@@ -141,6 +162,7 @@ impl<'a> Batch<'a> {
             submitted: BTreeMap::new(),
             later: BTreeMap::new(),
             failed: BTreeMap::new(),
+            submitted_by_dags: BTreeMap::new(),
             running: 0,
             held: 0,
             done: 0,
@@ -166,7 +188,17 @@ impl<'a> Batch<'a> {
         let come = number(attr::JOB_MATERIALIZE_NEXT_PROC_ID).unwrap_or(submitted);
         // Where each job has a batch of its own, those that have left were of other batches.
         let is_whole = !job.value(attr::OWN_BATCH_NAME).is_true();
-        if is_whole || self.dialect == Dialect::HtCondor {
+        let is_known = self.submitted.contains_key(&cluster);
+        if self.dialect == Dialect::HtCondor {
+            // The first job of a cluster speaks for all.
+            let is_of_dags = self.submitted_by_dags.contains_key(&cluster);
+            if is_of_dags || (is_of_dag(job) && !is_known) {
+                *self.submitted_by_dags.entry(cluster).or_default() += span.count;
+            } else if !is_known {
+                self.submitted.insert(cluster, come);
+                self.later.insert(cluster, submitted - come.min(submitted));
+            }
+        } else if is_whole {
             self.submitted.insert(cluster, come);
             self.later.insert(cluster, submitted - come.min(submitted));
             self.failed.insert(cluster, number(attr::TOTAL_FAILED_PROCS).unwrap_or(0));
@@ -199,12 +231,14 @@ impl<'a> Batch<'a> {
     fn counts(&self) -> [String; 6] {
         let here = self.jobs.map_or(0, |jobs| jobs.count);
         let idle = here - self.running - self.held - self.done;
-        let gone = self.submitted.values().sum::<u64>().saturating_sub(here);
-        let ended = (gone + self.done).saturating_sub(self.failed());
+        let counted = here - self.submitted_by_dags.values().sum::<u64>();
+        let gone = self.submitted.values().sum::<u64>().saturating_sub(counted);
+        let still_here = if self.dialect == Dialect::HtCondor { 0 } else { self.done };
+        let ended = (gone + still_here).saturating_sub(self.failed());
         let later: u64 = self.later.values().sum();
         let (done, total) = match (self.dag, self.of_dags) {
             (Some(_), [total, done, _]) => (done, total),
-            (None, _) => (ended, gone + here + later),
+            (None, _) => (ended, gone + counted + later),
         };
         [done, self.failed(), self.running, idle, self.held, total]
             .map(|n| if n == 0 { "_".to_owned() } else { n.to_string() })

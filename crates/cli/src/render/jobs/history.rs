@@ -6,11 +6,11 @@ use classad::{AttrName, ClassAd};
 use model::attr;
 
 use crate::render::dialect::Dialect;
+use crate::render::jobs::queue;
 use crate::render::paint::Tone;
 use crate::render::time;
 use crate::render::values::command_line;
 use crate::render::values::view::status;
-use crate::render::values::view::status_letter;
 use crate::render::values::view::{Moment, View};
 use crate::render::width;
 
@@ -29,7 +29,10 @@ pub fn attributes() -> Vec<AttrName> {
         attr::Q_DATE,
         attr::COMPLETION_DATE,
         attr::REMOTE_WALL_CLOCK_TIME,
-        attr::JOB_STATUS,
+        queue::STATE_ATTRS[0],
+        queue::STATE_ATTRS[1],
+        queue::STATE_ATTRS[2],
+        queue::STATE_ATTRS[3],
         attr::CMD,
         attr::ARGS,
         attr::ARGUMENTS,
@@ -112,8 +115,9 @@ fn line(job: View<'_>, ended: &Ended, dialect: Dialect) -> String {
     let zone = &job.moment.zone;
     let id = job.job().map(|id| id.to_string()).unwrap_or_default();
     let submitted = time::date(job.int(attr::Q_DATE).unwrap_or(0), zone);
-    // A job that was removed has a completion date of zero.
-    let completed = job.int(attr::COMPLETION_DATE).filter(|at| *at > 0);
+    // A job that was removed has a completion date of zero; HTCondor 25.14 shows it as a date.
+    let is_date = |at: &i64| *at > 0 || dialect == Dialect::HtCondor;
+    let completed = job.int(attr::COMPLETION_DATE).filter(is_date);
     let completed = completed.map(|at| time::date(at, zone)).unwrap_or_default();
     let wall = job.value(attr::REMOTE_WALL_CLOCK_TIME).as_f64().unwrap_or(0.0);
     let exit = if dialect == Dialect::HtCondor { String::new() } else { format!(" {ended:>6}") };
@@ -121,7 +125,7 @@ fn line(job: View<'_>, ended: &Ended, dialect: Dialect) -> String {
         "{id:<12} {:<14.14} {submitted} {:>12} {:<2}{exit} {completed:>11} {}",
         job.owner(),
         time::length(time::whole_seconds(wall)),
-        status_letter(job.status()),
+        queue::state(job),
         command_line::of_job(job)
     )
 }

@@ -15,7 +15,7 @@ use crate::render::jobs::totals;
 use crate::render::paint::Tone;
 use crate::render::time;
 use crate::render::values::command_line;
-use crate::render::values::print_format::Table;
+use crate::render::values::mask::{Growth, Mask};
 use crate::render::values::view::status;
 use crate::render::values::view::status_letter;
 use crate::render::values::view::{Moment, View};
@@ -93,7 +93,9 @@ pub const SUMMARY_ATTRS: [&str; 6] = [
     attr::JOB_UNIVERSE,
 ];
 
-const BATCH_ATTRS: [&str; 8] = [
+const BATCH_ATTRS: [&str; 10] = [
+    attr::DAGMAN_JOB_ID,
+    attr::DAG_NODE_NAME,
     attr::JOB_BATCH_NAME,
     attr::Q_DATE,
     attr::TOTAL_SUBMIT_PROCS,
@@ -105,14 +107,26 @@ const BATCH_ATTRS: [&str; 8] = [
 ];
 
 /// When a job came, and how long it has run.
-pub(crate) const TIME_ATTRS: [&str; 4] =
-    [attr::Q_DATE, attr::REMOTE_WALL_CLOCK_TIME, attr::SHADOW_BDAY, attr::JOB_CURRENT_START_DATE];
+pub(crate) const TIME_ATTRS: [&str; 5] = [
+    attr::Q_DATE,
+    attr::REMOTE_WALL_CLOCK_TIME,
+    attr::SHADOW_BDAY,
+    attr::JOB_CURRENT_START_DATE,
+    attr::LAST_REMOTE_WALL_CLOCK_TIME,
+];
 
-const JOB_ATTRS: [&str; 15] = [
+const TRANSFERRING_OUTPUT: &str = "TransferringOutput";
+
+/// What the column of states is made from.
+pub(crate) const STATE_ATTRS: [&str; 4] =
+    [attr::JOB_STATUS, attr::TRANSFERRING_INPUT, TRANSFERRING_OUTPUT, attr::TRANSFER_QUEUED];
+
+const JOB_ATTRS: [&str; 17] = [
     TIME_ATTRS[0],
     TIME_ATTRS[1],
     TIME_ATTRS[2],
     TIME_ATTRS[3],
+    TIME_ATTRS[4],
     attr::CUMULATIVE_REMOTE_USER_CPU,
     attr::CUMULATIVE_REMOTE_SYS_CPU,
     attr::JOB_PRIO,
@@ -122,8 +136,9 @@ const JOB_ATTRS: [&str; 15] = [
     attr::ARGS,
     attr::ARGUMENTS,
     attr::JOB_DESCRIPTION,
-    attr::TRANSFERRING_INPUT,
-    "TransferringOutput",
+    STATE_ATTRS[1],
+    STATE_ATTRS[2],
+    STATE_ATTRS[3],
 ];
 
 const HELD_ATTRS: [&str; 4] = [
@@ -133,16 +148,22 @@ const HELD_ATTRS: [&str; 4] = [
     attr::HOLD_REASON_SUB_CODE,
 ];
 
-const IDLE_ATTRS: [&str; 4] =
-    [attr::REQUEST_CPUS, attr::REQUEST_MEMORY, attr::NUM_JOB_STARTS, attr::LAST_REMOTE_HOST];
+const IDLE_ATTRS: [&str; 5] = [
+    attr::REQUEST_CPUS,
+    attr::REQUEST_MEMORY,
+    attr::NUM_JOB_STARTS,
+    attr::NUM_SHADOW_STARTS,
+    attr::LAST_REMOTE_HOST,
+];
 
-const IO_ATTRS: [&str; 6] = [
+const IO_ATTRS: [&str; 7] = [
     "FileReadBytes",
     "FileWriteBytes",
     attr::REMOTE_WALL_CLOCK_TIME,
     attr::NUM_JOB_STARTS,
-    attr::TRANSFERRING_INPUT,
-    "TransferringOutput",
+    STATE_ATTRS[1],
+    STATE_ATTRS[2],
+    STATE_ATTRS[3],
 ];
 
 /// Where the jobs of a table come from, as its head says.
@@ -189,7 +210,7 @@ pub fn render(answer: &Answer<'_>, layout: Layout) -> String {
     let jobs: Vec<View<'_>> = answer.jobs.iter().map(|ad| View::new(ad, answer.moment)).collect();
     let lines = match layout {
         Layout::Batches => batch::lines(&jobs, answer.dialect),
-        Layout::Jobs => table(JOBS_HEADING, &jobs, job_line),
+        Layout::Jobs => jobs_table(&jobs),
         Layout::Dag => dag_lines(&jobs),
         Layout::Held => {
             table(" ID      OWNER          HELD_SINCE  CODE/SUB HOLD_REASON", &jobs, held_line)
@@ -198,11 +219,7 @@ pub fn render(answer: &Answer<'_>, layout: Layout) -> String {
             let heading = " ID      OWNER            SUBMITTED     RUN_TIME HOST(S)";
             table(heading, &jobs, |job| running_line(job, answer.source))
         }
-        Layout::Idle => table(
-            " ID      OWNER          UNIVERSE  CPUS MEMORY   STARTS LAST_HOST",
-            &jobs,
-            idle_line,
-        ),
+        Layout::Idle => idle_table(&jobs),
         Layout::Io => {
             table(" ID      OWNER          RUNS ST  INPUT  OUTPUT  RATE      MISC", &jobs, io_line)
         }
@@ -231,14 +248,11 @@ pub fn render(answer: &Answer<'_>, layout: Layout) -> String {
     out
 }
 
-/// A table of the user's own, with the same lines before and after it unless it does without.
-pub fn render_table(answer: &Answer<'_>, table: &Table) -> String {
-    let mut out = String::new();
-    if table.title {
-        out += &head(answer);
-    }
-    out += &table.render(answer.jobs, answer.moment);
-    if table.summary {
+/// A table of the user's own, with the same lines before and after it if it wants them.
+pub fn render_mask(answer: &Answer<'_>, mask: &Mask) -> String {
+    let mut out = if mask.title { head(answer) } else { String::new() };
+    out += &mask.render(answer.jobs, answer.moment, Growth::Foreseen);
+    if mask.summary {
         out.push('\n');
         let jobs: Vec<View<'_>> =
             answer.jobs.iter().map(|ad| View::new(ad, answer.moment)).collect();
@@ -329,19 +343,53 @@ fn id(job: View<'_>) -> String {
     format!("{cluster:>4}.{:<3}", job.int(attr::PROC_ID).unwrap_or(0))
 }
 
-fn job_line(job: View<'_>) -> String {
-    format!("{} {:<14.14} {}", id(job), job.owner(), facts(job))
+/// A line for each job; priorities and sizes are as wide as the longest.
+fn jobs_table(jobs: &[View<'_>]) -> Vec<(Tone, String)> {
+    let widths = Widths::of(jobs);
+    let Widths { prio, size } = widths;
+    let heading = format!(
+        " ID      OWNER            SUBMITTED     RUN_TIME ST {:<prio$} {:<size$} CMD",
+        "PRI", "SIZE"
+    );
+    let line =
+        |job: View<'_>| format!("{} {:<14.14} {}", id(job), job.owner(), facts(job, &widths));
+    table(&heading, jobs, line)
+}
+
+/// Of the two columns of numbers that grow.
+struct Widths {
+    prio: usize,
+    size: usize,
+}
+
+impl Widths {
+    fn of(jobs: &[View<'_>]) -> Self {
+        let longest = |least: &str, text: &dyn Fn(View<'_>) -> String| {
+            let lengths = jobs.iter().map(|job| text(*job).len());
+            lengths.max().unwrap_or(0).max(least.len())
+        };
+        Self { prio: longest("PRI", &prio), size: longest("SIZE", &size) }
+    }
+}
+
+fn prio(job: View<'_>) -> String {
+    job.int(attr::JOB_PRIO).unwrap_or(0).to_string()
+}
+
+fn size(job: View<'_>) -> String {
+    format!("{:.1}", size_mib(job))
 }
 
 /// What the views of jobs and of DAGs have in common.
-fn facts(job: View<'_>) -> String {
+fn facts(job: View<'_>, widths: &Widths) -> String {
+    let (p, s) = (widths.prio, widths.size);
     format!(
-        "{} {:>12} {:<2} {:<3} {:>4.1} {}",
+        "{} {:>12} {:<2} {:<p$} {:>s$} {}",
         submitted(job),
         run_time(job),
         state(job),
-        job.int(attr::JOB_PRIO).unwrap_or(0),
-        size_mib(job),
+        prio(job),
+        size(job),
         command_line::of_job(job)
     )
 }
@@ -350,11 +398,15 @@ fn submitted(job: View<'_>) -> String {
     time::date(job.int(attr::Q_DATE).unwrap_or(0), &job.moment.zone)
 }
 
+/// Whether a run of it is under way.
+pub(crate) fn is_under_way(job: View<'_>) -> bool {
+    matches!(job.status(), status::RUNNING | status::TRANSFERRING_OUTPUT | status::SUSPENDED)
+}
+
 /// The time of all runs, and of the one under way.
 pub(crate) fn run_time(job: View<'_>) -> String {
     let before = job.real(attr::REMOTE_WALL_CLOCK_TIME).unwrap_or(0.0);
-    let running =
-        matches!(job.status(), status::RUNNING | status::TRANSFERRING_OUTPUT | status::SUSPENDED);
+    let running = is_under_way(job);
     let since = job.int(attr::SHADOW_BDAY).or_else(|| job.int(attr::JOB_CURRENT_START_DATE));
     let now = match since {
         Some(since) if running => job.moment.now.saturating_sub(since).max(0),
@@ -363,13 +415,16 @@ pub(crate) fn run_time(job: View<'_>) -> String {
     time::length(now.saturating_add(time::whole_seconds(before)))
 }
 
-/// The letter, and the direction in which files travel.
-fn state(job: View<'_>) -> String {
+/// Two characters: the letter of the state, or the direction in which files travel, and whether
+/// they wait for others that do: `R `, `<q`, ` >`.
+pub(crate) fn state(job: View<'_>) -> String {
     let says = |name: &str| job.value(name).is_true();
+    let queued = if says(attr::TRANSFER_QUEUED) { 'q' } else { ' ' };
     match job.status() {
-        status::RUNNING if says(attr::TRANSFERRING_INPUT) => "<".to_owned(),
-        status::RUNNING if says("TransferringOutput") => ">".to_owned(),
-        number => status_letter(number).to_string(),
+        status::TRANSFERRING_OUTPUT => format!("{queued}>"),
+        _ if says(TRANSFERRING_OUTPUT) => format!("{queued}>"),
+        _ if says(attr::TRANSFERRING_INPUT) => format!("<{queued}"),
+        number => format!("{} ", status_letter(number)),
     }
 }
 
@@ -399,19 +454,42 @@ fn running_line(job: View<'_>, source: &Source) -> String {
     format!("{} {:<14.14} {} {:>12} {host}", id(job), job.owner(), submitted(job), run_time(job))
 }
 
-fn idle_line(job: View<'_>) -> String {
+/// Its columns of numbers are as wide as their longest.
+fn idle_table(jobs: &[View<'_>]) -> Vec<(Tone, String)> {
     let number =
-        |name: &str| job.int(name).map_or_else(|| "undefined".to_owned(), |n| n.to_string());
-    format!(
-        "{} {:<14.14} {:<9} {:>4} {:>8} {:>6} {}",
-        id(job),
-        job.owner(),
-        universe(job.int(attr::JOB_UNIVERSE).unwrap_or(0)),
-        number(attr::REQUEST_CPUS),
-        number(attr::REQUEST_MEMORY),
-        job.int(attr::NUM_JOB_STARTS).unwrap_or(0),
-        job.text_or_undefined(attr::LAST_REMOTE_HOST)
-    )
+        |job: View<'_>, name: &str| job.int(name).map_or_else(String::new, |n| n.to_string());
+    let numbers = |job: View<'_>| {
+        let starts = starts(job).to_string();
+        [number(job, attr::REQUEST_CPUS), number(job, attr::REQUEST_MEMORY), starts]
+    };
+    let mut widths = IDLE_HEADINGS.map(str::len);
+    for job in jobs {
+        for (width, text) in widths.iter_mut().zip(numbers(*job)) {
+            *width = text.len().max(*width);
+        }
+    }
+    let [cpus, memory, starts] = widths;
+    let [c, m, s] = IDLE_HEADINGS;
+    let heading =
+        format!(" ID      OWNER          UNIVERSE  {c:<cpus$} {m:<memory$} {s:<starts$} LAST_HOST");
+    table(&heading, jobs, |job| {
+        let [c, m, s] = numbers(job);
+        format!(
+            "{} {:<14.14} {:<9} {c:>cpus$} {m:>memory$} {s:>starts$} {}",
+            id(job),
+            job.owner(),
+            universe(job.int(attr::JOB_UNIVERSE).unwrap_or(0)),
+            job.text_or_undefined(attr::LAST_REMOTE_HOST)
+        )
+    })
+}
+
+const IDLE_HEADINGS: [&str; 3] = ["CPUS", "MEMORY", "STARTS"];
+
+/// How often somebody set out to run it.
+fn starts(job: View<'_>) -> i64 {
+    let starts = job.int(attr::NUM_SHADOW_STARTS).or_else(|| job.int(attr::NUM_JOB_STARTS));
+    starts.unwrap_or(0)
 }
 
 fn io_line(job: View<'_>) -> String {
@@ -461,7 +539,14 @@ pub(crate) fn universe(number: i64) -> &'static str {
 
 /// Jobs under the DAG that submitted them, to any depth.
 fn dag_lines(jobs: &[View<'_>]) -> Vec<(Tone, String)> {
-    let heading = " ID      OWNER/NODENAME      SUBMITTED     RUN_TIME ST PRI SIZE CMD";
+    let widths = Widths::of(jobs);
+    let heading = format!(
+        " ID      OWNER/NODENAME      SUBMITTED     RUN_TIME ST {:<p$} {:<s$} CMD",
+        "PRI",
+        "SIZE",
+        p = widths.prio,
+        s = widths.size
+    );
     let parent = |job: &View<'_>| job.int(attr::DAGMAN_JOB_ID);
     let present: BTreeSet<i64> = jobs.iter().filter_map(|job| job.int(attr::CLUSTER_ID)).collect();
     let mut children: BTreeMap<i64, Vec<View<'_>>> = BTreeMap::new();
@@ -472,9 +557,9 @@ fn dag_lines(jobs: &[View<'_>]) -> Vec<(Tone, String)> {
             None => roots.push(*job),
         }
     }
-    let mut lines = vec![(Tone::Heading, heading.to_owned())];
+    let mut lines = vec![(Tone::Heading, heading)];
     for root in roots {
-        dag_branch(root, &mut children, &mut lines);
+        dag_branch(root, &mut children, &widths, &mut lines);
     }
     lines
 }
@@ -484,6 +569,7 @@ fn dag_lines(jobs: &[View<'_>]) -> Vec<(Tone, String)> {
 fn dag_branch<'a>(
     root: View<'a>,
     children: &mut BTreeMap<i64, Vec<View<'a>>>,
+    widths: &Widths,
     lines: &mut Vec<(Tone, String)>,
 ) {
     let mut next = vec![(0, root)];
@@ -492,7 +578,7 @@ fn dag_branch<'a>(
             Some(node) if depth > 0 => format!("{}|-{node}", " ".repeat(depth.min(MAX_INDENT))),
             Some(_) | None => job.owner(),
         };
-        lines.push((job.tone(), format!("{} {name:<17} {}", id(job), facts(job))));
+        lines.push((job.tone(), format!("{} {name:<17} {}", id(job), facts(job, widths))));
         let below = job.int(attr::CLUSTER_ID).and_then(|id| children.remove(&id));
         next.extend(below.unwrap_or_default().into_iter().rev().map(|child| (depth + 1, child)));
     }

@@ -16,6 +16,8 @@ pub enum Form {
     Xml,
     /// The same with an empty line behind each ad.
     XmlApart,
+    /// The same, and empty lines behind what stands around them.
+    XmlWide,
     /// `[ a = 1; b = 2 ]`, one ad a line.
     New,
 }
@@ -29,10 +31,13 @@ pub fn render(ads: &[ClassAd], form: Form, projection: &[AttrName], empty_array:
     match form {
         Form::Json if ads.is_empty() && !empty_array => return out,
         Form::Json => out += "[\n",
-        Form::Xml | Form::XmlApart => {
+        Form::Xml | Form::XmlApart | Form::XmlWide => {
             out += "<?xml version=\"1.0\"?>\n<!DOCTYPE classads SYSTEM \"classads.dtd\">\n<classads>\n";
         }
         Form::Long | Form::JsonLines | Form::New => {}
+    }
+    if form == Form::XmlWide {
+        out.push('\n');
     }
     for (i, ad) in ads.iter().enumerate() {
         let shown = attributes(ad, projection);
@@ -50,7 +55,7 @@ pub fn render(ads: &[ClassAd], form: Form, projection: &[AttrName], empty_array:
                 out.push('\n');
             }
             Form::Xml => xml_ad(&shown, 0, &mut out),
-            Form::XmlApart => {
+            Form::XmlApart | Form::XmlWide => {
                 xml_ad(&shown, 0, &mut out);
                 out.push('\n');
             }
@@ -64,6 +69,7 @@ pub fn render(ads: &[ClassAd], form: Form, projection: &[AttrName], empty_array:
     match form {
         Form::Json => out += "]\n",
         Form::Xml | Form::XmlApart => out += "</classads>\n",
+        Form::XmlWide => out += "</classads>\n\n",
         Form::Long | Form::JsonLines | Form::New => {}
     }
     out
@@ -77,7 +83,7 @@ pub fn one(ad: &ClassAd, form: Form) -> String {
             let inner = all.strip_prefix("[\n").and_then(|rest| rest.strip_suffix("]\n"));
             inner.unwrap_or(&all).to_owned()
         }
-        Form::Xml | Form::XmlApart => {
+        Form::Xml | Form::XmlApart | Form::XmlWide => {
             let inner = all.split_once("<classads>\n").map_or(all.as_str(), |(_, rest)| rest);
             inner.strip_suffix("</classads>\n").unwrap_or(inner).to_owned()
         }
@@ -206,7 +212,7 @@ fn xml_ad(attributes: &Attributes<'_>, depth: usize, out: &mut String) {
     *out += "<c>\n";
     for (name, expr) in attributes {
         xml_indent(depth + 1, out);
-        *out += &format!("<a n=\"{}\">", xml_text(name.as_str()));
+        *out += &format!("<a n=\"{}\">", xml_text(name.as_str()).replace('"', "&quot;"));
         xml_value(expr, depth + 1, out);
         *out += "</a>\n";
     }
@@ -238,6 +244,9 @@ fn xml_value(expr: &Expr, depth: usize, out: &mut String) {
         Some(Value::Error) => *out += "<er/>",
         Some(Value::Boolean(b)) => *out += if *b { "<b v=\"t\"/>" } else { "<b v=\"f\"/>" },
         Some(Value::Integer(n)) => *out += &format!("<i>{n}</i>"),
+        Some(Value::Real(x)) if !x.is_finite() => {
+            *out += &format!("<e>{}</e>", xml_text(&expr.to_new()));
+        }
         Some(Value::Real(_)) => *out += &format!("<r>{}</r>", xml_real(expr)),
         Some(Value::String(text)) => *out += &format!("<s>{}</s>", xml_text(text)),
         Some(Value::AbsTime(_) | Value::RelTime(_) | Value::List(_) | Value::Ad(_)) | None => {
@@ -249,6 +258,10 @@ fn xml_value(expr: &Expr, depth: usize, out: &mut String) {
 /// Whole reals are short in XML (`0.0`), others have fifteen decimals.
 fn xml_real(expr: &Expr) -> String {
     let short = expr.to_string();
+    // HTCondor 25.14 knows one zero.
+    if short == "-0.0" {
+        return "0.0".to_owned();
+    }
     if short == "0.0" { short } else { expr.to_new() }
 }
 
@@ -260,7 +273,8 @@ fn xml_text(text: &str) -> String {
             '<' => out += "&lt;",
             '>' => out += "&gt;",
             '&' => out += "&amp;",
-            '"' => out += "&quot;",
+            // HTCondor 25.14 doubles it.
+            '\\' => out += "\\\\",
             '\n' | '\r' | '\t' => out.push(c),
             c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push(' '),
             c => out.push(c),

@@ -1,56 +1,31 @@
 //! `-print-format FILE`: a table that the user describes, in HTCondor's print-format language.
 //!
 //! ```text
-//! SELECT [BARE] [NOTITLE] [NOHEADER] [NOSUMMARY]
-//!    expression [AS heading] [WIDTH n | WIDTH AUTO] [PRINTF format | PRINTAS name] [OR c] [TRUNCATE] [NOPREFIX] [NOSUFFIX]
+//! SELECT [BARE] [NOTITLE] [NOHEADER] [NOSUMMARY] [LABEL [SEPARATOR s]]
+//!        [FIELDPREFIX s] [FIELDSUFFIX s] [RECORDPREFIX s] [RECORDSUFFIX s]
+//!    expression [AS heading] [WIDTH n | WIDTH AUTO] [PRINTF format | PRINTAS name] [OR c]
+//!        [NOPREFIX] [NOSUFFIX]
 //! WHERE expression
 //! SUMMARY [STANDARD | NONE]
 //! ```
 //!
 //! What is not understood is an error with its line, never passed over.
 
-use classad::{ClassAd, Expr};
+use classad::Expr;
 use model::attr;
 
 use crate::render::jobs::queue;
 use crate::render::time;
 use crate::render::values::command_line;
+use crate::render::values::mask::{Around, Column, Function, Mask, Show, Width};
 use crate::render::values::printf::{self, Format};
-use crate::render::values::view::status_letter;
-use crate::render::values::view::{Moment, View};
+use crate::render::values::view::{View, status_letter};
 
-/// A table that a user described.
-#[derive(Clone, Debug)]
-pub struct Table {
-    /// Whether the line that says who answers is wanted.
-    pub title: bool,
-    /// Whether the lines of totals are wanted.
-    pub summary: bool,
-    /// Only ads for which this is true.
-    pub filter: Option<Expr>,
-    headings: bool,
-    columns: Vec<Column>,
-}
-
-#[derive(Clone, Debug)]
-struct Column {
-    expr: Expr,
-    heading: String,
-    /// Negative widths stand left; none is as wide as the widest.
-    width: Option<i32>,
-    show: Show,
-    /// What stands for a value that is missing.
-    missing: Option<char>,
-    truncate: bool,
-    prefix: bool,
-    suffix: bool,
-}
-
-#[derive(Clone, Debug)]
-enum Show {
-    Plain,
-    Printf(Format),
-    As(Function),
+/// What a file adds to a line.
+struct Table<'m> {
+    mask: &'m mut Mask,
+    /// What stands between a heading and a value where each value has its own.
+    label: Option<String>,
 }
 
 /// A line that is not in the language.
@@ -67,72 +42,78 @@ const KEYWORDS: [&str; 13] = [
     "FIT", "AUTO", "ALWAYS",
 ];
 
-/// A way to show the value of an expression, or the ad itself, in words of its own.
-#[derive(Clone, Copy, Debug)]
-struct Function {
-    name: &'static str,
-    /// The attributes that it looks at beside the expression.
-    needs: &'static [&'static str],
-    show: fn(View<'_>, &Expr) -> String,
+const fn of_value(name: &'static str, show: fn(View<'_>, &Expr) -> Option<String>) -> Function {
+    Function { name, needs: &[], is_right: false, is_foreseen: true, show }
 }
 
-const fn of_value(name: &'static str, show: fn(View<'_>, &Expr) -> String) -> Function {
-    Function { name, needs: &[], show }
+/// It is written only when its line is.
+const fn of_size(name: &'static str, show: fn(View<'_>, &Expr) -> Option<String>) -> Function {
+    Function { name, needs: &[], is_right: false, is_foreseen: false, show }
 }
 
 const fn of_ad(
     name: &'static str,
     needs: &'static [&'static str],
-    show: fn(View<'_>, &Expr) -> String,
+    show: fn(View<'_>, &Expr) -> Option<String>,
 ) -> Function {
-    Function { name, needs, show }
+    Function { name, needs, is_right: false, is_foreseen: true, show }
 }
 
 /// What `PRINTAS` knows.
-const FUNCTIONS: [Function; 12] = [
-    of_value("QDATE", |view, expr| printf::moment(&eval(view, expr), view)),
-    of_value("DATE", |view, expr| printf::moment(&eval(view, expr), view)),
+const FUNCTIONS: [Function; 15] = [
+    of_value("QDATE", |view, expr| printf::moment(&view.eval(expr), view)),
+    of_value("DATE", |view, expr| printf::moment(&view.eval(expr), view)),
     of_value("ELAPSED_TIME", |view, expr| {
-        eval(view, expr)
-            .as_i64()
-            .map_or_else(String::new, |t| time::length(view.moment.now.saturating_sub(t)))
+        let since = view.eval(expr).as_i64()?;
+        Some(time::length(view.moment.now.saturating_sub(since)))
     }),
-    of_ad("CPU_TIME", &queue::TIME_ATTRS, |view, _| queue::run_time(view)),
-    of_value("RUNTIME", |view, expr| printf::elapsed(&eval(view, expr))),
-    of_ad("JOB_STATUS", &[attr::JOB_STATUS], |view, _| status_letter(view.status()).to_string()),
+    of_ad("CPU_TIME", &queue::TIME_ATTRS, |view, _| Some(queue::run_time(view))),
+    of_value("RUNTIME", |view, expr| printf::elapsed(&view.eval(expr))),
+    of_ad("JOB_STATUS", &queue::STATE_ATTRS, |view, _| {
+        view.int(attr::JOB_STATUS).map(|_| queue::state(view))
+    }),
     of_value("JOB_STATUS_RAW", |view, expr| {
-        status_letter(eval(view, expr).as_i64().unwrap_or(0)).to_string()
+        view.eval(expr).as_i64().map(|n| status_letter(n).to_string())
     }),
     of_ad("MEMORY_USAGE", &[attr::MEMORY_USAGE, attr::IMAGE_SIZE], |view, _| {
-        format!("{:.1}", queue::size_mib(view))
+        Some(format!("{:.1}", queue::size_mib(view)))
     }),
     of_ad(
         "JOB_DESCRIPTION",
         &[attr::CMD, attr::ARGS, attr::ARGUMENTS, attr::JOB_DESCRIPTION],
-        |view, _| command_line::of_job(view),
+        |view, _| Some(command_line::of_job(view)),
     ),
     of_ad("JOB_ID", &[attr::CLUSTER_ID, attr::PROC_ID], |view, _| {
-        view.job().map(|id| id.to_string()).unwrap_or_default()
+        view.job().map(|id| id.to_string())
     }),
     of_value("JOB_UNIVERSE", |view, expr| {
-        queue::universe(eval(view, expr).as_i64().unwrap_or(0)).to_owned()
+        view.eval(expr).as_i64().map(|number| queue::universe(number).to_owned())
     }),
-    of_ad("OWNER", &[attr::OWNER], |view, _| view.owner()),
+    of_ad("OWNER", &[attr::OWNER], |view, _| view.text(attr::OWNER)),
+    of_size("READABLE_BYTES", |view, expr| readable(view, expr, 1.0)),
+    of_size("READABLE_KB", |view, expr| readable(view, expr, KIB)),
+    of_size("READABLE_MB", |view, expr| readable(view, expr, KIB * KIB)),
 ];
 
-fn eval(view: View<'_>, expr: &Expr) -> classad::Value {
-    view.eval(expr)
+const KIB: f64 = 1024.0;
+
+/// A size, for people; eight blanks if it is no number (HTCondor 25.14).
+fn readable(view: View<'_>, expr: &Expr, unit: f64) -> Option<String> {
+    let size = view.eval(expr).as_f64();
+    Some(size.map_or_else(|| " ".repeat(8), |size| time::readable(size * unit)))
 }
 
-impl Table {
-    /// Reads a description.
+impl Mask {
+    /// Adds what a file describes.
     ///
     /// # Errors
     ///
     /// The first line that is not in the language.
-    pub fn parse(text: &str) -> Result<Self, FormatError> {
-        let mut table =
-            Self { title: true, summary: true, filter: None, headings: true, columns: Vec::new() };
+    pub fn add_table(&mut self, text: &str) -> Result<(), FormatError> {
+        let before = self.columns.len();
+        self.around = Around { before: " ".to_owned(), end: "\n".to_owned(), ..Around::default() };
+        (self.title, self.summary, self.hides_headings) = (true, false, false);
+        let mut table = Table { mask: self, label: None };
         for (i, line) in text.lines().enumerate() {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
@@ -140,15 +121,17 @@ impl Table {
             }
             table.line(line).map_err(|what| FormatError { line: i + 1, what })?;
         }
-        if table.columns.is_empty() {
+        if self.columns.len() == before {
             return Err(FormatError {
                 line: text.lines().count(),
                 what: "no column is selected".to_owned(),
             });
         }
-        Ok(table)
+        Ok(())
     }
+}
 
+impl Table<'_> {
     fn line(&mut self, line: &str) -> Result<(), String> {
         let (first, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         match first.to_ascii_uppercase().as_str() {
@@ -157,7 +140,7 @@ impl Table {
                 let clause: Expr =
                     rest.parse().map_err(|e| format!("'{rest}' is no expression: {e}"))?;
                 let clause = clause.parenthesised();
-                self.filter = Some(match self.filter.take() {
+                self.mask.filter = Some(match self.mask.filter.take() {
                     Some(before) => before.and(clause),
                     None => clause,
                 });
@@ -165,30 +148,40 @@ impl Table {
             }
             "SUMMARY" => match rest.trim().to_ascii_uppercase().as_str() {
                 "STANDARD" | "" => {
-                    self.summary = true;
+                    self.mask.summary = true;
                     Ok(())
                 }
                 "NONE" => {
-                    self.summary = false;
+                    self.mask.summary = false;
                     Ok(())
                 }
                 other => Err(format!("SUMMARY {other}: expected STANDARD or NONE")),
             },
             "GROUP" | "JOIN" | "FROM" | "UNIQUE" => Err(format!("{first}: not supported yet")),
-            _ => {
-                self.columns.push(column(line)?);
-                Ok(())
-            }
+            _ => self.column(line),
         }
     }
 
     fn select(&mut self, options: &str) -> Result<(), String> {
-        for word in options.split_whitespace() {
-            match word.to_ascii_uppercase().as_str() {
-                "BARE" => (self.title, self.headings, self.summary) = (false, false, false),
-                "NOTITLE" => self.title = false,
-                "NOHEADER" => self.headings = false,
-                "NOSUMMARY" => self.summary = false,
+        let words = words(options);
+        let mut rest = words.iter();
+        while let Some(word) = rest.next() {
+            let mask = &mut *self.mask;
+            let mut value = || {
+                let value = rest.next().ok_or_else(|| format!("{} needs a text", word.raw))?;
+                Ok::<String, String>(printf::unescape(&value.text))
+            };
+            match word.raw.to_ascii_uppercase().as_str() {
+                "BARE" => (mask.title, mask.hides_headings, mask.summary) = (false, true, false),
+                "NOTITLE" => mask.title = false,
+                "NOHEADER" => mask.hides_headings = true,
+                "NOSUMMARY" => mask.summary = false,
+                "LABEL" => self.label = Some(" = ".to_owned()),
+                "SEPARATOR" if self.label.is_some() => self.label = Some(value()?),
+                "FIELDPREFIX" => mask.around.before = value()?,
+                "FIELDSUFFIX" => mask.around.behind = value()?,
+                "RECORDPREFIX" => mask.around.line = value()?,
+                "RECORDSUFFIX" => mask.around.end = value()?,
                 "FROM" | "JOBS" => {}
                 other => return Err(format!("SELECT {other}: not supported yet")),
             }
@@ -196,113 +189,43 @@ impl Table {
         Ok(())
     }
 
-    /// The expressions that are evaluated, and attributes that are looked at beside them.
-    pub fn needs(&self) -> (Vec<&Expr>, Vec<&'static str>) {
-        let beside = self.columns.iter().flat_map(|column| match &column.show {
-            Show::As(function) => function.needs,
-            Show::Plain | Show::Printf(_) => &[],
-        });
-        (self.columns.iter().map(|column| &column.expr).collect(), beside.copied().collect())
-    }
-
-    /// The headings and the rows.
-    pub fn render(&self, ads: &[ClassAd], moment: &Moment) -> String {
-        let rows: Vec<Vec<String>> = ads.iter().map(|ad| self.row(View::new(ad, moment))).collect();
-        let widths: Vec<i32> = (0..self.columns.len()).map(|i| self.width(i, &rows)).collect();
-        let mut out = String::new();
-        if self.headings {
-            // Headings stand left whatever their column does (HTCondor 25.14).
-            let left: Vec<i32> = widths.iter().map(|width| -width.abs()).collect();
-            let headings: Vec<String> =
-                self.columns.iter().map(|column| column.heading.clone()).collect();
-            self.write(&headings, &left, &mut out);
-        }
-        rows.iter().for_each(|row| self.write(row, &widths, &mut out));
-        out
-    }
-
-    fn row(&self, view: View<'_>) -> Vec<String> {
-        self.columns.iter().map(|column| column.cell(view)).collect()
-    }
-
-    fn width(&self, i: usize, rows: &[Vec<String>]) -> i32 {
-        let column = &self.columns[i];
-        column.width.unwrap_or_else(|| {
-            let cells = rows.iter().map(|row| row[i].chars().count());
-            let widest = cells.chain([column.heading.chars().count()]).max().unwrap_or(0);
-            -i32::try_from(widest).unwrap_or(i32::MAX)
-        })
-    }
-
-    fn write(&self, cells: &[String], widths: &[i32], out: &mut String) {
-        let mut line = String::new();
-        for (i, (column, text)) in self.columns.iter().zip(cells).enumerate() {
-            let joined = i == 0 || !column.prefix || !self.columns[i - 1].suffix;
-            if !joined {
-                line.push(' ');
+    /// Adds one column from its line.
+    fn column(&mut self, line: &str) -> Result<(), String> {
+        let words = words(line);
+        let end = words.iter().position(Word::is_keyword).unwrap_or(words.len());
+        let text = words[..end].iter().map(|word| word.raw.as_str()).collect::<Vec<_>>().join(" ");
+        let expr: Expr = text.parse().map_err(|e| format!("'{text}' is no expression: {e}"))?;
+        let (mut heading, mut exact) = (text.clone(), None);
+        let show = Show::Printf(Format::of('v'));
+        let (label, joined) = (String::new(), (false, false));
+        let mut column =
+            Column { expr, text, label, show, width: Width::Free, missing: None, joined };
+        let mut rest = words[end..].iter();
+        while let Some(word) = rest.next() {
+            let mut value = || rest.next().ok_or_else(|| format!("{} needs a value", word.raw));
+            match word.raw.to_ascii_uppercase().as_str() {
+                "AS" => heading.clone_from(&value()?.text),
+                "WIDTH" => exact = width(&value()?.text)?,
+                "PRINTF" => column.show = Show::Printf(Format::parse(&value()?.text)),
+                "PRINTAS" => column.show = function(&value()?.text)?,
+                "OR" => column.missing = Some(value()?.text.clone()),
+                "NOPREFIX" => column.joined.0 = true,
+                "NOSUFFIX" => column.joined.1 = true,
+                // They change nothing (HTCondor 25.14): what has a width is cut, and stands where
+                // its sign says.
+                "TRUNCATE" | "LEFT" | "RIGHT" | "FIT" | "AUTO" | "ALWAYS" => {}
+                other => return Err(format!("'{other}' is no keyword of a column")),
             }
-            let width = usize::try_from(widths[i].unsigned_abs()).unwrap_or(usize::MAX);
-            let text: String =
-                if column.truncate { text.chars().take(width).collect() } else { text.clone() };
-            line +=
-                &if widths[i] < 0 { format!("{text:<width$}") } else { format!("{text:>width$}") };
         }
-        *out += line.trim_end();
-        out.push('\n');
-    }
-}
-
-impl Column {
-    fn cell(&self, view: View<'_>) -> String {
-        let text = match &self.show {
-            Show::As(function) => (function.show)(view, &self.expr),
-            Show::Printf(format) => format.apply(&self.expr, view),
-            Show::Plain => printf::plain(&eval(view, &self.expr)),
-        };
-        let value = eval(view, &self.expr);
-        match self.missing {
-            Some(c) if value.is_undefined() || value.is_error() => c.to_string(),
-            Some(_) | None => text,
+        let least = if self.label.is_some() { 0 } else { heading.chars().count() };
+        column.width = exact.map_or(Width::Grows(least), Width::Exact);
+        match &self.label {
+            Some(between) => column.label = format!("{heading}{between}"),
+            None => self.mask.headings.push(heading),
         }
+        self.mask.columns.push(column);
+        Ok(())
     }
-}
-
-/// One column from its line.
-fn column(line: &str) -> Result<Column, String> {
-    let words = words(line);
-    let end = words.iter().position(Word::is_keyword).unwrap_or(words.len());
-    let text = words[..end].iter().map(|word| word.raw.as_str()).collect::<Vec<_>>().join(" ");
-    let expr: Expr = text.parse().map_err(|e| format!("'{text}' is no expression: {e}"))?;
-    let mut column = Column {
-        expr,
-        heading: text,
-        width: None,
-        show: Show::Plain,
-        missing: None,
-        truncate: false,
-        prefix: true,
-        suffix: true,
-    };
-    let mut rest = words[end..].iter();
-    while let Some(word) = rest.next() {
-        let mut value = || rest.next().ok_or_else(|| format!("{} needs a value", word.raw));
-        match word.raw.to_ascii_uppercase().as_str() {
-            "AS" => column.heading = value()?.text.clone(),
-            "WIDTH" => column.width = width(&value()?.text)?,
-            "PRINTF" => column.show = Show::Printf(Format::parse(&value()?.text)),
-            "PRINTAS" => column.show = function(&value()?.text)?,
-            "OR" => column.missing = value()?.text.chars().next(),
-            "TRUNCATE" => column.truncate = true,
-            "NOPREFIX" => column.prefix = false,
-            "NOSUFFIX" => column.suffix = false,
-            "LEFT" => column.width = column.width.map(|n| -n.abs()),
-            "RIGHT" => column.width = column.width.map(i32::abs),
-            "FIT" | "AUTO" => column.width = None,
-            "ALWAYS" => {}
-            other => return Err(format!("'{other}' is no keyword of a column")),
-        }
-    }
-    Ok(column)
 }
 
 /// No cell is padded further.
@@ -368,9 +291,12 @@ fn word(raw: &mut String) -> Option<Word> {
 
 #[cfg(test)]
 mod tests {
+    use classad::ClassAd;
     use jiff::tz::TimeZone;
 
     use super::*;
+    use crate::render::values::mask::Growth;
+    use crate::render::values::view::Moment;
 
     #[test]
     fn a_described_table_is_printed_as_described() {
@@ -379,22 +305,21 @@ mod tests {
              ClusterId = 12\nProcId = 1\nOwner = \"bob\"\nJobStatus = 2\nQDate = 60\n",
         )
         .unwrap();
-        let table = Table::parse(
-            "SELECT NOSUMMARY\n\
+        let mut table = Mask::default();
+        let described = "SELECT NOSUMMARY\n\
              # a comment\n\
              ClusterId AS \" ID\" NOSUFFIX WIDTH 4\n\
              ProcId AS \" \" NOPREFIX PRINTF \".%-3d\"\n\
              Owner AS OWNER WIDTH -6 PRINTAS OWNER\n\
              JobStatus AS ST PRINTAS JOB_STATUS\n\
-             JobPrio + 1 AS PRI WIDTH 3 OR _\n\
+             JobPrio + 1 AS PRI WIDTH 3 PRINTF \"%d\" OR _\n\
              QDate AS SUBMITTED PRINTAS QDATE\n\
              WHERE JobStatus < 3\n\
-             SUMMARY NONE\n",
-        )
-        .unwrap();
-        let text = table.render(&ads, &Moment::new(0, TimeZone::UTC));
+             SUMMARY NONE\n";
+        table.add_table(described).unwrap();
+        let text = table.render(&ads, &Moment::new(0, TimeZone::UTC), Growth::Foreseen);
         let expected = [
-            " ID      OWNER  ST PRI SUBMITTED",
+            " ID      OWNER  ST PRI SUBMITTED  ",
             "   3.0   alice  I    3  1/1  00:00",
             "  12.1   bob    R    _  1/1  00:01",
             "",
@@ -420,7 +345,7 @@ mod tests {
             ("SELECT\nOwner\nGROUP BY Owner\n", "print format, line 3: GROUP: not supported yet"),
             ("SELECT\n", "print format, line 1: no column is selected"),
         ] {
-            let said = Table::parse(text).unwrap_err().to_string();
+            let said = Mask::default().add_table(text).unwrap_err().to_string();
             assert!(said.starts_with(error), "{said}");
         }
     }

@@ -18,16 +18,26 @@ pub struct Format {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Conversion {
-    left: bool,
-    zero: bool,
-    plus: bool,
+    flags: Flags,
     width: usize,
     precision: Option<usize>,
+    /// Without an `l` whole numbers without a sign are those of 32 bits.
+    long: bool,
     kind: char,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Flags {
+    left: bool,
+    zero: bool,
+    plus: bool,
+    blank: bool,
+    alternate: bool,
+}
+
 impl Format {
-    /// Reads a format; `\n` and the like are understood. What is no conversion is text.
+    /// Reads a format; `\n` and the like are understood. If its first conversion is none, all of it
+    /// is text, as it stands (HTCondor 25.14).
     pub fn parse(text: &str) -> Self {
         let text = unescape(text);
         let mut before = String::new();
@@ -40,28 +50,36 @@ impl Format {
                 rest = tail;
                 continue;
             }
-            if let Some((conversion, tail)) = Conversion::parse(rest) {
-                return Self {
-                    before,
-                    conversion: Some(conversion),
-                    after: tail.replace("%%", "%"),
-                };
-            }
-            before.push('%');
+            let Some((conversion, tail)) = Conversion::parse(rest) else { break };
+            let after = tail.replace("%%", "%");
+            return Self { before, conversion: Some(conversion), after };
         }
-        Self { before: before + rest, conversion: None, after: String::new() }
+        Self { before: text, conversion: None, after: String::new() }
     }
 
-    /// The value of `expr` for an ad. A value that the conversion cannot show gives nothing at all,
-    /// text included (HTCondor 25.14).
-    pub fn apply(&self, expr: &Expr, view: View<'_>) -> String {
+    /// A conversion without more, by its letter.
+    pub fn of(letter: char) -> Self {
+        Self::parse(&format!("%{letter}"))
+    }
+
+    /// The value of `expr`, which was written as `text`, for an ad. `None` if the conversion cannot
+    /// show such a value: then the text around it is not shown either (HTCondor 25.14).
+    pub fn apply(&self, expr: &Expr, text: &str, view: View<'_>) -> Option<String> {
         let Some(conversion) = &self.conversion else {
-            return format!("{}{}", self.before, self.after);
+            return Some(format!("{}{}", self.before, self.after));
         };
-        match conversion.show(expr, view) {
-            Some(shown) => format!("{}{shown}{}", self.before, self.after),
-            None => String::new(),
-        }
+        let shown = conversion.show(expr, text, view)?;
+        Some(format!("{}{shown}{}", self.before, self.after))
+    }
+
+    /// How many places it takes at least.
+    pub fn width(&self) -> usize {
+        self.conversion.as_ref().map_or(0, |conversion| conversion.width)
+    }
+
+    /// Whether it shows numbers: they stand right in a column.
+    pub fn is_of_numbers(&self) -> bool {
+        self.conversion.as_ref().is_some_and(|conversion| !"svVr".contains(conversion.kind))
     }
 }
 
@@ -73,14 +91,16 @@ pub fn plain(value: &Value) -> String {
     }
 }
 
-/// A length of time (`%T`): `D+HH:MM:SS`.
-pub fn elapsed(value: &Value) -> String {
-    value.as_i64().map_or_else(|| plain(value), time::length)
+/// A length of time (`%T`), twelve places wide: `  0+00:01:15`.
+pub fn elapsed(value: &Value) -> Option<String> {
+    whole(value).map(|seconds| format!("{:>12}", time::length(seconds)))
 }
 
 /// A moment (`%Y`): `11/22 16:06`.
-pub fn moment(value: &Value, view: View<'_>) -> String {
-    value.as_i64().map_or_else(|| plain(value), |s| time::date(s, &view.moment.zone))
+pub fn moment(value: &Value, view: View<'_>) -> Option<String> {
+    let seconds = whole(value)?;
+    let before_all = || "    ???    ".to_owned();
+    Some(if seconds < 0 { before_all() } else { time::date(seconds, &view.moment.zone) })
 }
 
 impl Conversion {
@@ -88,6 +108,14 @@ impl Conversion {
     fn parse(text: &str) -> Option<(Self, &str)> {
         let flags: String = text.chars().take_while(|c| "-+ 0#".contains(*c)).collect();
         let text = &text[flags.len()..];
+        let has = |flag| flags.contains(flag);
+        let flags = Flags {
+            left: has('-'),
+            zero: has('0'),
+            plus: has('+'),
+            blank: has(' '),
+            alternate: has('#'),
+        };
         let (width, text) = number(text);
         let (precision, text) = match text.strip_prefix('.') {
             Some(text) => {
@@ -96,48 +124,66 @@ impl Conversion {
             }
             None => (None, text),
         };
-        let text = text.trim_start_matches(['l', 'h', 'q', 'j', 'z']);
-        let kind = text.chars().next().filter(|c| "diuxXofeEgGsvVrTYc".contains(*c))?;
-        let (left, zero, plus) = (flags.contains('-'), flags.contains('0'), flags.contains('+'));
+        let sizes = text.chars().take_while(|c| "lhqjz".contains(*c)).count();
+        let (long, text) = (text[..sizes].contains(['l', 'q', 'j', 'z']), &text[sizes..]);
+        let kind = text.chars().next().filter(|c| "diuxXofFeEgGsvVrTYc".contains(*c))?;
         let width = width.unwrap_or(0).min(MAX_WIDTH);
-        Some((Self { left, zero, plus, width, precision, kind }, &text[kind.len_utf8()..]))
+        Some((Self { flags, width, precision, long, kind }, &text[kind.len_utf8()..]))
     }
 
-    fn show(&self, expr: &Expr, view: View<'_>) -> Option<String> {
+    fn show(&self, expr: &Expr, text: &str, view: View<'_>) -> Option<String> {
         let value = view.eval(expr);
-        let text = match self.kind {
-            'd' | 'i' | 'u' => self.sign(whole(&value)?),
-            'x' => format!("{:x}", whole(&value)?),
-            'X' => format!("{:X}", whole(&value)?),
-            'o' => format!("{:o}", whole(&value)?),
-            'c' => char::from_u32(u32::try_from(value.as_i64()?).ok()?)?.to_string(),
-            'f' => format!("{:.*}", self.precision.unwrap_or(6), number_of(&value)?),
-            'e' | 'E' => exponent(number_of(&value)?, self.precision.unwrap_or(6), self.kind),
-            'g' | 'G' => general(number_of(&value)?, self.precision.unwrap_or(6)),
-            'r' => view.ad.get(&expr.to_string()).unwrap_or(expr).to_string(),
+        let precision = self.precision.unwrap_or(6);
+        let is_zero = whole(&value) == Some(0);
+        let prefix = |prefix| if self.flags.alternate && !is_zero { prefix } else { "" };
+        let shown = match self.kind {
+            'd' | 'i' => self.sign(whole(&value)?),
+            'u' => self.unsigned(whole(&value)?).to_string(),
+            'x' => format!("{}{:x}", prefix("0x"), self.unsigned(whole(&value)?)),
+            'X' => format!("{}{:X}", prefix("0X"), self.unsigned(whole(&value)?)),
+            'o' => format!("{}{:o}", prefix("0"), self.unsigned(whole(&value)?)),
+            'c' => character(whole(&value)?),
+            'f' | 'F' => format!("{:.precision$}", number_of(&value)?),
+            'e' | 'E' => exponent(number_of(&value)?, precision, self.kind),
+            'g' => general(number_of(&value)?, precision),
+            'G' => general(number_of(&value)?, precision).replace('e', "E"),
+            'r' => raw(expr, text, view),
             'V' => value.to_string(),
-            'T' => elapsed(&value),
-            'Y' => moment(&value, view),
-            's' if value.is_undefined() || value.is_error() => return None,
+            'T' => elapsed(&value)?,
+            'Y' => moment(&value, view)?,
+            's' => string(&value, text, view)?,
             _ => plain(&value),
         };
-        let text = match (self.kind, self.precision) {
-            ('s' | 'v' | 'V' | 'r', Some(most)) => text.chars().take(most).collect(),
-            _ => text,
+        let shown = match (self.kind, self.precision) {
+            ('s' | 'v' | 'V' | 'r', Some(most)) => shown.chars().take(most).collect(),
+            _ => shown,
         };
-        Some(self.pad(&text))
+        Some(self.pad(&shown))
     }
 
     fn sign(&self, n: i64) -> String {
-        if self.plus { format!("{n:+}") } else { n.to_string() }
+        match self.flags {
+            Flags { plus: true, .. } => format!("{n:+}"),
+            Flags { blank: true, .. } if n >= 0 => format!(" {n}"),
+            _ => n.to_string(),
+        }
+    }
+
+    /// A number as one without a sign, as C has it.
+    #[expect(clippy::cast_sign_loss, reason = "as C does")]
+    fn unsigned(&self, n: i64) -> u64 {
+        match i32::try_from(n) {
+            Ok(short) if !self.long => u64::from(short as u32),
+            _ => n as u64,
+        }
     }
 
     fn pad(&self, text: &str) -> String {
         let width = self.width;
-        if self.left {
+        if self.flags.left {
             return format!("{text:<width$}");
         }
-        if !self.zero || "svVrTYc".contains(self.kind) {
+        if !self.flags.zero || "svVrTYc".contains(self.kind) {
             return format!("{text:>width$}");
         }
         let (sign, digits) = match text.strip_prefix('-') {
@@ -145,6 +191,44 @@ impl Conversion {
             None => ("", text),
         };
         format!("{sign}{digits:0>w$}", w = width.saturating_sub(sign.len()))
+    }
+}
+
+/// What stands in the ad under a name; an expression as it is. `undefined` for an attribute that is
+/// not there.
+pub fn raw(expr: &Expr, text: &str, view: View<'_>) -> String {
+    match view.ad.get(text) {
+        Some(found) => found.to_string(),
+        None if is_name(text) => "undefined".to_owned(),
+        None => expr.to_string(),
+    }
+}
+
+/// Whether a text is the name of an attribute, of some ad.
+fn is_name(text: &str) -> bool {
+    let is_word = |word: &str| {
+        word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    let is_literal = ["true", "false", "undefined", "error"].iter();
+    text.split('.').all(is_word) && !is_literal.clone().any(|word| word.eq_ignore_ascii_case(text))
+}
+
+/// `%s`: a string; of an attribute that is something else what stands in the ad (HTCondor 25.14).
+fn string(value: &Value, text: &str, view: View<'_>) -> Option<String> {
+    match value.as_str() {
+        Some(string) => Some(string.to_owned()),
+        None => view.ad.get(text).map(ToString::to_string),
+    }
+}
+
+/// The character of a number's last byte; none is no character.
+fn character(n: i64) -> String {
+    let [byte, ..] = n.to_le_bytes();
+    match byte {
+        0 => String::new(),
+        byte if byte.is_ascii() => char::from(byte).to_string(),
+        _ => char::REPLACEMENT_CHARACTER.to_string(),
     }
 }
 
@@ -198,7 +282,7 @@ fn number(text: &str) -> (Option<usize>, &str) {
 }
 
 /// The escapes of C that shells leave to the program.
-fn unescape(text: &str) -> String {
+pub fn unescape(text: &str) -> String {
     let mut out = String::new();
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
@@ -253,17 +337,34 @@ mod tests {
             ("%V", "S", "\"abc\""),
             ("%v", "NoSuch", "undefined"),
             ("x%sy", "NoSuch", ""),
+            ("%s", "B", "true"),
+            ("%s", "E", "N + 1"),
+            ("%s", "N + 1", ""),
+            ("%s", "strcat(S,\"d\")", "abcd"),
+            ("%r", "N+1", "N + 1"),
+            ("%r", "MY.N", "undefined"),
+            ("%T", "S", ""),
+            ("%u", "-1", "4294967295"),
+            ("%lu", "-1", "18446744073709551615"),
+            ("%#x", "N", "0x2a"),
+            ("% d", "N", " 42"),
+            ("%c", "N", "*"),
+            ("%%", "N", "%%"),
+            ("%5%d", "N", "%5%d"),
+            ("%F", "X", "2.500000"),
             ("x%dy", "S", ""),
             ("%r", "E", "N + 1"),
             ("%v", "E", "43"),
-            ("%T", "T", "1+02:03:04"),
+            ("%T", "T", "  1+02:03:04"),
             ("%Y", "T", " 1/2  02:03"),
+            ("%Y", "-T", "    ???    "),
             ("100%% %d%%", "N", "100% 42%"),
             ("no conversion", "N", "no conversion"),
             ("%q", "N", "%q"),
         ] {
-            let shown =
-                Format::parse(format).apply(&attr.parse().unwrap(), View::new(&ad, &moment));
+            let format_read = Format::parse(format);
+            let shown = format_read.apply(&attr.parse().unwrap(), attr, View::new(&ad, &moment));
+            let shown = shown.unwrap_or_default();
             assert_eq!(shown, expected, "{format} of {attr}");
         }
     }

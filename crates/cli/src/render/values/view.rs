@@ -52,6 +52,12 @@ impl Moment {
         Self { target: Some(Arc::new(target)), ..self }
     }
 
+    /// The same reader, at another moment.
+    #[must_use]
+    pub fn at(self, now: i64) -> Self {
+        Self { target: self.target, paint: self.paint, ..Self::new(now, self.zone) }
+    }
+
     /// What expressions may know of the world.
     pub fn env(&self) -> &Env {
         &self.env

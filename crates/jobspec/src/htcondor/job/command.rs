@@ -93,16 +93,17 @@ impl Job<'_> {
         if let Some(interactive) = self.interactive.clone() {
             return self.set_interactive(&interactive);
         }
-        // Whoever submits the same description with `-interactive` too has made no typo.
-        for keyword in ["interactive_executable", "interactive_args"] {
-            self.text(keyword)?;
-        }
         if self.text("shell")?.is_some() {
             self.ad.set(attr::CMD, "/bin/sh");
             self.ad.set(attr::TRANSFER_EXECUTABLE, false);
             let size = self.checked_size_kib("/bin/sh", "/bin/sh")?;
             self.ad.set(attr::EXECUTABLE_SIZE, size);
             return Ok(());
+        }
+        // Whoever submits the same description with `-interactive` too has made no typo; of `shell`
+        // HTCondor 25.14 does not think so.
+        for keyword in ["interactive_executable", "interactive_args"] {
+            self.text(keyword)?;
         }
         let Some(path) = self.text("executable")? else {
             let error = Diagnostic::error("No 'executable' parameter was provided");

@@ -53,8 +53,8 @@ impl Job<'_> {
 
     fn set_steps(&mut self, growing: &Growing) -> Result<(), Diagnostic> {
         let Growing { attr, retry, increase, max, .. } = growing;
-        let steps = self.steps(growing)?;
         let by = self.word(increase)?;
+        let steps = self.steps(growing, by.is_some())?;
         // HTCondor 25.14 reads a most that stands alone only where the request is a whole number.
         let grows = !steps.is_empty() || by.is_some();
         let is_whole = self.ad.literal(attr).and_then(classad::Value::as_i64).is_some();
@@ -100,12 +100,18 @@ impl Job<'_> {
 
     /// What is asked for one after the other: sizes, each larger than the one before, or one
     /// expression.
-    fn steps(&self, growing: &Growing) -> Result<Vec<String>, Diagnostic> {
+    fn steps(&self, growing: &Growing, increases: bool) -> Result<Vec<String>, Diagnostic> {
         let asked = self.word(growing.keyword)?;
         let rest = asked.as_deref().and_then(|text| first_of_list(text, growing.unit_bytes));
+        let is_whole = self.ad.literal(growing.attr).and_then(classad::Value::as_i64).is_some();
         let (keyword, text) = match (rest, self.word(growing.retry)?) {
             (Some((_, rest)), _) => (growing.keyword, rest.to_owned()),
             (None, Some(text)) => (growing.retry, text),
+            (None, None) if increases || is_whole => match self.word(growing.max)? {
+                // HTCondor 25.14: several are no most, but what is asked for one after the other.
+                Some(several) if comma_items(&several).count() > 1 => (growing.max, several),
+                Some(_) | None => return Ok(Vec::new()),
+            },
             (None, None) => return Ok(Vec::new()),
         };
         let mut last = None;

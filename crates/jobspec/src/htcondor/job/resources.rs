@@ -3,7 +3,7 @@
 
 use model::attr;
 
-use super::{Job, unquoted};
+use super::Job;
 use crate::htcondor::keywords;
 use crate::language::evaluate;
 use model::diagnostic::Diagnostic;
@@ -161,7 +161,7 @@ impl Job<'_> {
         let image = match self.word("image_size")? {
             None => executable,
             Some(text) => {
-                let kib = size(unquoted(&text), KIB);
+                let kib = size(&text, KIB);
                 let place = self.place("image_size");
                 if kib.is_none() {
                     let message = format!("'{text}' is not valid for Image Size");

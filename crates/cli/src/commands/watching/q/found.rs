@@ -1,7 +1,7 @@
 //! What `q` asks, of whom, and what comes of it.
 
 use anyhow::Result;
-use classad::ClassAd;
+use classad::{ClassAd, Value};
 use client::Schedd;
 use client::site::me;
 use model::{UserName, attr};
@@ -36,8 +36,9 @@ pub(crate) struct Found {
 /// Whether the answer says who gave it, and counts.
 pub(crate) fn has_head(instead: Option<&Instead>) -> bool {
     match instead {
-        None | Some(Instead::Table(_)) => true,
-        Some(Instead::Ads(..) | Instead::Auto(..) | Instead::Printf(_)) => false,
+        None => true,
+        Some(Instead::Values(mask, _)) => mask.title || mask.summary,
+        Some(Instead::Ads(..)) => false,
     }
 }
 
@@ -114,6 +115,12 @@ pub(crate) fn advice(
 }
 
 impl Found {
+    /// When the schedd said it, if a file of its ads says so.
+    pub(crate) fn server_time(&self, args: &QArgs) -> Option<i64> {
+        args.jobads.as_ref()?;
+        self.jobs.first()?.literal(attr::SERVER_TIME).and_then(Value::as_i64)
+    }
+
     /// What is counted, as one ad.
     pub(crate) fn summary(&self, args: &QArgs, moment: &Moment) -> ClassAd {
         let me = me();

@@ -248,6 +248,14 @@ impl QueueSettings {
     pub fn changed(&self, edits: &[Edit]) -> Result<Self, Denied> {
         let mut new = self.clone();
         edits.iter().try_for_each(|edit| new.change(edit))?;
+        for edit in edits {
+            // What is said of a queue together is looked at together.
+            if let Object::Queue(name) = &edit.object
+                && let Some(queue) = new.queue(name).filter(|queue| queue.is("enabled"))
+            {
+                check_definition(queue)?;
+            }
+        }
         Ok(new)
     }
 
@@ -282,11 +290,7 @@ impl QueueSettings {
             (Object::Queue(name), change) => {
                 let known = self.queues.iter_mut().find(|(known, _)| known == name);
                 let (_, queue) = known.ok_or(Denied::UnknownQueue)?;
-                alter(Of::Queue, queue, change)?;
-                if queue.is("enabled") {
-                    check_definition(queue)?;
-                }
-                Ok(())
+                alter(Of::Queue, queue, change)
             }
         }
     }
@@ -473,9 +477,9 @@ fn combined(form: Form, before: Option<&str>, value: &str, adds: bool) -> Option
             (least..=most).contains(&after).then(|| after.to_string())
         }
         Form::Resources => {
-            let (before, by) = (amount(before.unwrap_or("0"))?, amount(value)?);
-            let after = if adds { before.checked_add(by)? } else { before.checked_sub(by)? };
-            Some(after.to_string())
+            let (had, by) = (amount(before.unwrap_or("0"))?, amount(value)?);
+            let after = if adds { had.checked_add(by)? } else { had.checked_sub(by)? };
+            Some(written(after, before.unwrap_or(value), value))
         }
         Form::Text => match (adds, before) {
             (true, before) => Some(before.unwrap_or_default().to_owned() + value),
@@ -487,6 +491,19 @@ fn combined(form: Form, before: Option<&str>, value: &str, adds: bool) -> Option
         | Form::NodeState
         | Form::ResourceType
         | Form::Flags => adds.then(|| value.to_owned()),
+    }
+}
+
+/// An amount as two others are written: a time, a size in their unit or in KiB, or a number.
+fn written(amount: u64, one: &str, other: &str) -> String {
+    if one.contains(':') || other.contains(':') {
+        return format!("{:02}:{:02}:{:02}", amount / 3600, amount / 60 % 60, amount % 60);
+    }
+    let unit = |text: &str| text.trim_start_matches(|c: char| c.is_ascii_digit()).to_owned();
+    let own = super::amount(&format!("1{}", unit(one))).filter(|_| unit(one) == unit(other));
+    match own {
+        Some(size) => format!("{}{}", amount.div_ceil(size), unit(one)),
+        None => format!("{}kb", amount.div_ceil(1024)),
     }
 }
 
@@ -535,6 +552,36 @@ mod tests {
             fewer.changed(&[queue("small", Change::Delete)]).unwrap(),
             QueueSettings::default()
         );
+    }
+
+    #[test]
+    fn what_is_said_of_a_queue_in_one_line_is_looked_at_together() {
+        let edits = [
+            queue("rt", Change::Create),
+            queue("rt", set("enabled", "t")),
+            queue("rt", set("queue_type", "r")),
+            queue("rt", set("route_destinations", "workq")),
+        ];
+        let made = QueueSettings::default().changed(&edits).unwrap();
+        assert!(made.queue("rt").unwrap().is("enabled"));
+        let unset = queue("rt", Change::Unset { name: "route_destinations".to_owned() });
+        assert_eq!(made.changed(&[unset]), Err(Denied::Incomplete));
+    }
+
+    #[test]
+    fn amounts_are_added_and_taken_away_in_their_own_words() {
+        for (before, value, adds, expected) in [
+            (None, "00:00:10", true, "00:00:10"),
+            (Some("01:00:00"), "00:30:00", true, "01:30:00"),
+            (Some("01:00:00"), "00:30:00", false, "00:30:00"),
+            (Some("2gb"), "1gb", true, "3gb"),
+            (Some("2gb"), "512mb", false, "1572864kb"),
+            (Some("4"), "2", true, "6"),
+        ] {
+            let after = combined(Form::Resources, before, value, adds);
+            assert_eq!(after.as_deref(), Some(expected), "{before:?} {value}");
+        }
+        assert_eq!(combined(Form::Resources, Some("1"), "2", false), None);
     }
 
     #[test]

@@ -5,9 +5,9 @@
 mod custom;
 mod language;
 mod names;
+mod print;
 mod scheduler;
 
-use std::fmt::Write as _;
 use std::io::{self, BufRead, IsTerminal};
 
 use classad::Expr;
@@ -17,7 +17,7 @@ use model::queues::{Change, Denied, Edit, Form, KNOWN, Object, Of, QueueSettings
 use model::{JobStatus, attr};
 use proto::client::{Arrange, Query, Select};
 
-use self::language::{Assign, Directive, ObjectKind, Operation, Wrong};
+use self::language::{Assign, Directive, Names, ObjectKind, Operation, Wrong};
 use super::acting::usage_of;
 use super::counting::Loads;
 use super::placing::denied;
@@ -27,7 +27,7 @@ use crate::render::pbs::listed::{self, Listed, What};
 use crate::render::pbs::{Here, nodes, queues};
 
 const HELP: &str = "General syntax: operation object [names] [attribute OP value, ...]
-  operations  create, delete, set, unset, list, print, help, quit
+  operations  create, delete, set, unset, list, print, active, help, quit
   objects     server, queue, node, resource, sched
   OP          =, +=, -=
 Any beginning of an operation or an object will do.
@@ -62,6 +62,31 @@ struct Manager<'a> {
     here: &'a Here,
     line: &'a Line,
     schedd: Schedd,
+    /// What is meant where nothing is named.
+    active_queues: Option<Vec<String>>,
+    active_nodes: Option<Vec<String>>,
+}
+
+/// Objects that are meant.
+enum Meant {
+    All,
+    These(Vec<String>),
+}
+
+impl Meant {
+    fn has(&self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::These(names) => names.iter().any(|known| known == name),
+        }
+    }
+
+    fn names(&self) -> &[String] {
+        match self {
+            Self::All => &[],
+            Self::These(names) => names,
+        }
+    }
 }
 
 /// After a line.
@@ -72,7 +97,7 @@ enum Next {
 
 impl<'a> Manager<'a> {
     fn new(here: &'a Here, line: &'a Line) -> Result<Self, u8> {
-        Ok(Self { here, line, schedd: here.connect()? })
+        Ok(Self { here, line, schedd: here.connect()?, active_queues: None, active_nodes: None })
     }
 
     /// All lines of standard input; the exit code of the last that failed.
@@ -104,13 +129,16 @@ impl<'a> Manager<'a> {
             {
                 return exit;
             }
-            match self.obey(&std::mem::take(&mut whole)) {
-                Ok(Next::More) => {}
-                Ok(Next::Quit) => return exit,
-                Err(wrong) => {
-                    exit = wrong;
-                    if self.line.has('a') {
-                        return exit;
+            let whole = std::mem::take(&mut whole);
+            for command in language::commands(&whole) {
+                match self.obey(command) {
+                    Ok(Next::More) => {}
+                    Ok(Next::Quit) => return exit,
+                    Err(wrong) => {
+                        exit = wrong;
+                        if self.line.has('a') {
+                            return exit;
+                        }
                     }
                 }
             }
@@ -137,7 +165,8 @@ impl<'a> Manager<'a> {
             | Operation::Set
             | Operation::Unset
             | Operation::List
-            | Operation::Print => self.object(line, &directive)?,
+            | Operation::Print
+            | Operation::Active => self.object(line, &directive)?,
         }
         Ok(Next::More)
     }
@@ -156,6 +185,10 @@ impl<'a> Manager<'a> {
                 ));
                 code::USAGE
             }
+            Wrong::NoObject => {
+                self.say("qmgr: No object type given");
+                code::USAGE
+            }
             Wrong::Syntax(place) => {
                 let blanks = " ".repeat(place.saturating_sub(1));
                 self.say(format_args!("qmgr: Syntax error\n{line}\n{blanks}^"));
@@ -170,16 +203,91 @@ impl<'a> Manager<'a> {
             ObjectKind::Sched => return self.scheduler(line, directive),
             ObjectKind::Missing(name) => return self.missing(name, directive),
         };
+        let other = |server: &&String| {
+            !["default", "active"].contains(&server.as_str()) && !self.here.is_server(server)
+        };
+        if let Some(other) = directive.servers.iter().find(other) {
+            self.say(format_args!("qmgr: cannot connect to server {other} (errno=15008)"));
+            return Err(code::FAILED);
+        }
+        if directive.operation == Operation::Active {
+            return self.activate(line, of, directive);
+        }
+        let Some(meant) = self.meant(of, directive) else { return Ok(()) };
         match directive.operation {
-            Operation::List => self.list(of, directive),
-            Operation::Print => self.print(of, directive),
+            Operation::List => self.list(of, directive, &meant),
+            Operation::Print => self.print(of, directive, &meant),
             Operation::Create
             | Operation::Delete
             | Operation::Set
             | Operation::Unset
+            | Operation::Active
             | Operation::Quit
-            | Operation::Help => self.change(line, of, directive),
+            | Operation::Help => self.change(line, of, directive, &meant),
         }
+    }
+
+    /// The objects that a line means; none, which is told, if it names none and none are active.
+    fn meant(&self, of: Of, directive: &Directive) -> Option<Meant> {
+        let (active, kind) = match (&directive.names, of) {
+            (Names::These(names), _) => return Some(Meant::These(names.clone())),
+            (Names::All, _) | (Names::Active, Of::Server) => return Some(Meant::All),
+            // A resource has to be named to be changed.
+            (Names::Active, Of::Resource) => {
+                let shows = matches!(directive.operation, Operation::List | Operation::Print);
+                let no_name = || Meant::These(vec![String::new()]);
+                return Some(if shows { Meant::All } else { no_name() });
+            }
+            (Names::Active, Of::Queue) => (&self.active_queues, "Queues"),
+            (Names::Active, Of::Node) => (&self.active_nodes, "Nodes"),
+        };
+        if active.is_none() {
+            self.say(format_args!("No Active {kind}, nothing done."));
+        }
+        active.clone().map(Meant::These)
+    }
+
+    /// Sets what later lines mean that name nothing, or shows it.
+    fn activate(&mut self, line: &str, of: Of, directive: &Directive) -> Result<(), u8> {
+        if !directive.attributes.is_empty() {
+            return Err(self.wrong(line, &Wrong::Syntax(line.len())));
+        }
+        let known: Vec<String> = match of {
+            Of::Server => Vec::new(),
+            Of::Queue => self.settings()?.queues.into_iter().map(|(name, _)| name).collect(),
+            Of::Node => self.node_names()?,
+            Of::Resource => return Err(code::FAILED),
+        };
+        let (kind, one) = match of {
+            Of::Node => ("nodes", "Node"),
+            _ => ("queues", "Queue"),
+        };
+        let names = match &directive.names {
+            Names::These(names) => names.clone(),
+            Names::All => known.clone(),
+            Names::Active if of == Of::Server => {
+                return self.here.print(&format!("Active servers:\n{}\n", self.here.server));
+            }
+            Names::Active => {
+                let active = if of == Of::Node { &self.active_nodes } else { &self.active_queues };
+                let names = active.iter().flatten();
+                let lines = names.map(|name| format!("{name}@{}\n", self.here.server));
+                let text = lines.fold(format!("Active {kind}:\n"), |text, line| text + &line);
+                return self.here.print(&text);
+            }
+        };
+        if of == Of::Server {
+            return Ok(());
+        }
+        if let Some(missing) = names.iter().find(|name| !known.contains(name)) {
+            self.say(format_args!("{one} does not exist: {missing}."));
+            return Err(code::FAILED);
+        }
+        match of {
+            Of::Node => self.active_nodes = Some(names),
+            _ => self.active_queues = Some(names),
+        }
+        Ok(())
     }
 
     /// What there is none of is shown as nothing, and cannot be made.
@@ -190,7 +298,7 @@ impl<'a> Manager<'a> {
             self.say(format_args!("qmgr: {what} is not supported yet: there are no hooks"));
             return Err(code::NOT_SUPPORTED);
         }
-        let Some(name) = directive.names.first() else { return Ok(()) };
+        let Some(name) = directive.names.these().first() else { return Ok(()) };
         self.say(format_args!(
             "qmgr obj={name} svr=default: hook not found\nqmgr: Error ({HOOK_ERROR}) returned from server"
         ));
@@ -200,7 +308,7 @@ impl<'a> Manager<'a> {
     /// The one scheduler: whether it starts jobs is the server's `scheduling`.
     fn scheduler(&mut self, line: &str, directive: &Directive) -> Result<(), u8> {
         const SCHEDULING: &str = "scheduling";
-        if let Some(other) = directive.names.iter().find(|name| *name != scheduler::NAME) {
+        if let Some(other) = directive.names.these().iter().find(|name| *name != scheduler::NAME) {
             return self.told(other, &Denied::UnknownScheduler);
         }
         match directive.operation {
@@ -212,13 +320,13 @@ impl<'a> Manager<'a> {
             Operation::Set | Operation::Unset
                 if directive.attributes.iter().all(|(name, ..)| name == SCHEDULING) =>
             {
-                let of_server = Directive { names: Vec::new(), ..directive.clone() };
-                self.change(line, Of::Server, &of_server)
+                self.change(line, Of::Server, directive, &Meant::All)
             }
             Operation::Create
             | Operation::Delete
             | Operation::Set
             | Operation::Unset
+            | Operation::Active
             | Operation::Quit
             | Operation::Help => {
                 let why = "there is one matchmaker; see updraft config_val";
@@ -232,19 +340,27 @@ impl<'a> Manager<'a> {
         self.schedd.queues().map_err(|error| self.here.cannot_connect(&error))
     }
 
-    fn change(&mut self, line: &str, of: Of, directive: &Directive) -> Result<(), u8> {
+    fn change(
+        &mut self,
+        line: &str,
+        of: Of,
+        directive: &Directive,
+        meant: &Meant,
+    ) -> Result<(), u8> {
         let settings = self.settings()?;
         let changes = self.changes(line, of, directive, &settings)?;
         if self.line.has('n') {
             return Ok(());
         }
         let nodes = if of == Of::Node { self.node_names()? } else { Vec::new() };
-        let names: Vec<String> = match (of, directive.names.is_empty()) {
+        let names: Vec<String> = match (of, meant) {
             (Of::Server, _) => vec![String::new()],
-            (_, false) => directive.names.clone(),
-            (Of::Queue, true) => settings.queues.iter().map(|(name, _)| name.clone()).collect(),
-            (Of::Node, true) => nodes.clone(),
-            (Of::Resource, true) => settings.resources.keys().cloned().collect(),
+            (_, Meant::These(names)) => names.clone(),
+            (Of::Queue, Meant::All) => {
+                settings.queues.iter().map(|(name, _)| name.clone()).collect()
+            }
+            (Of::Node, Meant::All) => nodes.clone(),
+            (Of::Resource, Meant::All) => settings.resources.keys().cloned().collect(),
         };
         if changes.iter().any(custom::is_of_machines) && of == Of::Node {
             custom::check_machines(self.here, &names)?;
@@ -259,6 +375,10 @@ impl<'a> Manager<'a> {
             };
             if of == Of::Node && !nodes.contains(&name) {
                 result = self.told(&name, &Denied::UnknownNode);
+                continue;
+            }
+            if of == Of::Resource && changes.contains(&Change::Create) && custom::is_taken(&name) {
+                result = self.told(&name, &Denied::BadValue);
                 continue;
             }
             let mut edits = Vec::new();
@@ -288,8 +408,13 @@ impl<'a> Manager<'a> {
     /// one.
     fn is_state(&mut self, node: &str, change: &Change) -> Result<bool, u8> {
         let is_offline = match change {
-            Change::Set { name, value } if name == "state" && value == "offline" => true,
+            Change::Set { name, value } | Change::Add { name, value }
+                if name == "state" && value == "offline" =>
+            {
+                true
+            }
             Change::Set { name, value } if name == "state" && value == "free" => false,
+            Change::Remove { name, value } if name == "state" && value == "offline" => false,
             Change::Unset { name } if name == "state" => false,
             Change::Create
             | Change::Delete
@@ -353,13 +478,14 @@ impl<'a> Manager<'a> {
         match directive.operation {
             Operation::Create => changes.push(Change::Create),
             Operation::Delete => changes.push(Change::Delete),
-            Operation::Set if directive.attributes.is_empty() => {
+            Operation::Set | Operation::Unset if directive.attributes.is_empty() => {
                 return Err(self.wrong(line, &Wrong::Syntax(line.len())));
             }
             Operation::Set
             | Operation::Unset
             | Operation::List
             | Operation::Print
+            | Operation::Active
             | Operation::Quit
             | Operation::Help => {}
         }
@@ -425,7 +551,7 @@ impl<'a> Manager<'a> {
         super::pbsnodes::look(self.here)
     }
 
-    fn list(&mut self, of: Of, directive: &Directive) -> Result<(), u8> {
+    fn list(&mut self, of: Of, directive: &Directive, meant: &Meant) -> Result<(), u8> {
         let settings = self.settings()?;
         let here = self.here;
         let listed: Vec<Listed> = match of {
@@ -443,7 +569,7 @@ impl<'a> Manager<'a> {
                 all.map(|(name, resource)| queues::resource(name, resource)).collect()
             }
         };
-        let (wanted, result) = self.wanted(of, directive, listed);
+        let (wanted, result) = self.wanted(of, directive, meant, listed);
         let what = match of {
             Of::Server => What::MANAGED_SERVER,
             Of::Queue => What::MANAGED_QUEUE,
@@ -459,10 +585,11 @@ impl<'a> Manager<'a> {
         &self,
         of: Of,
         directive: &Directive,
+        meant: &Meant,
         all: Vec<Listed>,
     ) -> (Vec<Listed>, Result<(), u8>) {
         let mut result = Ok(());
-        for name in &directive.names {
+        for name in meant.names() {
             if !all.iter().any(|one| one.name == *name) && of != Of::Server {
                 let denied = match of {
                     Of::Node => Denied::UnknownNode,
@@ -472,98 +599,11 @@ impl<'a> Manager<'a> {
                 result = self.told(name, &denied);
             }
         }
-        let named =
-            |one: &Listed| directive.names.is_empty() || directive.names.contains(&one.name);
         let mut wanted: Vec<Listed> =
-            all.into_iter().filter(|one| of == Of::Server || named(one)).collect();
-        if !directive.attributes.is_empty() {
-            for one in &mut wanted {
-                one.attributes.retain(|shown| {
-                    directive.attributes.iter().any(|(name, _, _)| *name == shown.name)
-                });
-            }
+            all.into_iter().filter(|one| of == Of::Server || meant.has(&one.name)).collect();
+        for one in &mut wanted {
+            one.attributes = directive.shown(std::mem::take(&mut one.attributes));
         }
         (wanted, result)
-    }
-
-    fn print(&mut self, of: Of, directive: &Directive) -> Result<(), u8> {
-        let settings = self.settings()?;
-        let is_named = |name: &String| directive.names.is_empty() || directive.names.contains(name);
-        let missing = directive.names.iter().find_map(|name| match of {
-            Of::Queue => settings.queue(name).is_none().then_some((name, Denied::UnknownQueue)),
-            Of::Resource => {
-                let is_missing = !settings.resources.contains_key(name);
-                is_missing.then_some((name, Denied::UnknownResource))
-            }
-            Of::Server | Of::Node => None,
-        });
-        if let Some((name, denied)) = missing {
-            return self.told(name, &denied);
-        }
-        let mut out = String::new();
-        if of == Of::Resource || of == Of::Server && !settings.resources.is_empty() {
-            out += "#\n# Create resources and set their properties.\n#\n";
-            for (name, resource) in settings.resources.iter().filter(|(name, _)| is_named(name)) {
-                let head = format!("#\n# Create and define resource {name}\n#\n");
-                let _ = writeln!(out, "{head}create resource {name}");
-                put_set(&mut out, Of::Resource, &format!("resource {name}"), resource);
-            }
-        }
-        if of == Of::Server || of == Of::Queue {
-            out += "#\n# Create queues and set their attributes.\n#\n";
-            for (name, queue) in settings.queues.iter().filter(|(name, _)| is_named(name)) {
-                let _ =
-                    write!(out, "#\n# Create and define queue {name}\n#\ncreate queue {name}\n");
-                let queue = queues::with_flags(queue);
-                put_set(&mut out, Of::Queue, &format!("queue {name}"), &queue);
-            }
-        }
-        if of == Of::Server {
-            out += "#\n# Set server attributes.\n#\n";
-            put_set(&mut out, Of::Server, "server", &settings.server);
-        }
-        if of == Of::Node {
-            out += "#\n# Set node attributes.\n#\n";
-            for (name, node) in settings.nodes.iter().filter(|(name, _)| is_named(name)) {
-                put_set(&mut out, Of::Node, &format!("node {name}"), node);
-            }
-        }
-        self.here.print(&out)
-    }
-}
-
-/// The lines that would set these attributes.
-fn put_set(out: &mut String, of: Of, object: &str, attributes: &model::queues::Attributes) {
-    for known in KNOWN.iter().filter(|known| known.of == of) {
-        if known.form == Form::Resources {
-            for (resource, value) in attributes.resources(known.name) {
-                let _ = writeln!(out, "set {object} {}.{resource} = {value}", known.name);
-            }
-            continue;
-        }
-        let Some(value) = attributes.get(known.name) else { continue };
-        let parts: Vec<String> = match known.form {
-            Form::Words => attributes.words(known.name).map(str::to_owned).collect(),
-            Form::Limits => {
-                let limits = attributes.limits(known.name).0;
-                let one = |limit| model::queues::Limits(vec![limit]).to_string();
-                limits.into_iter().map(one).collect()
-            }
-            Form::Truth
-            | Form::Number(..)
-            | Form::Text
-            | Form::Resources
-            | Form::QueueType
-            | Form::QueueName
-            | Form::NodeState
-            | Form::ResourceType
-            | Form::Flags => vec![value.to_owned()],
-        };
-        for (nth, part) in parts.iter().enumerate() {
-            let operator = if nth == 0 { "=" } else { "+=" };
-            let is_plain = !part.contains([' ', ',', '"', '=']) || known.form == Form::Limits;
-            let part = if is_plain { part.clone() } else { format!("\"{part}\"") };
-            let _ = writeln!(out, "set {object} {} {operator} {part}", known.name);
-        }
     }
 }

@@ -50,6 +50,11 @@ pub(super) fn check_machines(here: &Here, names: &[String]) -> Result<(), u8> {
     }
 }
 
+/// Whether everybody has a resource of this name; accelerators there are where managers name them.
+pub(super) fn is_taken(name: &str) -> bool {
+    is_known_resource(name) && name != "naccelerators"
+}
+
 /// Whether the server or a node can be said to have so much of a resource; the exit code and why
 /// not.
 pub(super) fn check(of: Of, name: &str, settings: &QueueSettings) -> Result<(), (u8, String)> {

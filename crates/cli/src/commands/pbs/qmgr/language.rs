@@ -2,6 +2,8 @@
 
 use model::queues::Of;
 
+use super::names;
+
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
@@ -11,6 +13,8 @@ pub(super) enum Operation {
     Unset,
     List,
     Print,
+    /// What later lines mean that name nothing.
+    Active,
     Quit,
     Help,
 }
@@ -36,13 +40,34 @@ pub(super) enum Assign {
 /// An attribute, with its value if the operation sets one, and where it begins in the line.
 pub(super) type Attribute = (String, Option<(Assign, String)>, usize);
 
+/// Which objects a line means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Names {
+    /// It names none.
+    Active,
+    /// `@default`: those of a server.
+    All,
+    These(Vec<String>),
+}
+
+impl Names {
+    /// Those that are named.
+    pub(super) fn these(&self) -> &[String] {
+        match self {
+            Self::Active | Self::All => &[],
+            Self::These(names) => names,
+        }
+    }
+}
+
 /// A line that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Directive {
     pub(super) operation: Operation,
     pub(super) object: ObjectKind,
-    /// All, if there are none.
-    pub(super) names: Vec<String>,
+    pub(super) names: Names,
+    /// The servers that are named behind `@`.
+    pub(super) servers: Vec<String>,
     pub(super) attributes: Vec<Attribute>,
 }
 
@@ -51,26 +76,30 @@ pub(super) struct Directive {
 pub(super) enum Wrong {
     Operation(String),
     Object(String),
+    NoObject,
     /// At this character of the line.
     Syntax(usize),
 }
 
-const OPERATIONS: [(&str, Operation); 9] = [
+const OPERATIONS: [(&str, Operation); 10] = [
     ("create", Operation::Create),
     ("delete", Operation::Delete),
     ("set", Operation::Set),
     ("unset", Operation::Unset),
     ("list", Operation::List),
     ("print", Operation::Print),
+    ("active", Operation::Active),
     ("quit", Operation::Quit),
     ("exit", Operation::Quit),
     ("help", Operation::Help),
 ];
 
-const OBJECTS: [(&str, ObjectKind); 7] = [
+const OBJECTS: [(&str, ObjectKind); 9] = [
     ("server", ObjectKind::Attributed(Of::Server)),
     ("queue", ObjectKind::Attributed(Of::Queue)),
+    ("queues", ObjectKind::Attributed(Of::Queue)),
     ("node", ObjectKind::Attributed(Of::Node)),
+    ("nodes", ObjectKind::Attributed(Of::Node)),
     ("sched", ObjectKind::Sched),
     ("hook", ObjectKind::Missing("hook")),
     ("pbshook", ObjectKind::Missing("pbshook")),
@@ -89,24 +118,62 @@ pub(super) fn read(line: &str) -> Result<Option<Directive>, Wrong> {
     let mut directive = Directive {
         operation,
         object: ObjectKind::Attributed(Of::Server),
-        names: Vec::new(),
+        names: Names::Active,
+        servers: Vec::new(),
         attributes: Vec::new(),
     };
     if matches!(operation, Operation::Quit | Operation::Help) {
         return Ok(Some(directive));
     }
-    let Some(word) = text.word() else { return Err(Wrong::Syntax(line.len())) };
+    let Some(word) = text.word() else { return Err(Wrong::NoObject) };
     directive.object = beginning(&OBJECTS, word).ok_or_else(|| Wrong::Object(word.to_owned()))?;
-    if !text.is_assignment_next() || matches!(operation, Operation::Create | Operation::Delete) {
-        let is_unset_of_server =
-            operation == Operation::Unset && directive.object == ObjectKind::Attributed(Of::Server);
-        if !is_unset_of_server && let Some(names) = text.word() {
-            let named = names.split(',').map(|name| name.split('@').next().unwrap_or_default());
-            directive.names = named.filter(|name| !name.is_empty()).map(str::to_owned).collect();
-        }
+    if !text.is_attribute_next(directive.object) || matches!(operation, Operation::Create) {
+        directive.take_names(text.word());
     }
     directive.attributes = text.attributes()?;
     Ok(Some(directive))
+}
+
+impl Directive {
+    /// `a,b@server`, and `@server`.
+    fn take_names(&mut self, word: Option<&str>) {
+        let Some(word) = word else { return };
+        let parts = word.split(',').map(|name| name.split_once('@').unwrap_or((name, "")));
+        let (names, servers): (Vec<&str>, Vec<&str>) = parts.unzip();
+        let owned = |words: Vec<&str>| -> Vec<String> {
+            words.into_iter().filter(|word| !word.is_empty()).map(str::to_owned).collect()
+        };
+        self.names = match names.contains(&"") {
+            true => Names::All,
+            false => Names::These(owned(names)),
+        };
+        self.servers = owned(servers);
+    }
+}
+
+/// The commands of a line: `;` stands between them, and behind a `#` nothing is meant, unless they
+/// are in quotes.
+pub(super) fn commands(line: &str) -> Vec<&str> {
+    let mut all = Vec::new();
+    let (mut begin, mut quote, mut is_behind_blank) = (0, None, true);
+    for (at, c) in line.char_indices() {
+        match (quote, c) {
+            (None, ';') => {
+                all.push(&line[begin..at]);
+                begin = at + 1;
+            }
+            (None, '#') if is_behind_blank => {
+                all.push(&line[begin..at]);
+                return all;
+            }
+            (None, '"' | '\'') => quote = Some(c),
+            (Some(open), _) if open == c => quote = None,
+            (None | Some(_), _) => {}
+        }
+        is_behind_blank = c.is_whitespace() || c == ';';
+    }
+    all.push(&line[begin..]);
+    all
 }
 
 /// What a word begins, if it is one of these: `s` is `set`, and `server`.
@@ -137,11 +204,19 @@ impl<'a> Reader<'a> {
         Some(word)
     }
 
-    /// Whether `NAME =` follows: then the server is meant.
-    fn is_assignment_next(&mut self) -> bool {
+    /// Whether no name follows but an attribute of these objects: `NAME =`, or one that is known.
+    fn is_attribute_next(&mut self, object: ObjectKind) -> bool {
         self.skip_blanks();
-        let (_, behind) = name_of(self.rest());
-        operator(behind.trim_start()).is_some()
+        let (name, behind) = name_of(self.rest());
+        let is_assigned = operator(behind.trim_start()).is_some();
+        let is_whole = behind.is_empty() || behind.starts_with([',', ' ', '\t']);
+        let is_known = match object {
+            ObjectKind::Attributed(Of::Resource) | ObjectKind::Sched | ObjectKind::Missing(_) => {
+                false
+            }
+            ObjectKind::Attributed(of) => is_whole && names::is_attribute(of, name),
+        };
+        is_assigned || is_known
     }
 
     fn attributes(&mut self) -> Result<Vec<Attribute>, Wrong> {
@@ -216,9 +291,17 @@ fn operator(text: &str) -> Option<(Assign, usize)> {
 mod tests {
     use super::*;
 
+    fn these(names: &[&str]) -> Names {
+        Names::These(names.iter().map(|name| (*name).to_owned()).collect())
+    }
+
     fn check(line: &str, names: &[&str], attributes: &[(&str, &str)]) {
+        check_of(line, &these(names), attributes);
+    }
+
+    fn check_of(line: &str, names: &Names, attributes: &[(&str, &str)]) {
         let directive = read(line).unwrap().unwrap();
-        assert_eq!(directive.names, names, "{line}");
+        assert_eq!(directive.names, *names, "{line}");
         let found: Vec<(String, String)> = directive
             .attributes
             .into_iter()
@@ -237,7 +320,8 @@ mod tests {
             &["a"],
             &[("resources_max.ncpus", "2"), ("started", "t")],
         );
-        check("set server scheduling=false", &[], &[("scheduling", "false")]);
+        let none = Names::Active;
+        check_of("set server scheduling=false", &none, &[("scheduling", "false")]);
         check(
             "create queue q queue_type=e,enabled=t",
             &["q"],
@@ -250,9 +334,16 @@ mod tests {
             &[("max_run", "[u:PBS_GENERIC=2],[o:PBS_ALL=3]")],
         );
         check("unset queue q max_run, comment", &["q"], &[("max_run", ""), ("comment", "")]);
-        check("unset server comment", &[], &[("comment", "")]);
-        check("list queue", &[], &[]);
-        check("list queue @default", &[], &[]);
+        check_of("unset server comment", &none, &[("comment", "")]);
+        check_of("p s default_queue", &none, &[("default_queue", "")]);
+        check_of("list server scheduling, comment", &none, &[("scheduling", ""), ("comment", "")]);
+        check("list server default", &["default"], &[]);
+        check_of("list queue enabled", &none, &[("enabled", "")]);
+        check("list queue workq enabled", &["workq"], &[("enabled", "")]);
+        check_of("list queues", &none, &[]);
+        check_of("list queue @default", &Names::All, &[]);
+        check_of("print nodes @default", &Names::All, &[]);
+        check("active queue a@default", &["a"], &[]);
         let less = read("set queue q acl_users -= bob").unwrap().unwrap();
         assert_eq!(less.attributes[0].1, Some((Assign::Remove, "bob".to_owned())));
     }
@@ -261,9 +352,24 @@ mod tests {
     fn what_is_no_directive_is_said() {
         assert_eq!(read("bogus"), Err(Wrong::Operation("bogus".to_owned())));
         assert_eq!(read("set foo"), Err(Wrong::Object("foo".to_owned())));
-        assert_eq!(read("set"), Err(Wrong::Syntax(3)));
+        assert_eq!(read("set"), Err(Wrong::NoObject));
         assert_eq!(read("set queue q a=\"x"), Err(Wrong::Syntax(16)));
         assert_eq!(read(" # set"), Ok(None));
         assert_eq!(read(""), Ok(None));
+    }
+
+    #[test]
+    fn a_line_may_have_several_commands_and_a_comment() {
+        for (line, expected) in [
+            ("set server a=1", &["set server a=1"][..]),
+            ("a; b ;c", &["a", " b ", "c"]),
+            ("set server comment = \"a;b # c\"; d", &["set server comment = \"a;b # c\"", " d"]),
+            ("a # b; c", &["a "]),
+            ("a#b", &["a#b"]),
+            ("# all", &[""]),
+            ("", &[""]),
+        ] {
+            assert_eq!(commands(line), expected, "{line}");
+        }
     }
 }

@@ -1,21 +1,38 @@
 //! The attributes that OpenPBS 23.06 has and that mean nothing here: they are refused by name, and
 //! not taken for typing errors. Which ones mean something is said by `model::queues`.
 
-use model::queues::Of;
+use model::queues::{KNOWN, Of};
 
-/// What to do in place of setting it, if anything.
-pub(super) fn instead(of: Of, name: &str) -> Option<&'static str> {
-    let all: &[&str] = match of {
+/// Whether OpenPBS's objects of this kind have an attribute of this name.
+pub(super) fn is_attribute(of: Of, name: &str) -> bool {
+    let name = name.split('.').next().unwrap_or_default();
+    names(of).contains(&name) || KNOWN.iter().any(|known| known.of == of && known.name == name)
+}
+
+/// Those that mean nothing here.
+const fn names(of: Of) -> &'static [&'static str] {
+    match of {
         Of::Server => &SERVER,
         Of::Queue => &QUEUE,
         Of::Node => &NODE,
         Of::Resource => &[],
-    };
-    if !all.contains(&name) {
+    }
+}
+
+/// What to do in place of setting it, if anything.
+pub(super) fn instead(of: Of, name: &str) -> Option<&'static str> {
+    if !names(of).contains(&name) {
         return None;
     }
     Some(match name {
         "max_running" | "max_user_run" | "max_group_run" | "max_run_soft" => "say max_run",
+        "max_run_res" | "max_run_res_soft" | "max_user_res" | "max_group_res"
+        | "max_user_res_soft" | "max_group_res_soft" | "max_queued_res" => {
+            "limits are of how many jobs run or wait: say max_run or max_queued, or have a resource of your own"
+        }
+        "kill_delay" | "resend_term_delay" => {
+            "how long a job has between SIGTERM and SIGKILL its machine's configuration says"
+        }
         "max_queuable" | "queued_jobs_threshold" => "say max_queued",
         "acl_groups" | "acl_group_enable" => "say acl_users",
         "hasnodes" | "total_jobs" | "state_count" | "resources_assigned" | "server_state"

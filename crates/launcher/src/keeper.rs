@@ -296,7 +296,7 @@ impl Keeper {
         }
         run.phase = run.phase_of_turn(before_boot_ms);
         match self.spawn_current(&run) {
-            Ok(pid) if tree::process(pid).is_some_and(|process| !process.executed) => {
+            Ok(pid) if !tree::has_executed(|| tree::process(pid)) => {
                 run.current = Current::Alive { pid };
                 self.run = Some(run);
                 self.killed_before_it_executed();

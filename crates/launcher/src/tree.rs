@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::ffi::c_int;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::thread;
+use std::time::Duration;
 
 use crate::record::ProcessId;
 use crate::sys;
@@ -39,6 +41,27 @@ const FORKED_ONLY: u64 = 0x40;
 /// The process with this number now.
 pub(crate) fn process(pid: u32) -> Option<Process> {
     parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// How often and for how long is looked whether a child has executed, or has ended: a second in
+/// all, which only a machine takes that stands still.
+const LOOKS: u32 = 10_000;
+const LOOK_EVERY: Duration = Duration::from_micros(100);
+
+/// Whether a child has begun its program, for whose memory its parent was kept waiting. The kernel
+/// lets the parent go on when that is there, and takes note of the program a little later; of one
+/// that was killed before it is seen a little later, too, that it has ended.
+pub(crate) fn has_executed(mut look: impl FnMut() -> Option<Process>) -> bool {
+    for _ in 0..LOOKS {
+        match look() {
+            Some(process) if process.executed => return true,
+            Some(process) if process.zombie => return false,
+            Some(_) => thread::sleep(LOOK_EVERY),
+            // It is the parent's to collect.
+            None => return true,
+        }
+    }
+    false
 }
 
 /// Every descendant of `root` that has not ended, parents before children.
@@ -229,6 +252,25 @@ mod tests {
         let forked = line.replace(" 4194560 ", " 4194624 ");
         assert_eq!(parse_stat(&forked), Some(Process { executed: false, ..expected }));
         assert_eq!(parse_stat("42 (truncated) S 7"), None);
+    }
+
+    #[test]
+    fn a_child_that_has_not_executed_yet_is_looked_at_again_until_it_has_or_has_ended() {
+        let line = "42 (a) S 7 41 41 0 -1 4194624 93 0 0 0 7 8 0 0 20 0 1 0 100 1000 25 0";
+        let forked = || parse_stat(line).unwrap();
+        assert!(!forked().executed, "{line}");
+        let executed = || Process { executed: true, ..forked() };
+        let ended = || Process { zombie: true, ..forked() };
+        for (seen, expected) in [
+            (vec![executed()], true),
+            (vec![forked(), forked(), executed()], true),
+            (vec![forked(), forked(), ended()], false),
+            (vec![ended()], false),
+            (vec![Process { zombie: true, ..executed() }], true),
+        ] {
+            let mut looks = seen.clone().into_iter();
+            assert_eq!(has_executed(|| looks.next()), expected, "{seen:?}");
+        }
     }
 
     /// The numbers of the processes that bear the mark of a run whose session is 40, led by a

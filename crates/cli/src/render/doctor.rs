@@ -161,6 +161,7 @@ mod tests {
             Finding::ok(Check::Name, "head is 10.0.0.1"),
             Finding::wrong(Check::Disk, "it is full", "remove something"),
             Finding::ok(Check::Route, "from 10.0.0.2"),
+            Finding::ok(Check::Tmp, "each job has one of its own"),
         ];
         let diagnosis = Diagnosis::of("/pool".to_owned(), "a machine of a pool", findings);
         assert_eq!(diagnosis.failing, Some(Check::Port));
@@ -174,6 +175,7 @@ mod tests {
             -        role     not looked at, because of the port
             WRONG    disk     it is full
             could be cgroups  there are none
+            ok       tmp      each job has one of its own
             What to do about the port:  start the pool
             What to do about the cgroups:  start it in a scope of its own
         "#]]

@@ -427,7 +427,7 @@ fn the_doctor_says_of_each_machine_what_is_wrong_first_and_what_to_do() {
     let (home, failing) = (node.home(), |words: &[&str]| {
         let out = pool.updraft(&[&["doctor", "--json"], words].concat());
         let found: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
-        assert_eq!(found["findings"].as_array().unwrap().len(), 8, "{found}");
+        assert_eq!(found["findings"].as_array().unwrap().len(), 9, "{found}");
         assert_eq!(out.status.success(), found["failing"].is_null(), "{found}");
         found
     });

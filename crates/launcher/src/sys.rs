@@ -551,6 +551,10 @@ fn make_private(user: &UserIds, private: &[PrivateFolder]) -> Result<(), SpawnEr
                 instead_of.as_ptr(),
                 MOVE_MOUNT_F_EMPTY_PATH,
             );
+            // Where there is no such folder, nobody has anything in it.
+            if moved < 0 && [libc::ENOENT, libc::ENOTDIR].contains(&Errno::last_raw()) {
+                continue;
+            }
             check(stage, moved)?;
         }
     }

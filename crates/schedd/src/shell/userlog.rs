@@ -42,8 +42,9 @@ const LANE_BYTES: usize = 8 << 20;
 const UNFORGOTTEN_BYTES: usize = 4 << 20;
 
 /// Texts of one user's logs that wait until they can be written, bytes: a full quota, or a process
-/// of his that stands still, is not to fill the queue's disk. More are left out.
-const OWED_BYTES: usize = 16 << 20;
+/// of his that stands still, is not to fill the queue's disk. More are left out. It is what the
+/// removal of a million jobs says of them: logs that are written, only slowly, lose nothing.
+const OWED_BYTES: usize = 256 << 20;
 
 /// How long a stop waits for logs: a laden disk takes seconds to sync, and the pool of one command
 /// has no next start. What is not written then is in the outbox.
@@ -215,7 +216,7 @@ impl LogWriter {
         batch.texts.retain(|log, _| !owes(log));
         let left_out = before - batch.texts.len();
         if left_out > 0 {
-            tracing::debug!(left_out, "entries of logs whose users do not let them be written");
+            tracing::warn!(left_out, "entries of logs whose users do not let them be written");
         }
     }
 

@@ -1,6 +1,7 @@
 //! `qsub -W block=true`: waits for the end of the job, and ends as it did.
 
 use std::collections::BTreeSet;
+use std::io::{Write, stdout};
 use std::ops::ControlFlow;
 use std::process::exit;
 use std::thread;
@@ -51,11 +52,13 @@ pub(super) fn wait(here: &Here, cluster: ClusterId) -> u8 {
 fn interrupted(here: &Here, cluster: ClusterId, signal: Signal) -> u8 {
     let id = format!("{cluster}.{}", here.server);
     here.say(format_args!("wait for job {id} interrupted by signal {}", signal as i32));
-    println!("Job {id} is being deleted");
     let reason = format!("Job deleted at request of {}@{}", client::site::me(), here.server);
     let action = Action::Remove { reason: Some(reason), force: false };
     let select = Select::Any(vec![Selector::Cluster(cluster)]);
-    match here.connect().map(|mut schedd| schedd.act_through(FrontEnd::Pbs, action, select)) {
+    let acted = here.connect().map(|mut s| s.act_through(FrontEnd::Pbs, action, select));
+    // It is told when it is done: who was to read it may be what has gone.
+    let _ = writeln!(stdout(), "Job {id} is being deleted");
+    match acted {
         Ok(Ok(_)) => code::USAGE,
         Ok(Err(error)) => here.cannot_connect(&error),
         Err(exit) => exit,

@@ -51,7 +51,7 @@ pub(crate) struct Place {
 impl Place {
     /// A new one.
     pub(crate) fn new() -> Result<Self> {
-        let folder = tempfile::tempdir().context("make a folder for the terminal's socket")?;
+        let folder = folder().context("make a folder for the terminal's socket")?;
         let waiting = Waiting::at(&folder.path().join(SOCKET))?;
         Ok(Self { folder, waiting })
     }
@@ -69,6 +69,14 @@ impl Place {
         let words = ["terminal", "--to", &socket.to_string_lossy()].map(str::to_owned).to_vec();
         Ok(Interactive { program, words })
     }
+}
+
+/// A folder that also the job sees: its `/tmp` may be its own.
+fn folder() -> io::Result<tempfile::TempDir> {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let shared = runtime.into_iter().chain([PathBuf::from("/dev/shm")]);
+    let mut made = shared.filter_map(|folder| tempfile::tempdir_in(folder).ok());
+    made.next().map_or_else(tempfile::tempdir, Ok)
 }
 
 /// One interactive job.

@@ -279,11 +279,9 @@ impl Column {
             Width::Exact(_) => cell.text.chars().take(width).collect(),
             Width::Free | Width::Grows(_) => cell.text.clone(),
         };
-        if self.is_right() && !(grows && cell.is_missing) {
-            format!("{text:>width$}")
-        } else {
-            format!("{text:<width$}")
-        }
+        // Not by `{:>width$}`: a column may be wider than that takes, 65,535 characters.
+        let blanks = " ".repeat(width.saturating_sub(text.chars().count()));
+        if self.is_right() && !(grows && cell.is_missing) { blanks + &text } else { text + &blanks }
     }
 }
 

@@ -120,7 +120,7 @@ impl Conversion {
         let (precision, text) = match text.strip_prefix('.') {
             Some(text) => {
                 let (precision, text) = number(text);
-                (Some(precision.unwrap_or(0)), text)
+                (Some(precision.unwrap_or(0).min(MAX_WIDTH)), text)
             }
             None => (None, text),
         };

@@ -35,6 +35,8 @@ pub struct Demand {
 #[derive(Clone, Copy, Debug)]
 struct Refused {
     times: u32,
+    /// Until when it is left alone: what it refuses before was offered together.
+    alone_until_ms: u64,
     /// Until when another time is one in a row, in milliseconds of the steady clock.
     until_ms: u64,
 }
@@ -145,7 +147,8 @@ impl Demand {
         self.avoided.insert(machine);
     }
 
-    /// Takes note that a machine has refused a class; how many times in a row it has.
+    /// Takes note that a machine has refused a class; how many times in a row it has. Matches
+    /// that were offered together are refused together, once.
     pub(crate) fn refused(
         &mut self,
         (schedd, class): (&ScheddName, ClassId),
@@ -154,9 +157,14 @@ impl Demand {
     ) -> u32 {
         let key = (schedd.clone(), class, machine.clone());
         let before = self.refused.get(&key).filter(|before| now.boot_ms < before.until_ms);
+        if let Some(before) = before.filter(|before| now.boot_ms < before.alone_until_ms) {
+            return before.times;
+        }
         let times = before.map_or(1, |before| before.times.saturating_add(1));
-        let until_ms = now.deadline(decline_pause(times) + REFUSES_AGAIN_WITHIN);
-        self.refused.insert(key, Refused { times, until_ms });
+        let pause = decline_pause(times);
+        let alone_until_ms = now.deadline(pause);
+        let until_ms = now.deadline(pause + REFUSES_AGAIN_WITHIN);
+        self.refused.insert(key, Refused { times, alone_until_ms, until_ms });
         times
     }
 

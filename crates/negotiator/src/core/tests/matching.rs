@@ -364,6 +364,31 @@ fn a_machine_that_refuses_again_and_again_is_asked_again_after_longer_and_longer
 }
 
 #[test]
+fn matches_that_were_offered_together_and_refused_together_are_one_refusal() {
+    check(
+        "machine m cpus=3 memory=1000
+         job ann 1 3
+
+         declined 1 refused
+         declined 2 refused
+         declined 3 refused
+
+         wait 1
+
+         wait 1",
+        expect![[r#"
+            #1 1 on m: cpus=1 memory=128
+            #2 1 on m: cpus=1 memory=128
+            #3 1 on m: cpus=1 memory=128
+            1 waits: not yet: 1 machine refused it: m says: refused
+            #4 1 on m: cpus=1 memory=128
+            #5 1 on m: cpus=1 memory=128
+            #6 1 on m: cpus=1 memory=128
+        "#]],
+    );
+}
+
+#[test]
 fn what_one_user_declined_goes_to_the_next_at_once() {
     check(
         "machine m cpus=1 memory=1000

@@ -67,19 +67,20 @@ impl Bounds {
         scratch: &Path,
         can: Can,
     ) {
-        if can.private {
-            start.private = self.private(start, scratch);
+        if can.processes {
+            start.limits.pids_max = self.processes;
         }
-        // Beside its schedd a job has no slot, and no part of the machine.
+        // Beside its schedd a job has no slot, and no part of the machine; and it works on files
+        // with what is outside, as a workflow with its nodes: HTCondor gives it no folders either.
         if universe.is_beside() {
             return;
+        }
+        if can.private {
+            start.private = self.private(start, scratch);
         }
         if can.memory && self.memory {
             let bytes = resources.memory_mib.saturating_mul(1 << 20);
             start.limits.memory_max_bytes = Some(bytes).filter(|bytes| *bytes > 0);
-        }
-        if can.processes {
-            start.limits.pids_max = self.processes;
         }
         if can.cpus {
             let weight = resources.cpus.max(1).saturating_mul(WEIGHT_OF_ONE);
@@ -109,9 +110,10 @@ impl Bounds {
     }
 }
 
-/// What such a folder is called in the scratch folder: `tmp`, `var_tmp`.
+/// What such a folder is called in the scratch folder: `.own_tmp`, `.own_var_tmp`, which no job
+/// brings along.
 fn name_of(folder: &Path) -> String {
-    folder.to_string_lossy().trim_matches('/').replace('/', "_")
+    format!(".own_{}", folder.to_string_lossy().trim_matches('/').replace('/', "_"))
 }
 
 #[cfg(test)]
@@ -164,12 +166,14 @@ mod tests {
             (vanilla, bounds(), without, (None, processes, weight)),
             (vanilla, bounds(), Can::default(), nothing),
             (vanilla, Bounds::default(), ALL, (None, None, weight)),
-            (Universe::Local, bounds(), ALL, nothing),
+            (Universe::Local, bounds(), ALL, (None, processes, None)),
         ] {
             let mut start = start("/scratch", "out");
             bounds.set(&mut start, (universe, &resources), Path::new("/scratch"), can);
             let Limits { memory_max_bytes, pids_max, cpu_weight, .. } = start.limits;
             assert_eq!((memory_max_bytes, pids_max, cpu_weight), expected, "{universe:?} {can:?}");
+            let has_own = can.private && !bounds.private.is_empty() && !universe.is_beside();
+            assert_eq!(!start.private.is_empty(), has_own, "{universe:?} {can:?}");
         }
     }
 
@@ -184,12 +188,12 @@ mod tests {
             });
             assert!(found.eq(expected.iter().copied()), "{scratch} {cwd} {stdout}");
         };
-        let both = [("/e/dir/tmp", "/tmp"), ("/e/dir/var_tmp", "/var/tmp")];
+        let both = [("/e/dir/.own_tmp", "/tmp"), ("/e/dir/.own_var_tmp", "/var/tmp")];
         check("/e/dir", "/e/dir", "out", &both);
         check("/e/dir", "/home/ann", "/tmpfiles/out", &both);
         check("/e/dir", "/home/ann", "/tmp/out", &both[1..]);
         check("/e/dir", "/tmp/work", "/dev/null", &both[1..]);
-        check("/var/tmp/e", "/home/ann", "out", &[("/var/tmp/e/tmp", "/tmp")]);
+        check("/var/tmp/e", "/home/ann", "out", &[("/var/tmp/e/.own_tmp", "/tmp")]);
     }
 
     #[test]

@@ -97,14 +97,26 @@ impl Home {
         }
         let mut ads = Vec::new();
         for job in jobs {
-            let mut ad = found.remove(job).ok_or(RetryError::Forgotten(*job))?;
-            ad.remove(attr::CLUSTER_ID);
-            ad.remove(attr::PROC_ID);
-            ad.set(attr::RETRY_OF, job.to_string());
-            ads.push(ad);
+            let ad = found.remove(job).ok_or(RetryError::Forgotten(*job))?;
+            ads.push(anew(&ad, *job));
         }
         Ok(ads)
     }
+}
+
+/// How a job is described that does another one again. What a workflow has told of itself is of the
+/// run that is over: the new one would take it for its own, and end at once.
+fn anew(described: &ClassAd, of: JobId) -> ClassAd {
+    let is_own = |name: &AttrName| {
+        let name = name.as_str();
+        let is_told = name.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("DAG_"));
+        let is_number = [attr::CLUSTER_ID, attr::PROC_ID];
+        is_told || is_number.iter().any(|number| name.eq_ignore_ascii_case(number))
+    };
+    let kept = described.iter().filter(|(name, _)| !is_own(name));
+    let mut ad: ClassAd = kept.map(|(name, expr)| (name.clone(), expr.clone())).collect();
+    ad.set(attr::RETRY_OF, of.to_string());
+    ad
 }
 
 /// Submits one after the other, and says which jobs became which, also where one fails.
@@ -165,6 +177,17 @@ mod tests {
         assert!(matches!(*source, RetryError::Forgotten(_)));
         let first = submit_all(vec![of(7)], |_| Err(RetryError::Forgotten(JobId::new(7, 0))));
         assert!(matches!(first, Err(RetryError::Forgotten(_))), "nothing was done");
+    }
+
+    #[test]
+    fn a_workflow_that_is_done_again_has_told_nothing_yet() {
+        let described = ClassAd::parse_old_ads(
+            "ClusterId = 91\nprocid = 0\nCmd = \"/bin/x\"\nDAG_ExitStatus = 1\n\
+             dag_nodesfailed = 1\nDAGNodeName = \"A\"\n\n",
+        );
+        let ad = anew(&described.unwrap()[0], JobId::new(91, 0));
+        let names: BTreeSet<&str> = ad.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, BTreeSet::from(["Cmd", "DAGNodeName", "RetryOf"]));
     }
 
     #[test]

@@ -184,13 +184,8 @@ impl<'c> Reader<'c> {
         }
         let in_list = |word: &&String| !self.is_option(word);
         let count = if many { rest.iter().take_while(in_list).count() } else { wanted };
-        let takes_dashes = self.spelling.is_none_or(|spelling| spelling.takes_dashes);
         let is_dashed = |word: &String| word.starts_with('-');
-        let is_strict = match long {
-            "subcode" => false,
-            "print-format" => self.spelling.is_some(),
-            _ => !takes_dashes,
-        };
+        let is_strict = self.spelling.is_some_and(|spelling| spelling.refuses_dashes(long));
         let no_value = is_strict && rest.first().is_some_and(is_dashed) && count == 1;
         if rest.len() < count || count < wanted || no_value {
             let (word, option) = (word.to_owned(), long.to_owned());

@@ -10,8 +10,8 @@ pub struct Spelling {
     clashes: bool,
     /// Whether two dashes are as good as one, and one before a number makes it an option.
     pub is_loose: bool,
-    /// Whether what an option takes may begin with a dash.
-    pub takes_dashes: bool,
+    /// Whether they are those of a command that acts on jobs.
+    acts: bool,
 }
 
 /// An option: its name, how many letters of it are enough, and whether it has forms.
@@ -42,8 +42,13 @@ impl Spelling {
             _ => return None,
         };
         let (clashes, is_loose) = (command == "condor_status", command != "condor_wait");
-        let takes_dashes = !std::ptr::eq(options, &ACT[..]);
-        Some(Self { options, clashes, is_loose, takes_dashes })
+        let acts = matches!(command, "condor_rm" | "condor_hold" | "condor_release");
+        Some(Self { options, clashes, is_loose, acts })
+    }
+
+    /// Whether what an option takes may not begin with a dash.
+    pub fn refuses_dashes(self, option: &str) -> bool {
+        option == "print-format" || (self.acts && option != "subcode")
     }
 
     /// The whole name of an option that may clash with others.

@@ -59,12 +59,9 @@ impl Part {
     }
 }
 
-/// What is said of a constraint that is none, in the words of a verb.
-type Wrong = Box<dyn FnOnce(&Words) -> String>;
-
 impl Target {
-    /// The parts of the request.
-    fn parts(&self, call: &Call) -> Result<Result<Vec<Part>, Wrong>> {
+    /// The parts of the request; or what is said of a constraint that is none.
+    fn parts(&self, words: &Words, call: &Call) -> Result<Result<Vec<Part>, String>> {
         let of_htcondor = call.dialect == Dialect::HtCondor;
         let mut jobs = self.jobs.clone();
         if of_htcondor {
@@ -79,14 +76,11 @@ impl Target {
             if let Some(text) =
                 self.constraint.iter().find(|text| connect::constraint(text).is_err())
             {
-                let text = text.clone();
-                return Ok(Err(Box::new(move |words| {
-                    format!(
-                        "DCSchedd::actOnJobs:1:Can't insert constraint into ClassAd\n\
-                         Couldn't {} all jobs matching constraint ({text})\n",
-                        words.find
-                    )
-                })));
+                return Ok(Err(format!(
+                    "DCSchedd::actOnJobs:1:Can't insert constraint into ClassAd\n\
+                     Couldn't {} all jobs matching constraint ({text})\n",
+                    words.find
+                )));
             }
         }
         let is_everything = self.all || (self.held && of_htcondor);
@@ -167,9 +161,9 @@ pub fn run(target: &Target, action: &Action, words: &Words, call: &Call) -> Resu
     target.at.check()?;
     let is_held = || Expr::attr(attr::JOB_STATUS).equals(JobStatus::Held.number());
     let also = target.held.then(is_held);
-    let parts = match target.parts(call)? {
+    let parts = match target.parts(words, call)? {
         Ok(parts) => parts,
-        Err(why) => return Ok(Outcome::failed(why(words))),
+        Err(why) => return Ok(Outcome::failed(why)),
     };
     let mut client = connect::schedd()?;
     let (with_totals, held) = (target.totals, target.held);

@@ -25,8 +25,7 @@ pub(super) fn read(here: &Here, text: &str) -> Result<JobWord, u8> {
     };
     if word.at.as_ref().is_some_and(|at| !here.is_server(at)) {
         if here.command != "qdel" {
-            let is_status = here.command == "qstat";
-            return Err(here.no_host(if is_status { code::NO_CONNECTION } else { code::BAD_HOST }));
+            return Err(here.no_host());
         }
         complain(&format!(
             "Unknown Host.\nCouldn't connect to cluster: {}\n",

@@ -44,7 +44,7 @@ fn criteria(
             here.say(format_args!("illegally formed destination: {destination}"));
             return Err(code::USAGE);
         }
-        Err(NoDestination::OtherServer) => return Err(here.no_host(code::BAD_HOST)),
+        Err(NoDestination::OtherServer) => return Err(here.no_host()),
     }
     let refused = |refusal: Refusal| {
         refusal.problems.iter().for_each(|problem| complain(&said(&here.command, problem)));

@@ -65,7 +65,7 @@ fn counts(here: &Here, line: &Line, wanted: Wanted<'_>) -> Result<u8, u8> {
                 here.say("illegal 'destination' value");
                 exit = code::FAILED;
             }
-            Err(NoDestination::OtherServer) => return Err(here.no_host(code::NO_CONNECTION)),
+            Err(NoDestination::OtherServer) => return Err(here.no_host()),
         }
     }
     let is_wanted = |name: &str| match (names.is_empty(), exit) {

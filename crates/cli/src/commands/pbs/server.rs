@@ -72,11 +72,15 @@ impl Here {
         }
     }
 
-    /// Says that there is no such server, and gives the exit code.
-    pub(super) fn no_host(&self, exit: u8) -> u8 {
+    /// Says that the server is not the one that was named, and gives the exit code.
+    pub(super) fn no_host(&self) -> u8 {
+        self.no_server(&self.server)
+    }
+
+    fn no_server(&self, name: &str) -> u8 {
         complain("Unknown Host.\n");
-        self.say(format_args!("cannot connect to server {} (errno=15008)", self.server));
-        exit
+        self.say(format_args!("cannot connect to server {name} (errno=15008)"));
+        if self.command == "qstat" { code::NO_CONNECTION } else { code::BAD_HOST }
     }
 
     /// Since when finished jobs are shown that nobody named: for as long as OpenPBS remembers them.
@@ -97,9 +101,7 @@ impl Here {
         if named.is_empty() || self.is_server(&named) {
             return Ok(());
         }
-        complain("Unknown Host.\n");
-        self.say(format_args!("cannot connect to server {named} (errno=15008)"));
-        Err(if self.command == "qstat" { code::NO_CONNECTION } else { code::BAD_HOST })
+        Err(self.no_server(&named))
     }
 
     /// Says why the schedd cannot be asked.

@@ -239,6 +239,9 @@ fn analysed(args: &QArgs, wanted: Analysis, found: &Found, moment: &Moment) -> R
 
 /// Makes the time that tables show the one that was asked for.
 fn retime(layout: &LayoutArgs, jobs: &mut [ClassAd], moment: &Moment, dialect: Dialect) {
+    // Others compute with it.
+    let shows_it = [queue::Layout::Jobs, queue::Layout::Dag, queue::Layout::Running]
+        .contains(&layout.layout());
     for ad in jobs {
         if layout.cputime {
             let job = View::new(ad, moment);
@@ -250,7 +253,7 @@ fn retime(layout: &LayoutArgs, jobs: &mut [ClassAd], moment: &Moment, dialect: D
             ad.set(attr::SHADOW_BDAY, moment.now);
         } else if layout.currentrun {
             ad.set(attr::REMOTE_WALL_CLOCK_TIME, 0.0);
-        } else if dialect == Dialect::HtCondor {
+        } else if shows_it && dialect == Dialect::HtCondor {
             // There it is the time of the run under way, or else of the last one.
             let job = View::new(ad, moment);
             let last = job.real(attr::LAST_REMOTE_WALL_CLOCK_TIME).unwrap_or(0.0);

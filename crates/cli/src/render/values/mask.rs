@@ -220,11 +220,13 @@ fn long_form(x: f64) -> usize {
 
 impl Column {
     fn cell(&self, view: View<'_>, growth: Growth) -> Cell {
+        let value = view.eval(&self.expr);
         let (shown, places) = match &self.show {
             Show::As(function) => ((function.show)(view, &self.expr), 0),
-            Show::Printf(format) => (format.apply(&self.expr, &self.text, view), format.width()),
+            Show::Printf(format) => {
+                (format.apply(&value, &self.expr, &self.text, view), format.width())
+            }
         };
-        let value = view.eval(&self.expr);
         let is_blank = growth == Growth::Values
             && matches!(self.width, Width::Exact(_))
             && (value.is_undefined() || value.is_error());

@@ -64,11 +64,11 @@ impl Format {
 
     /// The value of `expr`, which was written as `text`, for an ad. `None` if the conversion cannot
     /// show such a value: then the text around it is not shown either (HTCondor 25.14).
-    pub fn apply(&self, expr: &Expr, text: &str, view: View<'_>) -> Option<String> {
+    pub fn apply(&self, value: &Value, expr: &Expr, text: &str, view: View<'_>) -> Option<String> {
         let Some(conversion) = &self.conversion else {
             return Some(format!("{}{}", self.before, self.after));
         };
-        let shown = conversion.show(expr, text, view)?;
+        let shown = conversion.show(value, expr, text, view)?;
         Some(format!("{}{shown}{}", self.before, self.after))
     }
 
@@ -131,28 +131,27 @@ impl Conversion {
         Some((Self { flags, width, precision, long, kind }, &text[kind.len_utf8()..]))
     }
 
-    fn show(&self, expr: &Expr, text: &str, view: View<'_>) -> Option<String> {
-        let value = view.eval(expr);
+    fn show(&self, value: &Value, expr: &Expr, text: &str, view: View<'_>) -> Option<String> {
         let precision = self.precision.unwrap_or(6);
-        let is_zero = whole(&value) == Some(0);
+        let is_zero = whole(value) == Some(0);
         let prefix = |prefix| if self.flags.alternate && !is_zero { prefix } else { "" };
         let shown = match self.kind {
-            'd' | 'i' => self.sign(whole(&value)?),
-            'u' => self.unsigned(whole(&value)?).to_string(),
-            'x' => format!("{}{:x}", prefix("0x"), self.unsigned(whole(&value)?)),
-            'X' => format!("{}{:X}", prefix("0X"), self.unsigned(whole(&value)?)),
-            'o' => format!("{}{:o}", prefix("0"), self.unsigned(whole(&value)?)),
-            'c' => character(whole(&value)?),
-            'f' | 'F' => format!("{:.precision$}", number_of(&value)?),
-            'e' | 'E' => exponent(number_of(&value)?, precision, self.kind),
-            'g' => general(number_of(&value)?, precision),
-            'G' => general(number_of(&value)?, precision).replace('e', "E"),
+            'd' | 'i' => self.sign(whole(value)?),
+            'u' => self.unsigned(whole(value)?).to_string(),
+            'x' => format!("{}{:x}", prefix("0x"), self.unsigned(whole(value)?)),
+            'X' => format!("{}{:X}", prefix("0X"), self.unsigned(whole(value)?)),
+            'o' => format!("{}{:o}", prefix("0"), self.unsigned(whole(value)?)),
+            'c' => character(whole(value)?),
+            'f' | 'F' => format!("{:.precision$}", number_of(value)?),
+            'e' | 'E' => exponent(number_of(value)?, precision, self.kind),
+            'g' => general(number_of(value)?, precision),
+            'G' => general(number_of(value)?, precision).replace('e', "E"),
             'r' => raw(expr, text, view),
             'V' => value.to_string(),
-            'T' => elapsed(&value)?,
-            'Y' => moment(&value, view)?,
-            's' => string(&value, text, view)?,
-            _ => plain(&value),
+            'T' => elapsed(value)?,
+            'Y' => moment(value, view)?,
+            's' => string(value, text, view)?,
+            _ => plain(value),
         };
         let shown = match (self.kind, self.precision) {
             ('s' | 'v' | 'V' | 'r', Some(most)) => shown.chars().take(most).collect(),
@@ -363,7 +362,8 @@ mod tests {
             ("%q", "N", "%q"),
         ] {
             let format_read = Format::parse(format);
-            let shown = format_read.apply(&attr.parse().unwrap(), attr, View::new(&ad, &moment));
+            let (view, expr) = (View::new(&ad, &moment), attr.parse().unwrap());
+            let shown = format_read.apply(&view.eval(&expr), &expr, attr, view);
             let shown = shown.unwrap_or_default();
             assert_eq!(shown, expected, "{format} of {attr}");
         }

@@ -152,7 +152,7 @@ pub fn text(standing: &Standing, paint: Paint) -> String {
         let _ = writeln!(text, "{why}");
     }
     tell_failed(&mut text, &standing.failed, "", paint);
-    if standing.exit.is_some_and(|exit| exit != 0) || (standing.exit.is_some() && failed) {
+    if standing.exit.is_some_and(|exit| exit != 0 || failed) {
         let _ = writeln!(text, "Run again what was not done:  updraft dag rerun {job}");
     }
     text

@@ -23,7 +23,12 @@ pub(super) fn show(here: &Here, line: &Line, form: Form<'_>) -> Result<u8, u8> {
     let mut queues = Vec::new();
     let mut everything = line.operands.is_empty();
     let mut schedd = here.connect()?;
-    let settings = schedd.queues().map_err(|error| here.cannot_connect(&error))?;
+    // Whoever asks for jobs in full, as pollers do, needs neither queues nor the server's comment.
+    let needs_settings = !form.is_full() || !line.operands.iter().all(|text| is_of_job(text));
+    let settings = match needs_settings {
+        true => schedd.queues().map_err(|error| here.cannot_connect(&error))?,
+        false => QueueSettings::default(),
+    };
     for text in &line.operands {
         if line.has('E') && !is_of_job(text) {
             here.say("Express option can only be used with job ids");
@@ -143,7 +148,7 @@ fn operand(here: &Here, text: &str, settings: &QueueSettings) -> Result<Operand,
             here.say(format_args!("illegally formed destination: {text}"));
             Err(code::FAILED)
         }
-        Err(NoDestination::OtherServer) => Err(here.no_host(code::NO_CONNECTION)),
+        Err(NoDestination::OtherServer) => Err(here.no_host()),
     }
 }
 

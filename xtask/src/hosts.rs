@@ -490,7 +490,7 @@ fn remove(folder: &Path) {
     }
 }
 
-fn tool(program: &str, words: &[&str]) -> Result<String> {
+pub(crate) fn tool(program: &str, words: &[&str]) -> Result<String> {
     let out = Command::new(program).args(words).stdin(Stdio::null()).output();
     let out = out.with_context(|| format!("run {program}"))?;
     said(&format!("{program} {}", words.join(" ")), &out)

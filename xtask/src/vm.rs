@@ -16,6 +16,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
+use crate::hosts::tool;
 use crate::run;
 
 /// What the machine begins with.
@@ -177,12 +178,4 @@ fn with_libraries(program: &Path, root: &Path) -> Result<()> {
 
 fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
-}
-
-fn tool(program: &str, words: &[&str]) -> Result<String> {
-    let out = Command::new(program).args(words).stdin(Stdio::null()).output();
-    let out = out.with_context(|| format!("run {program}"))?;
-    let err = String::from_utf8_lossy(&out.stderr);
-    ensure!(out.status.success(), "{program} {}: {}: {}", words.join(" "), out.status, err.trim());
-    Ok(String::from_utf8_lossy(&out.stdout).into_owned())
 }

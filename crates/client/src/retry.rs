@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use classad::{AttrName, ClassAd, Expr};
-use model::{ClusterId, ClusterSpec, JobId, Procs, attr, spooling};
+use model::{ClusterId, ClusterSpec, JobId, Procs, attr, depend, queues, spooling};
 use proto::client::{Query, Select, Selector};
 use proto::command::AskError;
 
@@ -104,14 +104,22 @@ impl Home {
     }
 }
 
+/// What was said of a job by commands since it was submitted, and its number: it is of that job.
+const OF_THE_OLD: [&str; 6] = [
+    attr::CLUSTER_ID,
+    attr::PROC_ID,
+    queues::HISTORY_DELETED,
+    queues::RUN_NOW,
+    queues::RANK,
+    depend::HELD_BY_MANAGERS,
+];
+
 /// How a job is described that does another one again. What a workflow has told of itself is of the
 /// run that is over: the new one would take it for its own, and end at once.
 fn anew(described: &ClassAd, of: JobId) -> ClassAd {
     let is_own = |name: &AttrName| {
-        let name = name.as_str();
-        let is_told = name.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("DAG_"));
-        let is_number = [attr::CLUSTER_ID, attr::PROC_ID];
-        is_told || is_number.iter().any(|number| name.eq_ignore_ascii_case(number))
+        let is_told = name.as_str().get(..4).is_some_and(|head| head.eq_ignore_ascii_case("DAG_"));
+        is_told || OF_THE_OLD.iter().any(|own| name == own)
     };
     let kept = described.iter().filter(|(name, _)| !is_own(name));
     let mut ad: ClassAd = kept.map(|(name, expr)| (name.clone(), expr.clone())).collect();
@@ -183,7 +191,8 @@ mod tests {
     fn a_workflow_that_is_done_again_has_told_nothing_yet() {
         let described = ClassAd::parse_old_ads(
             "ClusterId = 91\nprocid = 0\nCmd = \"/bin/x\"\nDAG_ExitStatus = 1\n\
-             dag_nodesfailed = 1\nDAGNodeName = \"A\"\n\n",
+             PbsHistoryDeleted = true\npbsrunnow = \"x\"\nQueueRank = 3\n\
+             PbsHeldByManagers = \"o\"\ndag_nodesfailed = 1\nDAGNodeName = \"A\"\n\n",
         );
         let ad = anew(&described.unwrap()[0], JobId::new(91, 0));
         let names: BTreeSet<&str> = ad.iter().map(|(name, _)| name.as_str()).collect();

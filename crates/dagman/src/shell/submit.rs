@@ -211,10 +211,6 @@ impl Submitter {
             made_by: format!("dagman for node {}", node.name()),
             ..DagJob::default()
         };
-        self.manner.of_site.complete(&mut job)?;
-        let settings = (self.settings_of)(dir, dag).map_err(|problems| problems.join("; "))?;
-        let here = std::env::current_dir().map_err(|error| error.to_string())?;
-        job.take_over(&settings, &here.join(dir))?;
         let names = job.names();
         let path = dir.join(names.condor_sub());
         if !self.manner.generate_subdag_submits && path.exists() {
@@ -223,6 +219,10 @@ impl Submitter {
                 text.map_err(|error| format!("Failed to read {}: {error}", path.display()))?;
             return Ok((names.condor_sub(), text));
         }
+        self.manner.of_site.complete(&mut job)?;
+        let settings = (self.settings_of)(dir, dag).map_err(|problems| problems.join("; "))?;
+        let here = std::env::current_dir().map_err(|error| error.to_string())?;
+        job.take_over(&settings, &here.join(dir))?;
         let text = job.text();
         std::fs::write(&path, &text)
             .map_err(|error| format!("Failed to write {}: {error}", path.display()))?;

@@ -216,7 +216,7 @@ impl LogWriter {
         batch.texts.retain(|log, _| !owes(log));
         let left_out = before - batch.texts.len();
         if left_out > 0 {
-            tracing::warn!(left_out, "entries of logs whose users do not let them be written");
+            tracing::debug!(left_out, "entries of logs whose users do not let them be written");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use classad::Expr;
 use jiff::tz::TimeZone;
-use jobspec::pbs::{Depend, Submission, attribute, clock, shown, unfolded};
+use jobspec::pbs::{Depend, INDEX_IN_PATHS, Submission, attribute, clock, shown, unfolded};
 use model::depend::{Part, Waits};
 use model::{HoldCode, RunLimit, Script, attr, depend};
 
@@ -248,7 +248,7 @@ impl Attributes<'_> {
         let Some(path) = given.or_else(other) else { return };
         let path = match self.job.kind {
             RowKind::Subjob(index) if self.job.has_run() => {
-                path.replace("^array_index^", &index.to_string())
+                path.replace(INDEX_IN_PATHS, &index.to_string())
             }
             RowKind::Subjob(_) | RowKind::Single | RowKind::Array { .. } => path,
         };

@@ -35,10 +35,17 @@ pub struct Demand {
 #[derive(Clone, Copy, Debug)]
 struct Refused {
     times: u32,
-    /// Until when it is left alone: what it refuses before was offered together.
+    /// Until when it is left alone, in milliseconds of the steady clock: what it refuses before was
+    /// offered together.
     alone_until_ms: u64,
-    /// Until when another time is one in a row, in milliseconds of the steady clock.
-    until_ms: u64,
+}
+
+impl Refused {
+    /// Whether another time is one in a row.
+    fn counts(&self, now: Now) -> bool {
+        let again_ms = u64::try_from(REFUSES_AGAIN_WITHIN.as_millis()).unwrap_or(u64::MAX);
+        now.boot_ms < self.alone_until_ms.saturating_add(again_ms)
+    }
 }
 
 /// Machines of which a match was declined.
@@ -156,15 +163,13 @@ impl Demand {
         now: Now,
     ) -> u32 {
         let key = (schedd.clone(), class, machine.clone());
-        let before = self.refused.get(&key).filter(|before| now.boot_ms < before.until_ms);
+        let before = self.refused.get(&key).filter(|before| before.counts(now));
         if let Some(before) = before.filter(|before| now.boot_ms < before.alone_until_ms) {
             return before.times;
         }
         let times = before.map_or(1, |before| before.times.saturating_add(1));
-        let pause = decline_pause(times);
-        let alone_until_ms = now.deadline(pause);
-        let until_ms = now.deadline(pause + REFUSES_AGAIN_WITHIN);
-        self.refused.insert(key, Refused { times, alone_until_ms, until_ms });
+        let alone_until_ms = now.deadline(decline_pause(times));
+        self.refused.insert(key, Refused { times, alone_until_ms });
         times
     }
 
@@ -239,7 +244,7 @@ impl Demand {
                 class.told = None;
             }
         }
-        self.refused.retain(|_, refused| refused.until_ms > now.boot_ms);
+        self.refused.retain(|_, refused| refused.counts(now));
         self.paused.retain(|_, declined| {
             declined.retain(|_, decline| decline.until_ms > now.boot_ms);
             !declined.is_empty()

@@ -17,9 +17,8 @@ pub(crate) fn number_of(name: &str) -> Option<ClusterId> {
 
 /// The first number behind those of all reservations.
 pub(crate) fn first_free(settings: &QueueSettings) -> ClusterId {
-    let numbers = settings.reservations.keys().filter_map(|name| name.strip_prefix('R'));
-    let last = numbers.filter_map(|number| number.parse().ok()).max();
-    ClusterId(last.map_or(0, |last: u32| last.saturating_add(1)))
+    let last = settings.reservations.keys().filter_map(|name| number_of(name)).max();
+    ClusterId(last.map_or(0, |last| last.0.saturating_add(1)))
 }
 
 /// The reservations of these settings that places are to be kept for.

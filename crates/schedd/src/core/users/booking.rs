@@ -91,15 +91,7 @@ impl Core {
         if reserved.stage == Stage::Over {
             return Err(Denied::BadState);
         }
-        let mut facts = self.give_up(queue, "its reservation was deleted");
-        if let Some(Fact::Settings(settings)) = facts.first_mut() {
-            let mut said = QueueSettings::clone(settings);
-            if let Some(reserved) = said.reservations.get_mut(queue) {
-                reserved.shown.insert(DELETED_BY.to_owned(), by.user.to_string());
-            }
-            *settings = Arc::new(said);
-        }
-        Ok(facts)
+        Ok(self.give_up(queue, "its reservation was deleted", Some(by)))
     }
 
     fn own_reservation(&self, by: &Actor, queue: &str) -> Result<&Reserved, Denied> {
@@ -109,10 +101,14 @@ impl Core {
         if permitted { Ok(reserved) } else { Err(Denied::NotPermitted) }
     }
 
-    /// The reservation is over, and the jobs in its queue are removed, however many there are.
-    fn give_up(&self, queue: &str, reason: &str) -> Vec<Fact> {
-        let over = settled(self.settings.with_stage(queue, Stage::Over));
-        [over].into_iter().chain(self.removal_of(queue, reason, 0)).collect()
+    /// The reservation is over, deleted by somebody or by itself, and the jobs in its queue are
+    /// removed, however many there are.
+    fn give_up(&self, queue: &str, reason: &str, by: Option<&Actor>) -> Vec<Fact> {
+        let mut over = self.settings.with_stage(queue, Stage::Over);
+        if let Some((by, reserved)) = by.zip(over.reservations.get_mut(queue)) {
+            reserved.shown.insert(DELETED_BY.to_owned(), by.user.to_string());
+        }
+        [settled(over)].into_iter().chain(self.removal_of(queue, reason, 0)).collect()
     }
 
     /// What removes the jobs in the queue of a reservation, if there are any. `earlier` is how many
@@ -160,7 +156,7 @@ impl Core {
             | Stage::Unconfirmed
             | Stage::Altering { .. }
             | Stage::Running(_)
-            | Stage::Over => Some(self.give_up(name, "its reservation has ended")),
+            | Stage::Over => Some(self.give_up(name, "its reservation has ended", None)),
         }
     }
 

@@ -48,6 +48,7 @@ impl Bounds {
         let wanted = [
             (self.memory && !can.memory, "memory"),
             (self.processes.is_some() && !can.processes, "numbers of processes"),
+            (self.memory && !can.cpus, "processors by weight"),
             (
                 !self.private.is_empty() && !can.private,
                 "folders of a run's own (MOUNT_UNDER_SCRATCH)",

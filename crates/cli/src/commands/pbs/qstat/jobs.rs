@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use client::Schedd;
 use jobspec::pbs::{JobWord, Subjobs, code};
 use model::JobStatus;
 use model::queues::QueueSettings;
@@ -23,12 +24,7 @@ pub(super) fn show(here: &Here, line: &Line, form: Form<'_>) -> Result<u8, u8> {
     let mut queues = Vec::new();
     let mut everything = line.operands.is_empty();
     let mut schedd = here.connect()?;
-    // Whoever asks for jobs in full, as pollers do, needs neither queues nor the server's comment.
-    let needs_settings = !form.is_full() || !line.operands.iter().all(|text| is_of_job(text));
-    let settings = match needs_settings {
-        true => schedd.queues().map_err(|error| here.cannot_connect(&error))?,
-        false => QueueSettings::default(),
-    };
+    let settings = settings(here, &mut schedd, line, form)?;
     for text in &line.operands {
         if line.has('E') && !is_of_job(text) {
             here.say("Express option can only be used with job ids");
@@ -131,6 +127,19 @@ enum Operand {
 /// Whether a word is meant as a job's identifier.
 fn is_of_job(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// The queues and the server's comment. Whoever asks for jobs in full, as pollers do, needs none.
+fn settings(
+    here: &Here,
+    schedd: &mut Schedd,
+    line: &Line,
+    form: Form<'_>,
+) -> Result<QueueSettings, u8> {
+    match form.is_full() && line.operands.iter().all(|text| is_of_job(text)) {
+        true => Ok(QueueSettings::default()),
+        false => schedd.queues().map_err(|error| here.cannot_connect(&error)),
+    }
 }
 
 fn operand(here: &Here, text: &str, settings: &QueueSettings) -> Result<Operand, u8> {
